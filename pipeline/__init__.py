@@ -1,0 +1,38 @@
+"""Headrace: Kafka Streams for Python, on Faust's worker."""
+
+from __future__ import annotations
+
+from pipeline.app import App
+from pipeline.dsl.grouped import KGroupedStream, TimeWindowedKStream
+from pipeline.dsl.stores import Store, WindowedStore
+from pipeline.dsl.stream import KStream
+from pipeline.dsl.table import KTable, WindowedKTable
+from pipeline.errors import StreamsError, TopologyError
+from pipeline.processor import Processor, ProcessorContext, PunctuationType
+from pipeline.record import Record, Windowed
+from pipeline.serde import BYTES, INT64, JSON, STRING, Serde
+from pipeline.windows import tumbling
+
+__all__ = [
+    "BYTES",
+    "INT64",
+    "JSON",
+    "STRING",
+    "App",
+    "KGroupedStream",
+    "KStream",
+    "KTable",
+    "Processor",
+    "ProcessorContext",
+    "PunctuationType",
+    "Record",
+    "Serde",
+    "Store",
+    "StreamsError",
+    "TimeWindowedKStream",
+    "TopologyError",
+    "Windowed",
+    "WindowedKTable",
+    "WindowedStore",
+    "tumbling",
+]

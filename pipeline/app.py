@@ -1,0 +1,267 @@
+"""`App`: Faust's application as the shell of a Kafka Streams topology.
+
+Faust gives the command line, supervision, timers, tasks and the web server. Records travel
+through none of it: there is one data plane, the engine, and what a user declares with
+`app.stream` and `app.table` is one topology for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+import faust
+from click.core import ParameterSource
+from faust.app.base import BootStrategy as FaustBootStrategy
+from mode import ServiceT
+
+from pipeline import commands
+from pipeline.clock import SystemClock
+from pipeline.config import StreamsConfig
+from pipeline.dsl.builder import StreamsBuilder
+from pipeline.dsl.stream import KStream
+from pipeline.dsl.table import KTable
+from pipeline.engine import Engine
+from pipeline.errors import TopologyError
+from pipeline.plan.planner import Plan
+from pipeline.plan.planner import plan as make_plan
+from pipeline.runtime.kafka import KafkaBroker
+from pipeline.runtime.worker import Worker
+from pipeline.serde import SerdeLike
+from pipeline.settings import Duration, broker_address, check_shell_settings, engine_settings
+from pipeline.state.provider import RocksDBProvider
+from pipeline.topology import TimestampExtractor, Topology
+from pipeline.web.server import WebServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STREAM: Final = "declare a stream with app.stream(topic) and chain operators, or .process(...), on it"
+_TABLE: Final = (
+    "declare a table with app.table(topic, name=...), or aggregate a stream: .group_by(...).count(name=...)"
+)
+_SINK: Final = "write with .to(topic) at the end of a stream"
+_HTTP: Final = "query a table by its name: GET /stores/<name>/keys/<key>"
+
+
+class BootStrategy(FaustBootStrategy):
+    """Which services a worker starts: Faust's web server, then the engine; nothing that uses Kafka."""
+
+    enable_kafka = False
+
+    def server(self) -> Iterable[ServiceT]:
+        """Return the services in the order they start; they stop in the opposite one."""
+        app = self.app
+        if not isinstance(app, App):
+            raise TypeError(f"{type(self).__name__} boots a pipeline.App, not {app!r}")
+        yield from self.sensors()
+        yield from self.web_server()
+        yield app.engine
+
+
+def _unavailable(what: str, instead: str) -> Callable[..., NoReturn]:
+    def refuse(_app: object, *_args: object, **_kwargs: object) -> NoReturn:
+        raise TopologyError(f"app.{what} is not available in this release: {instead}")
+
+    refuse.__name__ = what
+    refuse.__doc__ = f"Not available in this release: {instead}."
+    return refuse
+
+
+class App(faust.App):
+    """A streams application: `faust -A <module> worker` runs it.
+
+    Settings and their precedence over the environment are described in `pipeline.settings`; the
+    meaning of the engine's settings in `pipeline.config.StreamsConfig`. Durations are timedeltas,
+    or seconds.
+
+    Args:
+        id: application id: consumer group, prefix of internal topics, name of the state folder.
+        broker: `kafka://host:port`, several separated by `;` or in a list.
+        datadir: where state is kept.
+        web_port: port of the HTTP server.
+        commit_interval: how often results and offsets are committed.
+        poll_records: at most so many records are taken from the client at once.
+        buffered_records: a partition with more records waiting than this is paused.
+        cache_entries: a task commits before a store's cache holds more uncommitted entries.
+        max_record_bytes: a larger value is an error of that record.
+        restore_records: changelog records applied before the worker turns to its consumer again.
+        flush_timeout: how long a commit waits for the broker's acknowledgements.
+        replication_factor: of internal topics; -1 is the broker's default.
+        changelog_retention: how long a window changelog keeps records beyond the store's retention.
+        compaction_lag: a changelog keeps every record at least this long.
+        dead_letter: topic for records that cannot be processed; None: such a record stops the worker.
+        options: settings of Faust's shell, such as `web_bind` or `logging_config`.
+
+    Raises:
+        ConfigError: a setting is unknown, has no effect here, or cannot work.
+    """
+
+    BootStrategy = BootStrategy
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - Faust's name for it
+        *,
+        broker: str | Sequence[str] | None = None,
+        datadir: str | Path | None = None,
+        web_port: int | None = None,
+        commit_interval: Duration | None = None,
+        poll_records: int | None = None,
+        buffered_records: int | None = None,
+        cache_entries: int | None = None,
+        max_record_bytes: int | None = None,
+        restore_records: int | None = None,
+        flush_timeout: Duration | None = None,
+        replication_factor: int | None = None,
+        changelog_retention: Duration | None = None,
+        compaction_lag: Duration | None = None,
+        dead_letter: str | None = None,
+        **options: Any,
+    ) -> None:
+        check_shell_settings(options)
+        self._engine_settings = engine_settings(
+            {
+                "commit_interval": commit_interval,
+                "poll_records": poll_records,
+                "buffered_records": buffered_records,
+                "cache_entries": cache_entries,
+                "max_record_bytes": max_record_bytes,
+                "restore_records": restore_records,
+                "flush_timeout": flush_timeout,
+                "replication_factor": replication_factor,
+                "changelog_retention": changelog_retention,
+                "compaction_lag": compaction_lag,
+                "dead_letter": dead_letter,
+            }
+        )
+        # Checked where it is written; the folder is known only when the command line is.
+        self._config(id, Path())
+        shell = {"broker": broker, "datadir": datadir, "web_port": web_port}
+        super().__init__(id, **{k: v for k, v in shell.items() if v is not None}, **options)
+
+    @cached_property
+    def builder(self) -> StreamsBuilder:
+        """What was declared so far."""
+        return StreamsBuilder(self.conf.id)
+
+    @property
+    def topology(self) -> Topology:
+        """What was declared so far, checked.
+
+        Raises:
+            TopologyError: it cannot run.
+        """
+        return self.builder.build()
+
+    @property
+    def plan(self) -> Plan:
+        """What was declared so far, as it will run.
+
+        Raises:
+            TopologyError: it cannot run.
+        """
+        return make_plan(self.topology)
+
+    @property
+    def streams_config(self) -> StreamsConfig:
+        """The engine's settings as they apply now."""
+        return self._config(self.conf.id, self.conf.tabledir)
+
+    @property
+    def broker_address(self) -> str:
+        """Kafka's bootstrap address.
+
+        Raises:
+            ConfigError: the broker's URL cannot be used.
+        """
+        return broker_address(self.conf.broker)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The service that runs the topology.
+
+        Raises:
+            StreamsError: the topology or a setting cannot work.
+        """
+        config = self.streams_config
+        worker = Worker(
+            self.topology,
+            config,
+            KafkaBroker(self.broker_address),
+            SystemClock(),
+            RocksDBProvider(config.state_dir, config.application_id),
+        )
+        return Engine(worker, loop=self.loop, beacon=self.beacon)
+
+    def stream(  # type: ignore[override]  # Faust's takes a channel of its own data plane
+        self,
+        topic: str | Sequence[str],
+        *,
+        key: SerdeLike = bytes,
+        value: SerdeLike = dict,
+        timestamp: TimestampExtractor | None = None,
+        name: str | None = None,
+    ) -> KStream[Any, Any]:
+        """Read topics as a stream; see `StreamsBuilder.stream`."""
+        return self.builder.stream(topic, key=key, value=value, timestamp=timestamp, name=name)
+
+    def table(
+        self,
+        topic: str,
+        *,
+        name: str | None = None,
+        key: SerdeLike = str,
+        value: SerdeLike = dict,
+        timestamp: TimestampExtractor | None = None,
+    ) -> KTable[Any, Any]:
+        """Read a topic as a table; see `StreamsBuilder.table`."""
+        return self.builder.table(topic, name=name, key=key, value=value, timestamp=timestamp)
+
+    # Faust's own data plane: declared there, records would travel apart from the topology, without
+    # its state, its commits and its order.
+    agent: Any = _unavailable("agent", _STREAM)
+    topic: Any = _unavailable("topic", _STREAM)
+    channel: Any = _unavailable("channel", _STREAM)
+    Table: Any = _unavailable("Table", _TABLE)
+    SetTable: Any = _unavailable("SetTable", _TABLE)
+    GlobalTable: Any = _unavailable("GlobalTable", _TABLE)
+    SetGlobalTable: Any = _unavailable("SetGlobalTable", _TABLE)
+    send: Any = _unavailable("send", _SINK)
+    table_route: Any = _unavailable("table_route", _HTTP)
+    topic_route: Any = _unavailable("topic_route", _HTTP)
+    LiveCheck: Any = _unavailable("LiveCheck", _STREAM)
+
+    def main(self) -> NoReturn:
+        """Run the `faust` command line on this application."""
+        commands.report_errors_plainly()
+        super().main()
+
+    def worker_init(self) -> None:
+        """Take up `--datadir`: Faust sets it in the environment after the environment was read."""
+        super().worker_init()
+        context = click.get_current_context(silent=True)
+        if context is None:
+            return
+        root = context.find_root()
+        if root.get_parameter_source("datadir") is ParameterSource.COMMANDLINE:
+            self.conf.datadir = Path(root.params["datadir"])
+
+    def worker_init_post_autodiscover(self) -> None:
+        """Check the topology before any command runs."""
+        super().worker_init_post_autodiscover()
+        self.plan  # noqa: B018 - raises what is wrong with it
+
+    def _config(self, application_id: str, state_dir: Path) -> StreamsConfig:
+        settings: dict[str, Any] = dict(self._engine_settings)
+        return StreamsConfig(application_id, state_dir, **settings)
+
+    def _create_directories(self) -> None:
+        for folder in (self.conf.datadir, self.conf.appdir, self.conf.tabledir):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def _new_web(self) -> WebServer:
+        return WebServer(self)

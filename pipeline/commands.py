@@ -1,0 +1,163 @@
+"""Commands of the `faust` program: `worker` and `describe`.
+
+A command registers itself with Faust when its class is made: importing this module is enough.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Final, Protocol, cast
+
+import click
+from faust.cli.base import AppCommand, option
+from faust.cli.worker import worker as FaustWorkerCommand
+from mode.services import ServiceT
+
+from pipeline.config import StreamsConfig
+from pipeline.errors import StreamsError
+from pipeline.plan.description import describe as describe_plan
+from pipeline.plan.planner import Plan
+from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_LIMIT
+
+#: What happens at the bound, by the name of the setting in `StreamsConfig`.
+ACTIONS: Final = {
+    "commit_interval_ms": "results, offsets and state are committed",
+    "poll_records": "the rest waits in the client",
+    "buffered_records": "the partition is paused until half of them are processed",
+    "cache_entries": "the task commits",
+    "max_record_bytes": "an error of that record: dead letter, or the worker stops",
+    "restore_records": "the worker turns to its consumer, then goes on restoring",
+    "flush_timeout_ms": "the worker stops; nothing past the last commit counts",
+    "replication_factor": "-1: the broker's default",
+    "changelog_retention_ms": "the broker deletes older records of window changelogs",
+    "compaction_lag_ms": "the broker may compact older records of changelogs",
+}
+
+_HTTP_LIMITS: Final = (
+    ("http_scan_limit", DEFAULT_LIMIT, "the answer carries a token to go on with"),
+    ("http_scan_limit_max", MAX_LIMIT, "a larger limit is refused: 400"),
+)
+
+
+class Describable(Protocol):
+    """What these commands need of `pipeline.App`."""
+
+    @property
+    def plan(self) -> Plan:
+        """What was declared, as it will run."""
+        ...
+
+    @property
+    def streams_config(self) -> StreamsConfig:
+        """The engine's settings."""
+        ...
+
+    @property
+    def broker_address(self) -> str:
+        """Kafka's bootstrap address."""
+        ...
+
+    @property
+    def engine(self) -> ServiceT:
+        """The service that runs the topology."""
+        ...
+
+
+class describe(AppCommand):  # noqa: N801 - a command's class is named as the command
+    """Print the topology: sub-topologies, operators, stores and topics."""
+
+    options = [  # noqa: RUF012 - Faust's declaration; it is never changed
+        option("--limits", is_flag=True, default=False, help="Print every bound, its value and its action.")
+    ]
+
+    def __call__(self, *_args: Any, limits: bool = False, **_kwargs: Any) -> None:  # type: ignore[override]  # Faust's runs an event loop and never returns
+        """Print, and leave the exit code to Faust."""
+        limits = limits or bool(self.kwargs.get("limits"))
+        app = cast("Describable", self.app)
+        with plain_errors():
+            self.say(format_limits(app.streams_config) if limits else describe_plan(app.plan).rstrip())
+
+
+class worker(FaustWorkerCommand):  # noqa: N801 - a command's class is named as the command
+    """Run the topology and serve its stores over HTTP."""
+
+    def as_service(self, loop: Any, *args: Any, **kwargs: Any) -> ServiceT:
+        """Return the application; what cannot run is said here, before anything starts."""
+        with plain_errors():
+            cast("Describable", self.app).engine  # noqa: B018 - made now, to fail now
+        return super().as_service(loop, *args, **kwargs)
+
+    def _banner_title(self) -> str:
+        return f"headrace {version('headrace')}"
+
+    def _banner_data(self, worker: Any) -> list[tuple[str, str]]:
+        app = cast("Describable", self.app)
+        conf = self.app.conf
+        return [
+            ("id", conf.id),
+            ("broker", app.broker_address),
+            ("state", str(app.streams_config.state_dir.absolute())),
+            ("web", str(self.app.web.url) if conf.web_enabled else "off"),
+            ("log", f"{worker.logfile or 'stderr'} ({worker.loglevel or 'WARN'})".lower()),
+            ("pid", f"{os.getpid()} on {platform.node()}"),
+            ("python", platform.python_version()),
+        ]
+
+
+def format_limits(config: StreamsConfig) -> str:
+    """Return every bound as a table: setting, value here, default, and what happens at it."""
+    defaults = StreamsConfig(config.application_id, config.state_dir).numbers()
+    rows = [("setting", "value", "default", "at the bound")]
+    rows += [
+        (name, f"{value:,}", f"{defaults[name]:,}", ACTIONS[name]) for name, value in config.numbers().items()
+    ]
+    rows += [(name, f"{value:,}", f"{value:,}", action) for name, value, action in _HTTP_LIMITS]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        f"{name:<{widths[0]}}  {value:>{widths[1]}}  {default:>{widths[2]}}  {action}"
+        for name, value, default, action in rows
+    )
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn a StreamsError into its message on stderr and exit code 1."""
+    try:
+        yield
+    except StreamsError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+
+
+def report_errors_plainly() -> None:
+    """Have the interpreter print a StreamsError that nobody caught as its message alone.
+
+    Faust imports a user's module where no command of ours is on the stack yet: what is raised
+    there can be caught nowhere else.
+    """
+    previous: Callable[[type[BaseException], BaseException, TracebackType | None], Any] = sys.excepthook
+
+    def report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if isinstance(error, StreamsError):
+            click.echo(f"Error: {error}", err=True)
+        else:
+            previous(kind, error, traceback)
+
+    sys.excepthook = report
+
+
+def _in_faust_program() -> bool:
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""
+    return program == "faust" or (spec is not None and spec.name == "faust.__main__")
+
+
+if _in_faust_program():
+    report_errors_plainly()

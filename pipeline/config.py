@@ -1,0 +1,68 @@
+"""Every setting of the engine, its unit, default and the action at its bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.errors import ConfigError
+
+MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StreamsConfig:
+    """Settings of one application, immutable once the worker runs.
+
+    Attributes:
+        application_id: consumer group, prefix of internal topics, name of the state folder.
+        state_dir: where RocksDB databases live.
+        commit_interval_ms: how often results and offsets are committed.
+        poll_records: at most so many records are taken from the client at once.
+        buffered_records: a partition with more records waiting than this is paused until half
+            of them are processed.
+        cache_entries: a task commits before a store's cache holds more uncommitted entries.
+        max_record_bytes: a larger value (bytes) read or produced is an error of that record.
+        max_internal_record_bytes: the limit that internal topics and the dead-letter topic get, so
+            that a record too large elsewhere can still be put aside.
+        restore_records: changelog records read at once, before the worker turns to its consumer again.
+        delivery_timeout_ms: how long a record may wait for the broker's acknowledgement; then the
+            worker stops, and nothing past the last commit counts.
+        replication_factor: of internal topics; -1 is the broker's default.
+        changelog_retention_ms: a window changelog keeps records this long beyond the store's own
+            retention, counted from when they were written.
+        compaction_lag_ms: a changelog keeps every record at least this long, so that compaction
+            does not remove a committed value in favour of an uncommitted one.
+        application_version: what dead letters and logs call the version of the application.
+        dead_letter: topic for records that cannot be processed; None: such a record stops the
+            worker.
+    """
+
+    application_id: str
+    state_dir: Path
+    commit_interval_ms: int = 1_000
+    poll_records: int = 1_000
+    buffered_records: int = 10_000
+    cache_entries: int = 100_000
+    max_record_bytes: int = MIB
+    max_internal_record_bytes: int = 16 * MIB
+    restore_records: int = 20_000
+    delivery_timeout_ms: int = 120_000
+    replication_factor: int = -1
+    changelog_retention_ms: int = 24 * 3_600_000
+    compaction_lag_ms: int = 3_600_000
+    application_version: str = "1"
+    dead_letter: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.application_id:
+            raise ConfigError("application_id is empty")
+        for name, value in self.numbers().items():
+            if value < 1 and not (name == "replication_factor" and value == -1):
+                raise ConfigError(f"{name} is {value}: it must be at least 1")
+
+    def numbers(self) -> dict[str, int]:
+        """Return the numeric settings by name, as `describe --limits` shows them."""
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, int)}

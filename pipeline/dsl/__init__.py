@@ -1,0 +1,1 @@
+"""What a user calls: streams, tables, groupings and joins, declared as nodes."""

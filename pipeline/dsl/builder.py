@@ -1,0 +1,123 @@
+"""Where a topology starts: streams and tables of topics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.dsl.graph import Graph, known, required, resolve
+from pipeline.dsl.stream import KStream
+from pipeline.dsl.table import KTable
+from pipeline.errors import TopologyError
+from pipeline.serde import SerdeLike
+from pipeline.topology import (
+    Source,
+    StoreSpec,
+    TableSource,
+    TimestampExtractor,
+    Topology,
+    check_topic_name,
+    declaration_site,
+)
+
+
+class StreamsBuilder:
+    """Collects what a user declares for one application.
+
+    Args:
+        application_id: consumer group and prefix of internal topics.
+    """
+
+    def __init__(self, application_id: str) -> None:
+        check_topic_name(application_id, "application id")
+        self.application_id = application_id
+        self._graph = Graph()
+
+    def stream(
+        self,
+        topic: str | Sequence[str],
+        *,
+        key: SerdeLike = bytes,
+        value: SerdeLike = dict,
+        timestamp: TimestampExtractor | None = None,
+        name: str | None = None,
+    ) -> KStream[Any, Any]:
+        """Read one topic, or several of the same shape, as a stream.
+
+        Args:
+            topic: name or names.
+            key: how keys are encoded; bytes unless told.
+            value: how values are encoded; open JSON unless told.
+            timestamp: event time from the record; the broker's timestamp unless told.
+            name: display name.
+
+        Raises:
+            TopologyError: a topic's name or a serde cannot be used.
+        """
+        topics = (topic,) if isinstance(topic, str) else tuple(topic)
+        _check_topics(topics, "stream")
+        key_serde = known(resolve(key, None, "stream"), "stream", "key")
+        value_serde = known(resolve(value, None, "stream"), "stream", "value")
+        node = self._graph.add(
+            Source, "source", name, topics=topics, key=key_serde, value=value_serde, timestamp=timestamp
+        )
+        return KStream(self._graph, node, key_serde, value_serde)
+
+    def table(
+        self,
+        topic: str,
+        *,
+        name: str | None = None,
+        key: SerdeLike = str,
+        value: SerdeLike = dict,
+        timestamp: TimestampExtractor | None = None,
+    ) -> KTable[Any, Any]:
+        """Read a topic as a table: the last value by key, None deletes.
+
+        Args:
+            topic: name of a topic, usually compacted.
+            name: store name (required): names the changelog and the HTTP view.
+            key: how keys are encoded; UTF-8 strings unless told.
+            value: how values are encoded; open JSON unless told.
+            timestamp: event time from the record; the broker's timestamp unless told.
+
+        Raises:
+            TopologyError: the name is missing, or a topic's name or serde cannot be used.
+        """
+        _check_topics((topic,), "table")
+        store_name = required(name, f"table({topic!r})", "it names the store and its changelog")
+        key_serde = known(resolve(key, None, "table"), "table", "key")
+        value_serde = known(resolve(value, None, "table"), "table", "value")
+        store = StoreSpec(store_name, "key-value", key_serde, value_serde)
+        node = self._graph.add(
+            TableSource,
+            "table",
+            store_name,
+            topics=(topic,),
+            key=key_serde,
+            value=value_serde,
+            timestamp=timestamp,
+            store=store,
+        )
+        return KTable(self._graph, node, store)
+
+    def build(self) -> Topology:
+        """Return what was declared so far, checked. May be called again.
+
+        Raises:
+            TopologyError: what was declared cannot run.
+        """
+        topology = Topology(self.application_id, tuple(self._graph.nodes))
+        topology.validate()
+        return topology
+
+
+def _check_topics(topics: tuple[object, ...], operator: str) -> None:
+    if not topics:
+        raise TopologyError(f"{operator} at {declaration_site()} names no topic")
+    for topic in topics:
+        if not isinstance(topic, str):
+            raise TopologyError(
+                f"{operator} at {declaration_site()} takes the name of a topic, not {topic!r}"
+            )
+        check_topic_name(topic, f"{operator} at {declaration_site()}: topic")

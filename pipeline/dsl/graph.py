@@ -1,0 +1,63 @@
+"""The graph while it is being declared: where the DSL's objects put their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.errors import TopologyError
+from pipeline.serde import STRING, Serde, SerdeLike, serde_for
+from pipeline.topology import Node, declaration_site
+
+
+class Graph:
+    """The nodes declared so far, in order. Display names are made unique by a number."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._named: dict[str, int] = {}
+
+    def add(self, type_: Callable[..., Node], kind: str, name: str | None = None, **fields: Any) -> Node:
+        """Make a node declared by the user's line, and keep it."""
+        if name is None:
+            number = self._named[kind] = self._named.get(kind, 0) + 1
+            name = f"{kind}-{number}"
+        node = type_(name=name, site=declaration_site(), **fields)
+        self.nodes.append(node)
+        return node
+
+
+def required(name: str | None, operator: str, why: str) -> str:
+    """Return `name`, or raise a TopologyError that says which operator misses it and where."""
+    if name is None:
+        raise TopologyError(f"{operator} at {declaration_site()} needs name=: {why}")
+    return name
+
+
+def resolve(spec: SerdeLike | None, inherited: Serde[Any] | None, operator: str) -> Serde[Any] | None:
+    """Return the serde for `spec`, or the inherited one if none was given.
+
+    Raises:
+        TopologyError: `spec` is no serde; names the operator and the line.
+    """
+    if spec is None:
+        return inherited
+    try:
+        return serde_for(spec)
+    except TopologyError as error:
+        raise TopologyError(f"{operator} at {declaration_site()}: {error}") from error
+
+
+def key_serde(spec: SerdeLike | None, inherited: Serde[Any] | None, operator: str) -> Serde[Any]:
+    """Return the serde of a key: as given, as inherited, else UTF-8 strings."""
+    return resolve(spec, inherited, operator) or STRING
+
+
+def known(serde: Serde[Any] | None, operator: str, what: str) -> Serde[Any]:
+    """Return `serde`, or raise a TopologyError that says to give one."""
+    if serde is None:
+        raise TopologyError(
+            f"{operator} at {declaration_site()} does not know how to encode the {what}, because an "
+            f"operator before it changed it: give {what}="
+        )
+    return serde

@@ -1,0 +1,144 @@
+"""The engine: a worker in a thread of its own, supervised by Faust.
+
+Faust's event loop stays free for HTTP. An error of the worker takes the whole process down, with
+exit code 1: what runs on is either whole or gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from mode import Service
+from mode.utils.logging import get_logger
+
+from pipeline.errors import StreamsError
+from pipeline.runtime.queries import StoreRegistry
+from pipeline.runtime.worker import Worker, WorkerStatus
+
+logger = get_logger(__name__)
+
+#: How often a change of the worker's state is looked for, to log it.
+_REPORT_INTERVAL_S = 0.5
+
+
+class Engine(Service):
+    """Runs a worker in a thread until the application stops.
+
+    Args:
+        worker: the worker to run. From `start` on it belongs to the engine's thread, except for
+            what is thread-safe: `status` and `registry`.
+        service: arguments of `mode.Service`.
+    """
+
+    logger = logger
+
+    def __init__(self, worker: Worker, **service: Any) -> None:
+        super().__init__(**service)
+        self._worker = worker
+        self._halt = threading.Event()
+        self._outcome: Future[None] = Future()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The error that ended it, None if there was none so far."""
+        return self._outcome.exception() if self._outcome.done() else None
+
+    @property
+    def stores(self) -> StoreRegistry:
+        """The stores of this worker's tasks."""
+        return self._worker.registry
+
+    def status(self) -> WorkerStatus:
+        """Return how the worker is doing."""
+        return self._worker.status()
+
+    async def on_start(self) -> None:
+        """Start the thread."""
+        # What exists by now (modules, the topology) lives as long as the process: the collector
+        # need not look at it again each time it runs.
+        gc.collect()
+        gc.freeze()
+        # A daemon: an event loop that died must not leave a process that nothing can end.
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    async def on_stop(self) -> None:
+        """Have the worker closed by its own thread, and wait until that is done."""
+        self._halt.set()
+        if self._thread is not None:
+            await asyncio.wait([asyncio.wrap_future(self._outcome)])
+            await self._crash_if_failed()
+
+    @Service.task
+    async def _watch(self) -> None:
+        await asyncio.wait([asyncio.wrap_future(self._outcome)])
+        await self._crash_if_failed()
+
+    @Service.task
+    async def _report(self) -> None:
+        """Log changes of state and problems, each once."""
+        told: tuple[str, bool] | None = None
+        while not self.should_stop:
+            status = self.status()
+            now = (status.state, status.problem is not None)
+            if now != told:
+                told = now
+                level = logging.INFO if status.problem is None else logging.WARNING
+                self.log.log(level, "%s", summary(status))
+            await self.sleep(_REPORT_INTERVAL_S)
+
+    async def _crash_if_failed(self) -> None:
+        error = self.failure
+        if error is None or self.crashed:
+            return
+        if isinstance(error, StreamsError):
+            # The message says what happened and where; our own frames would bury it. What a
+            # user's function raised is its cause, and is shown with its frames.
+            error = error.with_traceback(None)
+        try:
+            raise error
+        except BaseException as raised:  # noqa: BLE001 - whatever ended the thread ends the worker; crash() re-raises it
+            await self.crash(raised)
+
+    def _run(self) -> None:
+        try:
+            run_worker(self._worker, self._halt.is_set)
+        except BaseException as error:  # noqa: BLE001 - handed to the event loop, which takes the process down with it
+            self._outcome.set_exception(error)
+        else:
+            self._outcome.set_result(None)
+
+
+def run_worker(worker: Worker, halted: Callable[[], bool]) -> None:
+    """Step `worker` until `halted`, then close it.
+
+    After an error nothing is committed: what was in hand comes again.
+
+    Raises:
+        Exception: what ended the worker.
+    """
+    try:
+        while not halted():
+            worker.step()
+    except BaseException:
+        worker.abort()
+        raise
+    worker.close()
+
+
+def summary(status: WorkerStatus) -> str:
+    """Return one line for the log, such as `running at localhost:9092, 4 tasks`."""
+    text = f"{status.state} at {status.address}, {status.tasks} tasks"
+    return text if status.problem is None else f"{text}: {status.problem}"

@@ -1,0 +1,1 @@
+"""Operators for observability pipelines: normalise, redact, route, and reshape events."""

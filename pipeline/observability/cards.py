@@ -1,0 +1,161 @@
+"""Payment card numbers in text: by brand, length, check digit, grouping and surroundings.
+
+A card number is 13 to 19 digits whose prefix and length belong to a brand below and whose Luhn
+check digit (ISO/IEC 7812-1, annex B) is right. The digits stand together, or in whole groups
+with one space or dash between: four digits first, then three to six, the last group one to six.
+
+It isn't one where it is a part of something longer: next to a letter, a digit, an underscore, after
+a point, or before a point and a digit; nor as the end of a dashed hexadecimal id. So trace ids,
+UUIDs, versions, and epoch times (which begin with 1) pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """Who issues: ranges of prefixes (first, last; as many digits each) and the lengths in use."""
+
+    name: str
+    prefixes: tuple[tuple[str, str], ...]
+    lengths: frozenset[int]
+
+
+def _brand(name: str, prefixes: str, lengths: range) -> Brand:
+    """Build a brand of `51-55 2221-2720` and the like."""
+    ranges = (each.partition("-") for each in prefixes.split())
+    return Brand(name, tuple((first, last or first) for first, _, last in ranges), frozenset(lengths))
+
+
+#: Source: https://en.wikipedia.org/wiki/Payment_card_number. Maestro's 12 digits are left out: UUIDs end
+#: in 12, and order numbers have them. No brand in use begins with 1, as times since the epoch do.
+BRANDS: Final[tuple[Brand, ...]] = (
+    Brand("visa", (("4", "4"),), frozenset({13, 16, 18, 19})),
+    _brand("mastercard", "51-55 2221-2720", range(16, 17)),
+    _brand("american express", "34 37", range(15, 16)),
+    _brand("discover", "6011 622126-622925 644-649 65", range(16, 20)),
+    _brand("diners club", "300-305 3095 36 38-39", range(14, 20)),
+    _brand("jcb", "3528-3589", range(16, 20)),
+    _brand("unionpay", "62 81", range(16, 20)),
+    _brand("maestro", "50 56-58 6304 6390 67", range(13, 20)),
+    _brand("mir", "2200-2204", range(16, 20)),
+    _brand("rupay", "60 65 81 82 508", range(16, 17)),
+    _brand("troy", "65 9792", range(16, 17)),
+    _brand("verve", "506099-506198 650002-650027 507865-507964", range(16, 20)),
+)
+
+SHORTEST: Final = 13
+LONGEST: Final = 19
+
+#: Brands by first digit: most numbers belong to none.
+_BY_DIGIT: dict[str, list[tuple[str, str, frozenset[int]]]] = {}
+for _each in BRANDS:
+    for _first, _last in _each.prefixes:
+        for _digit in range(int(_first[0]), int(_last[0]) + 1):
+            _BY_DIGIT.setdefault(str(_digit), []).append((_first, _last, _each.lengths))
+
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+
+#: How every card number in text begins. The look behind comes after the first digits, so that the
+#: search can skip from digit to digit; hexadecimal ids are full of digits.
+_BEGINNING = re.compile(r"[2-9][0-9]{3}(?<![0-9A-Za-z_.][0-9]{4})[ -]?[0-9]{3}[0-9 -]{5}").search
+_RUN = re.compile(r"[0-9]+(?:[ -][0-9]+)*")
+_GROUP = re.compile(r"[0-9]+")
+_AFTER_HEX = re.compile(r".*[0-9A-Fa-f]{4}-", re.DOTALL).fullmatch
+_FIRST_GROUP = 4
+_MIDDLE_GROUP = range(3, 7)
+_LAST_GROUP = range(1, 7)
+
+
+def is_card(digits: str) -> bool:
+    """Whether ASCII digits are a card number: brand, length and check digit.
+
+    >>> is_card("4111111111111111"), is_card("4111111111111112")
+    (True, False)
+    """
+    length = len(digits)
+    if not SHORTEST <= length <= LONGEST:
+        return False
+    for first, last, lengths in _BY_DIGIT.get(digits[0], ()):
+        if length in lengths and first <= digits[: len(first)] <= last:
+            return _luhn(digits)
+    return False
+
+
+def _luhn(digits: str) -> bool:
+    total = sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))
+    return total % 10 == 0
+
+
+def mask_cards(text: str, mask: str) -> str:
+    """Replace the card numbers in a text; the same object where there is none."""
+    if len(text) < SHORTEST:
+        return text
+    beginning = _BEGINNING(text)
+    if beginning is None:
+        return text
+    pieces: list[str] = []
+    done = 0
+    for run in _RUN.finditer(text, beginning.start()):
+        if run.end() - run.start() < SHORTEST:
+            continue
+        for start, end in _cards(text, [group.span() for group in _GROUP.finditer(text, *run.span())]):
+            pieces += (text[done:start], mask)
+            done = end
+    return "".join(pieces) + text[done:] if pieces else text
+
+
+def _cards(text: str, groups: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Find the card numbers in a run of groups of digits: from the left, the longest first."""
+    begin, end = _free_of_neighbours(text, groups)
+    while begin < end:
+        stop = next((stop for stop in _stops(groups, begin, end) if _is_card(text, groups[begin:stop])), 0)
+        if stop:
+            yield groups[begin][0], groups[stop - 1][1]
+        begin = stop or begin + 1
+
+
+def _stops(groups: Sequence[tuple[int, int]], begin: int, end: int) -> Iterator[int]:
+    """Where a card number that begins with a group may stop: the farthest first, never too long."""
+    stop, digits = begin, 0
+    while stop < end and digits <= LONGEST:
+        start, after = groups[stop]
+        digits += after - start
+        stop += 1
+    return iter(range(stop, begin, -1))
+
+
+def _is_card(text: str, groups: Sequence[tuple[int, int]]) -> bool:
+    sizes = [end - start for start, end in groups]
+    if len(sizes) > 1 and not (
+        sizes[0] == _FIRST_GROUP
+        and sizes[-1] in _LAST_GROUP
+        and all(size in _MIDDLE_GROUP for size in sizes[1:-1])
+    ):
+        return False
+    return is_card("".join(text[start:end] for start, end in groups))
+
+
+def _free_of_neighbours(text: str, groups: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Leave out the groups that are a part of something longer: an id, a word, a decimal."""
+    begin, end = 0, len(groups)
+    first, last = groups[0][0], groups[-1][1]
+    before, after = text[first - 1 : first] if first else "", text[last : last + 2]
+    if before == "." or _is_word(before):
+        begin = 1
+        while begin < end and text[groups[begin][0] - 1] == "-":
+            begin += 1  # of an id with dashes
+    elif before == "-" and _AFTER_HEX(text[max(first - 5, 0) : first]):
+        begin = 1
+    if _is_word(after[:1]) or (after[:1] == "." and after[1:].isdigit()):
+        end -= 1
+    return begin, end
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"

@@ -1,0 +1,229 @@
+"""Redaction: secrets out of events, before they reach a topic.
+
+Values and keys are searched at any depth, text as well as numbers, and header values too. Nothing is
+copied unless something is found: an event without secrets comes back as the same object.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from pipeline.errors import ConfigError
+from pipeline.observability import cards, emails
+from pipeline.observability.errors import InvalidEventError
+from pipeline.record import Headers
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What to redact.
+
+    Attributes:
+        name: stands in the replacement.
+        mask: replaces what the rule finds in a text by another text; returns the same object
+            where it finds nothing.
+        shortest: texts with fewer characters hold nothing of the kind.
+        number: whether a whole number, as decimal digits, is of the kind; None: none is.
+    """
+
+    name: str
+    mask: Callable[[str, str], str]
+    shortest: int = 1
+    number: Callable[[str], bool] | None = None
+
+    @classmethod
+    def from_pattern(cls, name: str, pattern: str) -> Rule:
+        """A rule for what a regular expression matches.
+
+        Raises:
+            ConfigError: the expression can't be compiled.
+        """
+        try:
+            compiled = re.compile(pattern)
+        except re.error as error:
+            raise ConfigError(f"redaction rule {name!r}: {error}") from error
+
+        def mask(text: str, replacement: str) -> str:
+            masked, found = compiled.subn(lambda _: replacement, text)
+            return masked if found else text
+
+        return cls(name, mask)
+
+
+CARD: Final = Rule("card", cards.mask_cards, cards.SHORTEST, cards.is_card)
+EMAIL: Final = Rule("email", emails.mask_emails, emails.SHORTEST)
+
+#: Cards first: an address may end in a card number's last group.
+DEFAULT: Final = (CARD, EMAIL)
+
+#: Fields of ids. A 16-digit span id can be a valid card number by chance (one in 10,000 or so).
+ID_FIELDS: Final = frozenset(
+    {"trace_id", "span_id", "parent_span_id", "event_id", "traceId", "spanId", "parentSpanId", "eventId"}
+)
+_IS_ID = re.compile(r"[0-9A-Za-z_.:-]{0,128}").fullmatch
+_SMALLEST_CARD = 10 ** (cards.SHORTEST - 1)
+_ABOVE_CARDS = 10**cards.LONGEST
+_MOST_KEYS = 4096
+_LONGEST_KEY = 64
+
+
+class Redactor:
+    """Applies rules to text, values, headers and events. Make one, use it for all records.
+
+    >>> Redactor().text("paid by bob@example.com with 4111 1111 1111 1111")
+    'paid by [REDACTED:email] with [REDACTED:card]'
+
+    Args:
+        rules: applied in order.
+        replacement: what stands in place of a secret; `{rule}` is the rule's name.
+        ids: fields whose values are ids: left alone as long as they look like one.
+
+    Raises:
+        ConfigError: no rules, or a replacement that a rule would redact again.
+    """
+
+    __slots__ = ("_clean_keys", "_ids", "_numbers", "_rules", "_shortest")
+
+    def __init__(
+        self,
+        rules: Sequence[Rule] = DEFAULT,
+        replacement: str = "[REDACTED:{rule}]",
+        *,
+        ids: frozenset[str] = ID_FIELDS,
+    ) -> None:
+        if not rules:
+            raise ConfigError("a redactor needs at least one rule, for instance redact.EMAIL")
+        named = [(rule, replacement.replace("{rule}", rule.name)) for rule in rules]
+        self._rules = [(rule.mask, text) for rule, text in named]
+        self._numbers = [(rule.number, text) for rule, text in named if rule.number]
+        self._shortest = min(rule.shortest for rule in rules)
+        self._ids = ids
+        self._clean_keys: set[str] = set()  # keys repeat from event to event; bounded by _MOST_KEYS
+        for rule, text in named:
+            if set(text) & set("@%") or any(each.isdigit() for each in text) or self.text(text) != text:
+                raise ConfigError(f"replacement {text!r} would be redacted again by rule {rule.name!r}")
+
+    def text(self, text: str) -> str:
+        """Redact a text; the same object where there is nothing to redact."""
+        if len(text) < self._shortest:
+            return text
+        for mask, replacement in self._rules:
+            text = mask(text, replacement)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """Redact a value: text, number, list, mapping or Struct, at any depth.
+
+        Returns:
+            The same object where there is nothing to redact; else a copy of what has to change.
+            A number that is redacted becomes text.
+        """
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        if kind is dict:
+            return self._mapping(value)
+        if kind is list:
+            return self._items(value)
+        if kind is int or kind is float:
+            return self._number(value)
+        if kind is bytes:
+            return self._bytes(value)
+        return self._struct(value) if isinstance(value, msgspec.Struct) else value
+
+    def event(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Redact an open event.
+
+        Raises:
+            InvalidEventError: it is nested too deeply to be searched.
+        """
+        redacted: dict[str, Any] = self._guarded(event)
+        return redacted
+
+    def record(self, record: _S) -> _S:
+        """Redact a canonical event, or any other Struct.
+
+        Raises:
+            InvalidEventError: it is nested too deeply to be searched.
+        """
+        redacted: _S = self._guarded(record)
+        return redacted
+
+    def headers(self, headers: Headers) -> Headers:
+        """Redact a record's headers: their names, and their values as UTF-8."""
+        redacted = [(self.text(name), value and self._bytes(value)) for name, value in headers]
+        same = all(new[0] is old[0] and new[1] is old[1] for new, old in zip(redacted, headers, strict=True))
+        return headers if same else redacted
+
+    def _guarded(self, value: Any) -> Any:
+        try:
+            return self.value(value)
+        except RecursionError as error:
+            raise InvalidEventError("it is nested too deeply to be searched for secrets") from error
+
+    def _bytes(self, value: bytes) -> bytes:
+        text = value.decode(errors="surrogateescape")
+        redacted = self.text(text)
+        return value if redacted is text else redacted.encode(errors="surrogateescape")
+
+    def _number(self, value: float) -> float | str:
+        if _SMALLEST_CARD <= value < _ABOVE_CARDS and value == int(value):
+            digits = str(int(value))
+            for is_secret, replacement in self._numbers:
+                if is_secret(digits):
+                    return replacement
+        return value
+
+    def _items(self, items: list[Any]) -> list[Any]:
+        for item in items:
+            if self.value(item) is not item:
+                return [self.value(each) for each in items]
+        return items
+
+    def _mapping(self, mapping: dict[Any, Any]) -> dict[Any, Any]:
+        clean = self._clean_keys
+        for key, item in mapping.items():
+            if (key not in clean and self._key(key) is not key) or self._field(key, item) is not item:
+                return self._copied(mapping)
+        return mapping
+
+    def _copied(self, mapping: dict[Any, Any]) -> dict[Any, Any]:
+        """Copy a mapping that holds a secret. Keys that become the same are numbered: none is lost."""
+        copy: dict[Any, Any] = {}
+        taken: dict[str, int] = {}
+        for key, item in mapping.items():
+            redacted = name = self._key(key)
+            while redacted is not key and (name in copy or name in mapping):
+                taken[redacted] = taken.get(redacted, 1) + 1
+                name = f"{redacted}#{taken[redacted]}"
+            copy[name] = self._field(key, item)
+        return copy
+
+    def _struct(self, struct: msgspec.Struct) -> msgspec.Struct:
+        changed = {}
+        for name in struct.__struct_fields__:
+            item = getattr(struct, name)
+            redacted = self._field(name, item)
+            if redacted is not item:
+                changed[name] = redacted
+        return msgspec.structs.replace(struct, **changed) if changed else struct
+
+    def _field(self, name: Any, item: Any) -> Any:
+        if name in self._ids and type(item) is str and _IS_ID(item):
+            return item
+        return self.value(item)
+
+    def _key(self, key: Any) -> Any:
+        if type(key) is not str:
+            return key
+        redacted = self.text(key)
+        if redacted is key and len(key) <= _LONGEST_KEY and len(self._clean_keys) < _MOST_KEYS:
+            self._clean_keys.add(key)
+        return redacted

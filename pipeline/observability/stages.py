@@ -1,0 +1,72 @@
+"""Stages of an observability pipeline, as operators on streams: normalise, redact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pipeline.dsl.stream import KStream
+from pipeline.observability.model import LogRecord, Span
+from pipeline.observability.normalise import DEFAULT_TIMES, normalise_log, normalise_span
+from pipeline.observability.redact import Redactor
+from pipeline.processor import Processor, ProcessorContext
+from pipeline.record import Record
+from pipeline.timestamps import TimestampParser
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def normalise_logs(
+    stream: KStream[K, Mapping[str, Any]], *, times: TimestampParser = DEFAULT_TIMES
+) -> KStream[K, LogRecord]:
+    """Make canonical log records of open events; see `normalise.normalise_log`.
+
+    The observed time of a log is the broker's timestamp, unless the event says another.
+    """
+    return stream.process(lambda: _NormaliseLogs(times), name="normalise-logs", value=LogRecord)
+
+
+def normalise_spans(
+    stream: KStream[K, Mapping[str, Any]], *, times: TimestampParser = DEFAULT_TIMES
+) -> KStream[K, Span]:
+    """Make canonical spans of open events; see `normalise.normalise_span`."""
+    return stream.map_values(lambda _key, event: normalise_span(event, times=times), value=Span)
+
+
+def redact(stream: KStream[K, V], redactor: Redactor, *, name: str = "redact") -> KStream[K, V]:
+    """Redact values and headers. Keys pass as they are: choose new ones from what is redacted.
+
+    Put it before the first operator that writes: a repartition topic, a changelog and a sink each
+    keep what they are given. Dead letters keep what came: restrict who may read them.
+
+    Args:
+        stream: records with values that `redactor.value` takes.
+        redactor: the rules.
+        name: display name.
+    """
+    return stream.process(lambda: _Redact(redactor.value, redactor), name=name, value=stream.value_serde)
+
+
+class _NormaliseLogs(Processor[Any, Mapping[str, Any], Any, LogRecord]):
+    def __init__(self, times: TimestampParser) -> None:
+        self._times = times
+
+    def init(self, context: ProcessorContext[Any, LogRecord]) -> None:
+        self._context = context
+
+    def process(self, record: Record[Any, Mapping[str, Any]]) -> None:
+        log = normalise_log(record.value, observed_ms=self._context.source_timestamp, times=self._times)
+        self._context.forward(record.with_value(log))
+
+
+class _Redact(Processor[Any, Any, Any, Any]):
+    def __init__(self, redact_value: Callable[[Any], Any], redactor: Redactor) -> None:
+        self._value, self._redactor = redact_value, redactor
+
+    def init(self, context: ProcessorContext[Any, Any]) -> None:
+        self._context = context
+
+    def process(self, record: Record[Any, Any]) -> None:
+        headers = self._redactor.headers(record.headers) if record.headers else record.headers
+        self._context.forward(Record(record.key, self._value(record.value), record.timestamp, headers))

@@ -1,0 +1,1 @@
+"""What a node does: closures around closures, one module a family."""

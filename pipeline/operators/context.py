@@ -1,0 +1,91 @@
+"""What an operator needs from its task: stores, time, the producer, and where errors go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pipeline.errors import ProcessingError
+from pipeline.processor import ProcessorContext
+from pipeline.record import Forward, Headers
+from pipeline.serde import Serde
+from pipeline.topology import Node, describe_function
+
+
+class StreamTime:
+    """How far event time has come for one operator, in ms; -1 before the first record.
+
+    Survives restarts: the task writes it beside the committed offset.
+    """
+
+    __slots__ = ("ms",)
+
+    def __init__(self, ms: int = -1) -> None:
+        self.ms = ms
+
+
+class OperatorContext(Protocol):
+    """A task as its operators see it."""
+
+    def store(self, name: str) -> Any:
+        """Return a store of the task by name."""
+        ...
+
+    def stream_time(self, node: Node) -> StreamTime:
+        """Return the operator's own stream time."""
+        ...
+
+    @property
+    def produce(self) -> Callable[[str, bytes | None, bytes | None, int, int, Headers], None]:
+        """`(topic, value, key, partition, timestamp, headers)`: `runtime.broker.Producer.produce`."""
+        ...
+
+    def partition_for(self, topic: str, key: bytes) -> int:
+        """Return the partition of `topic` that records with this key lie in."""
+        ...
+
+    def drop(self, node: Node, reason: str) -> None:
+        """Count a record that a rule of the operator drops, such as a late one."""
+        ...
+
+    def reject(self, node: Node, reason: str) -> None:
+        """Hand a record that the operator cannot take, such as one without a key, to the dead letters.
+
+        Without a dead-letter topic it is counted and dropped, as Kafka Streams does.
+        """
+        ...
+
+    @property
+    def max_record_bytes(self) -> int:
+        """A larger value is not produced."""
+        ...
+
+    def processor_context(self, node: Node, forward: Forward) -> ProcessorContext[Any, Any]:
+        """Return what a user's processor is given."""
+        ...
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Call back when the task is closed."""
+        ...
+
+
+def failed(node: Node, function: object, error: Exception) -> ProcessingError:
+    """Return the error that says which operator and which of the user's functions raised."""
+    return ProcessingError(f"{node}: {describe_function(function)} raised {type(error).__name__}: {error}")
+
+
+def unencodable(node: Node, serde: Serde[Any], key: object, error: Exception) -> ProcessingError:
+    """Return the error that says that a key is not of the type that was declared."""
+    return ProcessingError(f"{node} cannot encode key {key!r} as {serde.name}: {error}; give the right key=")
+
+
+def fan_out(forwards: tuple[Forward, ...]) -> Forward:
+    """Return one function that calls all of `forwards` in order."""
+    if len(forwards) == 1:
+        return forwards[0]
+
+    def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        for forward in forwards:
+            forward(key, value, timestamp, headers)
+
+    return process

@@ -1,0 +1,62 @@
+"""A topic as a table, and the lookup of stream records in a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.operators.context import OperatorContext, failed, unencodable
+from pipeline.record import Change, Forward, Headers
+from pipeline.state.store import Entry
+from pipeline.topology import StreamTableJoin, TableSource
+
+
+def build_table_source(node: TableSource, context: OperatorContext, forward: Forward | None) -> Forward:
+    """Keep the last value by key, in offset order; null deletes, a null key is rejected (rule a6.1)."""
+    store = context.store(node.store.name)
+    put = store.put_entry
+    encode, decode = node.key.serialize, node.key.deserialize
+
+    def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        if key is None:
+            context.reject(node, "null key")
+            return
+        put(encode(key), value, timestamp, headers)
+
+    if forward is not None:
+
+        def updated(key_bytes: bytes, entry: Entry, old: Any) -> None:
+            forward(decode(key_bytes), Change(entry.value, old), entry.timestamp, entry.headers)
+
+        store.on_flush = updated
+    return process
+
+
+def build_stream_table_join(
+    node: StreamTableJoin, context: OperatorContext, forward: Forward
+) -> tuple[Forward, None]:
+    """Only stream records trigger; the table's value is the latest by offset (rules a5.1 to a5.4)."""
+    get = context.store(node.table_store.name).get_entry
+    encode = node.table_store.key.serialize
+    joiner, left_outer = node.joiner, node.left_outer
+
+    def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        if value is None:
+            context.drop(node, "null value")
+            return
+        if key is None and not left_outer:
+            context.reject(node, "null key")
+            return
+        try:
+            entry = None if key is None else get(encode(key))
+        except Exception as error:
+            raise unencodable(node, node.table_store.key, key, error) from error
+        if entry is None and not left_outer:
+            return
+        try:
+            joined = joiner(key, value, None if entry is None else entry.value)
+        except Exception as error:
+            raise failed(node, joiner, error) from error
+        forward(key, joined, timestamp, headers)
+
+    # Updates of the table pass through its source alone: nothing to do here.
+    return process, None

@@ -1,0 +1,1 @@
+"""From a declared topology to what tasks run."""

@@ -1,0 +1,104 @@
+"""From nodes to what a task runs: closures around closures, sinks first.
+
+`OPERATORS` is the one table from node type to behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from pipeline.operators.aggregate import build_aggregate, build_to_stream
+from pipeline.operators.context import OperatorContext, fan_out
+from pipeline.operators.join import build_stream_stream_join
+from pipeline.operators.process import build_process
+from pipeline.operators.stateless import (
+    build_branch,
+    build_filter,
+    build_flat_map_values,
+    build_map,
+    build_map_values,
+    build_pass_through,
+    build_peek,
+    build_select_key,
+    build_sink,
+)
+from pipeline.operators.table import build_stream_table_join, build_table_source
+from pipeline.plan.planner import SubTopology
+from pipeline.record import Forward, Headers
+from pipeline.topology import (
+    Aggregate,
+    Branch,
+    BranchArm,
+    Filter,
+    FlatMapValues,
+    Map,
+    MapValues,
+    Merge,
+    Node,
+    Peek,
+    Process,
+    SelectKey,
+    Sink,
+    Source,
+    StreamStreamJoin,
+    StreamTableJoin,
+    TableSource,
+    ToStream,
+)
+
+#: `(node, context, forward)`: returns what processes a record; a tuple, by parent, if that differs.
+Build: TypeAlias = Callable[[Any, OperatorContext, Any], Forward | tuple[Forward | None, ...]]
+
+OPERATORS: dict[type[Node], Build] = {
+    Source: build_pass_through,
+    TableSource: build_table_source,
+    Filter: build_filter,
+    Map: build_map,
+    MapValues: build_map_values,
+    FlatMapValues: build_flat_map_values,
+    SelectKey: build_select_key,
+    Peek: build_peek,
+    Merge: build_pass_through,
+    Branch: build_branch,
+    BranchArm: build_pass_through,
+    Process: build_process,
+    Aggregate: build_aggregate,
+    ToStream: build_to_stream,
+    StreamStreamJoin: build_stream_stream_join,
+    StreamTableJoin: build_stream_table_join,
+    Sink: build_sink,
+}
+
+#: Node types whose builder wants to know that nothing follows (None): they forward on flush only.
+_FORWARDS_ON_FLUSH = (Aggregate, TableSource)
+
+
+def compile_subtopology(sub: SubTopology, context: OperatorContext) -> dict[Source, Forward]:
+    """Return, by source, the function that takes its records through the sub-topology."""
+    inputs: dict[Node, tuple[Forward | None, ...]] = {}
+    for node in reversed(sub.nodes):
+        built = OPERATORS[type(node)](node, context, _forward(node, sub, inputs))
+        inputs[node] = built if isinstance(built, tuple) else (built,) * max(1, len(node.parents))
+    return {source: forward for source in sub.sources if (forward := inputs[source][0]) is not None}
+
+
+def _forward(
+    node: Node, sub: SubTopology, inputs: dict[Node, tuple[Forward | None, ...]]
+) -> Forward | tuple[Forward, ...] | None:
+    """Return what `node` forwards to: all of its children's inputs that take records from it."""
+    forwards = tuple(
+        forward
+        for child in sub.nodes
+        for parent, forward in zip(child.parents, inputs.get(child, ()), strict=False)
+        if parent is node and forward is not None
+    )
+    if isinstance(node, Branch):
+        return forwards
+    if forwards:
+        return fan_out(forwards)
+    return None if isinstance(node, _FORWARDS_ON_FLUSH) else _nowhere
+
+
+def _nowhere(_key: Any, _value: Any, _timestamp: int, _headers: Headers) -> None:
+    """Take a record that no operator wants."""

@@ -1,0 +1,46 @@
+"""A plan as text: sub-topologies with their sources, operators, stores and topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.plan.planner import Plan, SubTopology
+from pipeline.topology import Aggregate, Node, Sink, Source, StreamStreamJoin, TableSource, describe_function
+
+
+def describe(plan: Plan) -> str:
+    """Return a plan as text, the same for the same topology."""
+    lines = [f"Application: {plan.application_id}"]
+    for sub in plan.subtopologies:
+        lines += _subtopology(plan, sub)
+    return "\n".join(lines) + "\n"
+
+
+def _subtopology(plan: Plan, sub: SubTopology) -> Iterator[str]:
+    yield f"Sub-topology {sub.id}: reads {', '.join(sub.topics)}"
+    children: dict[Node, list[str]] = {node: [] for node in sub.nodes}
+    for node in sub.nodes:
+        for parent in node.parents:
+            children[parent].append(node.name)
+    for node in sub.nodes:
+        arrow = f" -> {', '.join(children[node])}" if children[node] else ""
+        yield f"  {_label(node)}{arrow}"
+        for store in node.stores:
+            retention = f", retention {store.retention_ms} ms" if store.kind == "window" else ""
+            yield (
+                f"    store {store.name}: {store.kind}, {store.key.name} to {store.value.name}{retention}, "
+                f"changelog {plan.changelog(store.name)}"
+            )
+
+
+def _label(node: Node) -> str:
+    kind = type(node).__name__
+    detail = ""
+    if isinstance(node, TableSource | Source):
+        detail = f" (topics: {', '.join(node.topics)}; {node.key.name} to {node.value.name})"
+    elif isinstance(node, Sink):
+        topic = node.topic if isinstance(node.topic, str) else f"chosen by {describe_function(node.topic)}"
+        detail = f" (topic: {topic})"
+    elif isinstance(node, Aggregate | StreamStreamJoin) and node.windows is not None:
+        detail = f" ({node.windows})"
+    return f"{kind} {node.name}{detail}"

@@ -1,0 +1,150 @@
+"""From nodes to sub-topologies: what one task runs, and which topics it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline.plan.rewrites import Nodes, rewrite
+from pipeline.topology import Node, Sink, Source, StoreSpec, StreamTableJoin, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class SubTopology:
+    """Nodes that pass records to one another within a task.
+
+    Attributes:
+        id: number, in the order of declaration.
+        nodes: parents before children.
+    """
+
+    id: int
+    nodes: Nodes
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Its sources, repartition topics and tables included."""
+        return tuple(node for node in self.nodes if isinstance(node, Source))
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that it reads."""
+        return tuple(dict.fromkeys(topic for source in self.sources for topic in source.topics))
+
+    @property
+    def sinks(self) -> tuple[Sink, ...]:
+        """Its sinks, repartition topics included."""
+        return tuple(node for node in self.nodes if isinstance(node, Sink))
+
+    @property
+    def stores(self) -> tuple[StoreSpec, ...]:
+        """The stores of each of its tasks."""
+        return tuple(store for node in self.nodes for store in node.stores)
+
+    @property
+    def copartitioned(self) -> tuple[tuple[Node, frozenset[str]], ...]:
+        """Groups of topics that must have equal partition counts, with the node that says so."""
+        groups = []
+        for node in self.nodes:
+            if any(node.inputs_by_key) and len(node.parents) > 1:
+                topics = frozenset(topic for parent in node.parents for topic in source_topics(parent))
+                groups.append((node, topics))
+        return tuple(groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A topology as it will run.
+
+    Attributes:
+        application_id: prefix of internal topics.
+        subtopologies: by number.
+    """
+
+    application_id: str
+    subtopologies: tuple[SubTopology, ...]
+
+    @property
+    def repartition_topics(self) -> tuple[str, ...]:
+        """The internal topics between sub-topologies."""
+        return tuple(
+            sink.topic
+            for sub in self.subtopologies
+            for sink in sub.sinks
+            if sink.internal and isinstance(sink.topic, str)
+        )
+
+    @property
+    def external_sources(self) -> dict[str, Source]:
+        """The topics that must be there, with the source that reads each."""
+        internal = set(self.repartition_topics)
+        return {
+            topic: source
+            for sub in self.subtopologies
+            for source in sub.sources
+            for topic in source.topics
+            if topic not in internal
+        }
+
+    @property
+    def fixed_sinks(self) -> dict[str, Sink]:
+        """The topics that it writes to under a fixed name, with a sink that does."""
+        return {
+            sink.topic: sink
+            for sub in self.subtopologies
+            for sink in sub.sinks
+            if not sink.internal and isinstance(sink.topic, str)
+        }
+
+    def changelog(self, store: str) -> str:
+        """Return the name of a store's changelog topic."""
+        return f"{self.application_id}-{store}-changelog"
+
+
+def plan(topology: Topology) -> Plan:
+    """Rewrite a topology and cut it into sub-topologies.
+
+    Raises:
+        TopologyError: it cannot run as declared; the message names the operator and the line.
+    """
+    topology.validate()
+    nodes = rewrite(topology)
+    components = _components(nodes)
+    return Plan(
+        topology.application_id,
+        tuple(SubTopology(number, component) for number, component in enumerate(components)),
+    )
+
+
+def source_topics(node: Node) -> set[str]:
+    """Return the topics that `node`'s records come from, within its sub-topology."""
+    if isinstance(node, Source):
+        return set(node.topics)
+    return {topic for parent in node.parents for topic in source_topics(parent)}
+
+
+def _components(nodes: Nodes) -> list[Nodes]:
+    """Group nodes that are connected by an edge, or share a store."""
+    group: dict[Node, list[Node]] = {node: [node] for node in nodes}
+
+    def unite(one: Node, other: Node) -> None:
+        if group[one] is group[other]:
+            return
+        merged = group[one] + group[other]
+        for member in merged:
+            group[member] = merged
+
+    owner = {store.name: node for node in nodes for store in node.stores}
+    for node in nodes:
+        for other in _neighbours(node, owner):
+            unite(other, node)
+    order = {node: index for index, node in enumerate(nodes)}
+    unique = {id(members): members for members in group.values()}
+    components = [tuple(sorted(members, key=order.__getitem__)) for members in unique.values()]
+    return sorted(components, key=lambda component: order[component[0]])
+
+
+def _neighbours(node: Node, owner: dict[str, Node]) -> Iterable[Node]:
+    yield from node.parents
+    if isinstance(node, StreamTableJoin):
+        yield owner[node.table_store.name]

@@ -1,0 +1,180 @@
+"""Rules that turn what was declared into what can run: one function a rule, in one list.
+
+Nodes are frozen: a rule returns new nodes, and children follow their replaced parents.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from pipeline.errors import TopologyError
+from pipeline.topology import (
+    Keyed,
+    Node,
+    Repartition,
+    Sink,
+    Source,
+    StreamTableJoin,
+    Topology,
+    check_topic_name,
+)
+
+Nodes: TypeAlias = tuple[Node, ...]
+Rewrite: TypeAlias = Callable[[str, Nodes], Nodes]
+
+
+def merge_sources(_application_id: str, nodes: Nodes) -> Nodes:
+    """Several streams of the same topics share one source."""
+    by_topic: dict[str, Source] = {}
+    replaced: dict[Node, Node] = {}
+    kept: list[Node] = []
+    for declared in nodes:
+        node = _with_parents(declared, replaced)
+        if isinstance(node, Source):
+            twin = _same_source(node, by_topic)
+            if twin is not None:
+                replaced[declared] = twin
+                continue
+            by_topic.update(dict.fromkeys(node.topics, node))
+        replaced[declared] = node
+        kept.append(node)
+    return tuple(kept)
+
+
+def _same_source(node: Source, by_topic: dict[str, Source]) -> Source | None:
+    others = {id(by_topic[topic]): by_topic[topic] for topic in node.topics if topic in by_topic}
+    if not others:
+        return None
+    other = next(iter(others.values()))
+    alike = (
+        len(others) == 1
+        and set(other.topics) == set(node.topics)
+        and type(other) is Source
+        and type(node) is Source
+        and (other.key.name, other.value.name) == (node.key.name, node.value.name)
+        and other.timestamp == node.timestamp
+    )
+    if not alike:
+        raise TopologyError(
+            f"{node} and {other} read the same topic in different ways: a topic can back one table, or "
+            "streams with the same topics, serdes and timestamp extractor"
+        )
+    return other
+
+
+def insert_repartitions(_application_id: str, nodes: Nodes) -> Nodes:
+    """Where the key changed and an operator needs equal keys to meet, a topic is put between."""
+    replaced: dict[Node, Node] = {}
+    shared: dict[tuple[Node, str], Repartition] = {}
+    kept: list[Node] = []
+    for declared in nodes:
+        node = _with_parents(declared, replaced)
+        parents = list(node.parents)
+        for index, keyed in enumerate(node.inputs_by_key):
+            if keyed is None or not key_changed(parents[index]):
+                continue
+            repartition = _repartition(node, parents[index], keyed)
+            known = shared.setdefault((parents[index], repartition.name), repartition)
+            if known is repartition:
+                kept.append(repartition)
+            parents[index] = known
+        if parents != list(node.parents):
+            node = dataclasses.replace(node, parents=tuple(parents))
+        replaced[declared] = node
+        kept.append(node)
+    return tuple(kept)
+
+
+def _repartition(node: Node, parent: Node, keyed: Keyed) -> Repartition:
+    if keyed.name is None:
+        raise TopologyError(
+            f"{node} works by key, and {parent} changed the key: give name=, it names the repartition topic"
+        )
+    check_topic_name(keyed.name, f"{node}: repartition name")
+    if keyed.value is None:
+        raise TopologyError(
+            f"{node} works by key, and the key changed: its records go through a topic, but how to "
+            f"encode their value is not known, because an operator before changed it: give value= there"
+        )
+    return Repartition(name=f"{keyed.name}-repartition", parents=(parent,), site=node.site, keyed=keyed)
+
+
+def key_changed(node: Node) -> bool:
+    """Return whether records that leave `node` may lie in another partition than their key says."""
+    if node.changes_key:
+        return True
+    if node.restores_partitioning:
+        return False
+    return any(key_changed(parent) for parent in node.parents)
+
+
+def cut_repartitions(application_id: str, nodes: Nodes) -> Nodes:
+    """A repartition is a sink to an internal topic, and a source of it: two sub-topologies."""
+    replaced: dict[Node, Node] = {}
+    kept: list[Node] = []
+    topics: dict[str, Node] = {}
+    for declared in nodes:
+        node = _with_parents(declared, replaced)
+        if isinstance(node, Repartition):
+            topic = f"{application_id}-{node.keyed.name}-repartition"
+            if topic in topics:
+                raise TopologyError(
+                    f"repartition name {node.keyed.name!r} is used twice: at {topics[topic].site} and at "
+                    f"{node.site}"
+                )
+            topics[topic] = node
+            sink, source = _halves(node, topic)
+            kept += (sink, source)
+            replaced[declared] = source
+        else:
+            replaced[declared] = node
+            kept.append(node)
+    return tuple(kept)
+
+
+def _halves(node: Repartition, topic: str) -> tuple[Sink, Source]:
+    keyed = node.keyed
+    if keyed.value is None:
+        raise TopologyError(f"{node} does not know how to encode its values")
+    sink = Sink(
+        name=f"{keyed.name}-to-repartition",
+        parents=node.parents,
+        site=node.site,
+        topic=topic,
+        key=keyed.key,
+        value=keyed.value,
+        internal=True,
+        keep_null_keys=keyed.keep_null_keys,
+    )
+    source = Source(name=node.name, site=node.site, topics=(topic,), key=keyed.key, value=keyed.value)
+    return sink, source
+
+
+def check_table_keys(_application_id: str, nodes: Nodes) -> Nodes:
+    """A stream and the table it is joined with must encode keys alike, or no key would ever match."""
+    for node in nodes:
+        if isinstance(node, StreamTableJoin) and node.stream.key.name != node.table_store.key.name:
+            raise TopologyError(
+                f"{node}: the stream's keys are {node.stream.key.name}, those of table "
+                f"{node.table_store.name!r} are {node.table_store.key.name}: no key would match"
+            )
+    return nodes
+
+
+#: The rules, in the order they are applied.
+REWRITES: Sequence[Rewrite] = (merge_sources, check_table_keys, insert_repartitions, cut_repartitions)
+
+
+def rewrite(topology: Topology) -> Nodes:
+    """Apply every rule to a topology's nodes."""
+    nodes = topology.nodes
+    for rule in REWRITES:
+        nodes = rule(topology.application_id, nodes)
+    return nodes
+
+
+def _with_parents(node: Node, replaced: dict[Node, Node]) -> Node:
+    parents = tuple(replaced.get(parent, parent) for parent in node.parents)
+    return node if parents == node.parents else dataclasses.replace(node, parents=parents)

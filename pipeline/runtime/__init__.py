@@ -1,0 +1,1 @@
+"""Workers, tasks, commits, restoring, and the broker as they see it."""

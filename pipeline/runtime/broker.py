@@ -1,0 +1,269 @@
+"""The broker as the worker sees it: four small protocols.
+
+Two implementations pass one contract suite (tests/contract): librdkafka in `runtime.kafka` and
+an in-memory broker in `runtime.memory`. Nothing here is called from more than one thread, except
+where said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from pipeline.record import Headers, TopicPartition
+
+
+class Message(Protocol):
+    """A consumed record. `confluent_kafka.Message` satisfies this as it is, without a copy."""
+
+    def topic(self) -> str:
+        """Topic it was read from."""
+        ...
+
+    def partition(self) -> int:
+        """Partition it was read from."""
+        ...
+
+    def offset(self) -> int:
+        """Offset within the partition."""
+        ...
+
+    def key(self) -> bytes | None:
+        """Key bytes."""
+        ...
+
+    def value(self) -> bytes | None:
+        """Value bytes."""
+        ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """(timestamp type, milliseconds since the epoch; -1 if there is none)."""
+        ...
+
+    def headers(self) -> Headers | None:
+        """Record headers, None if there are none."""
+        ...
+
+
+class Committed(NamedTuple):
+    """A committed offset: the next one to process, and what the worker wrote beside it."""
+
+    offset: int
+    metadata: str = ""
+
+
+class TopicSpec(NamedTuple):
+    """A topic to create."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+class RebalanceListener(Protocol):
+    """Called from within `Consumer.poll` and `Consumer.close`, in the caller's thread."""
+
+    def on_assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Partitions were added. Return the offset each is to be read from.
+
+        They start paused: the worker resumes those whose task is ready.
+        """
+        ...
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Partitions are about to go: they may still be committed here."""
+        ...
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Partitions are gone already: committing them would fail."""
+        ...
+
+
+class Consumer(Protocol):
+    """A member of the application's consumer group."""
+
+    def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
+        """Join the group for these topics. Returns at once; assignment happens in `poll`."""
+        ...
+
+    def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+        """Return up to `max_records` records, waiting at most `timeout_s` for the first.
+
+        Records of one partition come in offset order. Rebalance callbacks run in here.
+
+        Raises:
+            BrokerUnreachableError: no broker answers. Calling again later is right.
+            BrokerError: anything that calling again cannot mend.
+        """
+        ...
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Committed]:
+        """Return the group's committed offsets; partitions without one are left out."""
+        ...
+
+    def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        """Commit all of it in one request, and return when the broker has taken it.
+
+        Partitions of topics that are not subscribed to, such as changelogs, can be committed too:
+        a group keeps offsets of any topic for its members.
+
+        Raises:
+            TaskMigratedError: this member no longer owns them.
+        """
+        ...
+
+    def end_offset(self, partition: TopicPartition) -> int | None:
+        """Return the partition's end as the last fetch saw it; None before the first.
+
+        Makes no request. An assigned partition that is paused may answer with an older end.
+        """
+        ...
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        """Stop fetching from these until resumed."""
+        ...
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        """Fetch from these again."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group at once (no session timeout for the others to wait out)."""
+        ...
+
+
+class Producer(Protocol):
+    """Writes records; acknowledged by all in-sync replicas, idempotent where the broker can."""
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: Headers,
+    ) -> None:
+        """Queue one record; returns at once unless the local queue is full.
+
+        Args:
+            topic: destination.
+            value: value bytes, None for a tombstone.
+            key: key bytes or None.
+            partition: -1 for murmur2 over the key as Kafka's Java client does (random for None).
+            timestamp: event time in ms; -1 for the time of writing.
+            headers: record headers.
+
+        Raises:
+            RecordTooLargeError: the record exceeds the producer's limit; nothing was queued.
+        """
+        ...
+
+    def flush(self, timeout_s: float) -> Sequence[Undelivered]:
+        """Wait until everything queued is acknowledged or has failed.
+
+        Returns:
+            The records that failed since the last flush, in the order they failed.
+
+        Raises:
+            BrokerUnreachableError: not everything was acknowledged within `timeout_s`. What is
+                still queued stays queued: calling again is right.
+        """
+        ...
+
+    def close(self) -> None:
+        """Drop what is still queued and free the connection."""
+        ...
+
+
+class Undelivered(NamedTuple):
+    """A record that the broker refused."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int
+    headers: Headers
+    reason: str
+
+
+class Admin(Protocol):
+    """Topics and their offsets. May be called from any thread."""
+
+    def partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
+        """Return the number of partitions of each topic that exists; others are left out.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+        """
+        ...
+
+    def create_topics(self, topics: Sequence[TopicSpec]) -> None:
+        """Create what does not exist yet, and return when it can be used. Existing is no error."""
+        ...
+
+    def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the first offset still held, by partition."""
+        ...
+
+    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offset that the next record will get, by partition."""
+        ...
+
+    def close(self) -> None:
+        """Free the connection."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads given ranges of partitions outside any group, as fast as it can: for restoring state."""
+
+    def add(self, partition: TopicPartition, start: int, end: int) -> None:
+        """Read this partition from offset `start` to before `end` (beginning at the first held)."""
+        ...
+
+    def remove(self, partition: TopicPartition) -> None:
+        """Stop reading this partition."""
+        ...
+
+    def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+        """Return up to `max_records` records, none of them at or past its partition's `end`."""
+        ...
+
+    def finished(self) -> Sequence[TopicPartition]:
+        """Return and forget the partitions of which every record before `end` was returned.
+
+        Compaction and transactions leave holes: a partition is finished when its position has
+        reached `end`, whether or not a record stood there.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the connection."""
+        ...
+
+
+class Broker(Protocol):
+    """Where a worker gets its clients from."""
+
+    @property
+    def address(self) -> str:
+        """What to name in messages, such as `localhost:9092`."""
+        ...
+
+    def consumer(self, group: str, client_id: str) -> Consumer:
+        """Return a new group member."""
+        ...
+
+    def producer(self, client_id: str) -> Producer:
+        """Return a new producer."""
+        ...
+
+    def admin(self) -> Admin:
+        """Return a new admin client."""
+        ...
+
+    def reader(self) -> Reader:
+        """Return a new reader."""
+        ...

@@ -1,0 +1,69 @@
+"""The commit: five steps whose order is the contract.
+
+What is delivered before offsets are committed can repeat after a crash, but never get lost. What is
+written to a store after offsets are committed is never ahead of them: a crash in between is made
+good from the changelog, up to the position committed beside the offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline.record import TopicPartition
+from pipeline.runtime.broker import Admin, Committed, Consumer
+from pipeline.runtime.task import Task, TaskEnvironment
+
+#: How long one attempt waits for acknowledgements before it reports that the broker is slow or gone.
+FLUSH_S = 1.0
+
+
+class Committer:
+    """Commits tasks; an attempt that fails because the broker is away can be made again."""
+
+    def __init__(self, environment: TaskEnvironment, consumer: Consumer, admin: Admin) -> None:
+        self._environment, self._consumer, self._admin = environment, consumer, admin
+        # Changelog partitions written since the last commit: survives an attempt that failed.
+        self._written: set[TopicPartition] = set()
+        plan = environment.plan
+        changelogs = {plan.changelog(store.name) for sub in plan.subtopologies for store in sub.stores}
+        self._internal = frozenset(changelogs | set(plan.repartition_topics))
+
+    def commit(self, tasks: Iterable[Task]) -> None:
+        """Commit everything that `tasks` have done so far.
+
+        Raises:
+            BrokerUnreachableError: not now; nothing is lost, commit again before processing on.
+            DeliveryError: a record of state could not be written; the worker must stop.
+            TaskMigratedError: another worker owns the partitions by now.
+        """
+        due = [task for task in tasks if task.started and task.needs_commit]
+        if not due:
+            return
+        # 1. Flush caches: updates are forwarded downstream, changelog records are produced.
+        for task in due:
+            self._written.update(task.flush())
+        # 2. Flush the producer: every record is acknowledged, or has gone to the dead letters.
+        self._deliver()
+        ends = self._admin.end_offsets(sorted(self._written)) if self._written else {}
+        # 3. Commit offsets, and beside them the changelog positions that belong to them.
+        offsets: dict[TopicPartition, Committed] = {}
+        for task in due:
+            offsets |= task.offsets(ends)
+        if offsets:
+            self._consumer.commit(offsets)
+        # 4. Write each store's batch with its changelog position.
+        for task in due:
+            task.commit()
+        # 5. Report.
+        self._written.clear()
+        self._environment.counters.add("commits")
+
+    def _deliver(self) -> None:
+        refused = self._environment.producer.flush(FLUSH_S)
+        while refused:
+            self._environment.dead_letters.undelivered(list(refused), self._internal)
+            refused = self._environment.producer.flush(FLUSH_S)
+
+    def forget(self) -> None:
+        """Drop what an attempt that failed left: its tasks are gone."""
+        self._written.clear()

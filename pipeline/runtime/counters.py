@@ -1,0 +1,38 @@
+"""Everything that is counted, by name: one list, so that documentation and types agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal, TypeAlias
+
+CounterName: TypeAlias = Literal[
+    # Records taken from source topics and processed, whatever came of them.
+    "records_processed",
+    # Records handed to the producer, changelog records included.
+    "records_produced",
+    # Records sent to the dead-letter topic.
+    "dead_letters",
+    # Records that a rule of an operator dropped: late, null value.
+    "records_dropped",
+    # Records without a key where one is needed, dropped because there is no dead-letter topic.
+    "records_rejected",
+    # Commits of offsets and state.
+    "commits",
+    # Changelog records applied while restoring.
+    "records_restored",
+]
+
+
+class Counters:
+    """Counts since the worker started. Written by the engine's thread, read by any."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[CounterName] = Counter()
+
+    def add(self, name: CounterName, count: int = 1) -> None:
+        """Count."""
+        self._counts[name] += count
+
+    def snapshot(self) -> dict[str, int]:
+        """Return all counts."""
+        return {name: count for name, count in self._counts.items()}  # noqa: C416 - widens the keys' type

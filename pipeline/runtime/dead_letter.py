@@ -1,0 +1,114 @@
+"""Dead letters: a record that cannot be processed, as it came, with headers that say why and where.
+
+Header names follow Kafka Streams (KIP-1034), so that tools made for it read ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.config import StreamsConfig
+from pipeline.errors import DeliveryError, ProcessingError, StreamsError
+from pipeline.record import NO_HEADERS, Headers
+from pipeline.runtime.broker import Message, Producer, Undelivered
+from pipeline.runtime.counters import Counters
+
+_PREFIX = "__streams.errors."
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why and where a record failed.
+
+    Attributes:
+        exception: type of the error.
+        message: what it says: operator, the user's function, file and line.
+        topic: where the record was read from (for an update of a table: its changelog).
+        partition: likewise.
+        offset: likewise; -1 if it has none.
+    """
+
+    exception: str
+    message: str
+    topic: str
+    partition: int
+    offset: int
+
+
+class DeadLetters:
+    """Sends what fails to the dead-letter topic; without one, what fails stops the worker."""
+
+    def __init__(self, config: StreamsConfig, producer: Producer, counters: Counters) -> None:
+        self._config, self._producer, self._counters = config, producer, counters
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a dead-letter topic."""
+        return self._config.dead_letter is not None
+
+    def message(self, message: Message, error: Exception) -> None:
+        """Handle a consumed record that failed.
+
+        Raises:
+            ProcessingError: there is no dead-letter topic.
+        """
+        where = f"{message.topic()}-{message.partition()} offset {message.offset()}"
+        if not self.enabled:
+            raise ProcessingError(
+                f"{error} [record {where}]; the worker stops here: mend the cause, or set dead_letter= to "
+                "put such records aside"
+            ) from error
+        failure = Failure(
+            type(error.__cause__ or error).__name__,
+            str(error),
+            message.topic(),
+            message.partition(),
+            message.offset(),
+        )
+        headers = message.headers() or NO_HEADERS
+        self._send(message.key(), message.value(), message.timestamp()[1], headers, failure)
+
+    def update(
+        self, key: bytes, value: bytes | None, timestamp: int, changelog: str, error: Exception
+    ) -> None:
+        """Handle a table's update that an operator after the table failed on.
+
+        Raises:
+            StreamsError: there is no dead-letter topic.
+        """
+        if not self.enabled:
+            raise error
+        cause = type(error.__cause__ or error).__name__
+        self._send(key, value, timestamp, NO_HEADERS, Failure(cause, str(error), changelog, -1, -1))
+
+    def undelivered(self, records: list[Undelivered], internal: frozenset[str]) -> None:
+        """Handle records that the broker refused.
+
+        Raises:
+            DeliveryError: there is no dead-letter topic, or what was refused is state or a dead
+                letter itself: then going on would lose it.
+        """
+        for record in records:
+            reason = f"topic {record.topic!r} refused a record: {record.reason}"
+            if not self.enabled or record.topic == self._config.dead_letter or record.topic in internal:
+                raise DeliveryError(f"{reason}; the worker stops before it commits")
+            failure = Failure("DeliveryError", reason, record.topic, record.partition, -1)
+            self._send(record.key, record.value, record.timestamp, record.headers, failure)
+
+    def _send(
+        self, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers, failure: Failure
+    ) -> None:
+        topic = self._config.dead_letter
+        if topic is None:
+            raise StreamsError("no dead-letter topic is set")
+        why = {
+            "exception": failure.exception,
+            "message": failure.message,
+            "topic": failure.topic,
+            "partition": str(failure.partition),
+            "offset": str(failure.offset),
+            "application": f"{self._config.application_id} {self._config.application_version}",
+        }
+        added = [(_PREFIX + name, text.encode()) for name, text in why.items()]
+        self._producer.produce(topic, value, key, -1, timestamp, [*headers, *added])
+        self._counters.add("dead_letters")

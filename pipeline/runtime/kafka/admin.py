@@ -1,0 +1,147 @@
+"""Topics and their offsets."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import TopicPartition as ClientPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but not exported in its annotations
+    AdminClient,
+    NewTopic,
+    OffsetSpec,
+)
+
+from pipeline.errors import BrokerError
+from pipeline.record import TopicPartition
+from pipeline.runtime.broker import TopicSpec
+from pipeline.runtime.kafka.errors import translated_exception
+from pipeline.runtime.kafka.settings import Settings
+
+_log: Final = logging.getLogger(__name__)
+_TIMEOUT_S: Final = 30.0
+_PAUSE_S: Final = 0.02
+_VISIBLE_ATTEMPTS: Final = 1_500
+_BROKERS_DEFAULT: Final = -1
+
+
+class KafkaAdmin:
+    """Satisfies `pipeline.runtime.broker.Admin`.
+
+    Args:
+        settings: see `pipeline.runtime.kafka.settings`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._address = str(settings["bootstrap.servers"])
+        self._client: AdminClient | None = AdminClient(settings, logger=_log)
+
+    def partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
+        """Return the number of partitions of each topic that exists; others are left out.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+        """
+        if not topics:
+            return {}
+        client = self._open()
+        # Not `list_topics`: brokers that create topics on demand would create these.
+        futures = client.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT_S)
+        counts = {}
+        for topic, future in futures.items():
+            description = self._result(future, f"describing topic {topic}", KafkaError.UNKNOWN_TOPIC_OR_PART)
+            if description is not None:
+                counts[topic] = len(description.partitions)
+        self._serve_log()
+        return counts
+
+    def create_topics(self, topics: Sequence[TopicSpec]) -> None:
+        """Create what does not exist yet, and return when it can be used. Existing is no error.
+
+        A topic's configuration may hold `replication.factor`; without, it is the broker's default.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+            BrokerError: the broker refuses one of them.
+        """
+        if not topics:
+            return
+        futures = self._open().create_topics(
+            [_new_topic(spec) for spec in topics], request_timeout=_TIMEOUT_S
+        )
+        for topic, future in futures.items():
+            self._result(future, f"creating topic {topic}", KafkaError.TOPIC_ALREADY_EXISTS)
+        self._wait_visible([spec.name for spec in topics])
+
+    def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the first offset still held, by partition.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+            BrokerError: a partition does not exist.
+        """
+        return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call] # not annotated
+
+    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offset that the next record will get, by partition.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+            BrokerError: a partition does not exist.
+        """
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call] # not annotated
+
+    def close(self) -> None:
+        """Free the connection."""
+        self._client = None
+
+    def _offsets(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
+        if not partitions:
+            return {}
+        wanted = {ClientPartition(topic, partition): spec for topic, partition in partitions}
+        futures: Mapping[ClientPartition, Future[Any]]
+        futures = self._open().list_offsets(wanted, request_timeout=_TIMEOUT_S)
+        offsets = {}
+        for found, future in futures.items():
+            partition = TopicPartition(found.topic, found.partition)
+            offsets[partition] = self._result(future, f"asking for the offsets of {partition}").offset
+        self._serve_log()
+        return offsets
+
+    def _wait_visible(self, topics: Sequence[str]) -> None:
+        """Wait until the cluster's metadata has them: a creation is answered before it is known."""
+        waiting = threading.Event()
+        for _ in range(_VISIBLE_ATTEMPTS):
+            missing = set(topics) - set(self.partition_counts(topics))
+            if not missing:
+                return
+            waiting.wait(_PAUSE_S)
+        raise BrokerError(f"{self._address} accepted {', '.join(sorted(missing))} but does not show them")
+
+    def _open(self) -> AdminClient:
+        if self._client is None:
+            raise BrokerError("the admin client is closed: get a new one from the broker")
+        return self._client
+
+    def _serve_log(self) -> None:
+        """Hand the client's log lines to `logging`: they wait in a queue until somebody polls."""
+        self._open().poll(0)
+
+    def _result(self, future: Future[Any], what: str, accepted: int | None = None) -> Any:
+        """Return the answer, or None for the one error code that is no error here."""
+        try:
+            return future.result(timeout=_TIMEOUT_S + 5)
+        except KafkaException as error:
+            if error.args[0].code() == accepted:
+                return None
+            raise translated_exception(error, self._address, what) from error
+
+
+def _new_topic(spec: TopicSpec) -> NewTopic:
+    config = dict(spec.config)
+    replicas = int(config.pop("replication.factor", _BROKERS_DEFAULT))
+    return NewTopic(spec.name, spec.partitions, replicas, config=config)

@@ -1,0 +1,74 @@
+"""The entrance: clients of one Kafka cluster, with settings measured for throughput and latency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline.runtime.kafka.admin import KafkaAdmin
+from pipeline.runtime.kafka.consumer import KafkaConsumer
+from pipeline.runtime.kafka.producer import KafkaProducer
+from pipeline.runtime.kafka.protocol import has_consumer_protocol
+from pipeline.runtime.kafka.reader import KafkaReader
+from pipeline.runtime.kafka.settings import (
+    Setting,
+    admin_settings,
+    consumer_settings,
+    producer_settings,
+    reader_settings,
+)
+
+#: The client's name for the rebalance protocol of KIP-848, and for the one before it.
+_NEW_PROTOCOL, _CLASSIC_PROTOCOL = "consumer", "classic"
+
+
+class KafkaBroker:
+    """Clients of the cluster behind `address`.
+
+    Args:
+        address: bootstrap servers, `host:port` with commas between several.
+        settings: librdkafka's settings by their names (https://github.com/confluentinc/librdkafka,
+            CONFIGURATION.md) on top of the defaults in `settings`: security, limits, `group.protocol`.
+            A setting of consumers is ignored by producers and the other way round.
+    """
+
+    def __init__(self, address: str, *, settings: Mapping[str, Setting] | None = None) -> None:
+        self._address = address
+        self._settings = dict(settings or {})
+        self._group_protocol: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Bootstrap servers, as given."""
+        return self._address
+
+    def consumer(self, group: str, client_id: str) -> KafkaConsumer:
+        """Return a new member of `group`; it joins when it subscribes and polls.
+
+        Raises:
+            BrokerUnreachableError: no broker answers (the first time, it is asked which group
+                protocol it has).
+        """
+        protocol = self._protocol()
+        settings = consumer_settings(self._address, group, client_id, protocol, self._settings)
+        return KafkaConsumer(settings, incremental=protocol == _NEW_PROTOCOL)
+
+    def producer(self, client_id: str) -> KafkaProducer:
+        """Return a new idempotent producer."""
+        return KafkaProducer(producer_settings(self._address, client_id, self._settings))
+
+    def admin(self) -> KafkaAdmin:
+        """Return a new admin client."""
+        return KafkaAdmin(admin_settings(self._address, self._settings))
+
+    def reader(self) -> KafkaReader:
+        """Return a new reader, outside any group."""
+        return KafkaReader(reader_settings(self._address, self._settings))
+
+    def _protocol(self) -> str:
+        chosen = self._settings.get("group.protocol")
+        if chosen is not None:
+            return str(chosen)
+        if self._group_protocol is None:
+            new = has_consumer_protocol(admin_settings(self._address, self._settings))
+            self._group_protocol = _NEW_PROTOCOL if new else _CLASSIC_PROTOCOL
+        return self._group_protocol

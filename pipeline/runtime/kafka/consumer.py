@@ -1,0 +1,235 @@
+"""A member of a consumer group."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, cast
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import TopicPartition as ClientPartition
+
+from pipeline.errors import TaskMigratedError
+from pipeline.record import TopicPartition
+from pipeline.runtime.broker import Committed, Message, RebalanceListener
+from pipeline.runtime.kafka.errors import (
+    ALL_BROKERS_DOWN,
+    MAX_POLL_EXCEEDED,
+    REFUSED,
+    translated,
+    translated_exception,
+)
+from pipeline.runtime.kafka.settings import Settings
+
+_log: Final = logging.getLogger(__name__)
+_COMMITTED_TIMEOUT_S: Final = 30.0
+
+_error_of: Final = confluent_kafka.Message.error
+
+
+class KafkaConsumer:
+    """Satisfies `pipeline.runtime.broker.Consumer`.
+
+    An error that the listener raises comes out of `poll` or `close`. The member's assignment is
+    then not what the listener knows: close the consumer.
+
+    Args:
+        settings: see `pipeline.runtime.kafka.settings`.
+        incremental: whether the group's protocol hands partitions over one by one (KIP-848), or
+            takes all away and assigns anew (classic, eager).
+    """
+
+    def __init__(self, settings: Settings, *, incremental: bool) -> None:
+        self._address = str(settings["bootstrap.servers"])
+        self._group = str(settings["group.id"])
+        self._incremental = incremental
+        self._listener: RebalanceListener | None = None
+        self._assigned: set[TopicPartition] = set()
+        self._revocations = 0
+        self._trouble: KafkaError | None = None
+        self._failure: Exception | None = None
+        self._client = confluent_kafka.Consumer({**settings, "error_cb": self._on_error}, logger=_log)
+
+    def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
+        """Join the group for these topics. Returns at once; assignment happens in `poll`."""
+        self._listener = listener
+        self._client.subscribe(
+            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+        """Return up to `max_records` records, waiting at most `timeout_s` for the first.
+
+        Records of one partition come in offset order. Rebalance callbacks run in here.
+
+        Raises:
+            BrokerUnreachableError: no broker answers. Calling again later is right.
+            BrokerError: anything that calling again cannot mend.
+        """
+        revocations = self._revocations
+        batch = self._client.consume(max_records, 0)
+        if not batch:
+            # `consume` with a timeout would wait for max_records; `poll` waits for the first.
+            first = self._client.poll(timeout_s)
+            if first is not None:
+                batch = [first, *self._client.consume(max_records - 1, 0)]
+        if self._failure is not None or self._trouble is not None:
+            self._raise_failure()
+            self._raise_trouble(batch)
+        if any(map(_error_of, batch)):
+            batch = self._without_events(batch)
+        if revocations != self._revocations:
+            batch = [message for message in batch if _partition_of(message) in self._assigned]
+        return cast("Sequence[Message]", batch)
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Committed]:
+        """Return the group's committed offsets; partitions without one are left out.
+
+        Raises:
+            BrokerUnreachableError: the group's coordinator does not answer.
+        """
+        if not partitions:
+            return {}
+        what = f"reading the committed offsets of group {self._group}"
+        try:
+            found = self._client.committed(_client_partitions(partitions), timeout=_COMMITTED_TIMEOUT_S)
+        except KafkaException as error:
+            raise translated_exception(error, self._address, what) from error
+        self._raise_first(found, what)
+        return {
+            TopicPartition(entry.topic, entry.partition): Committed(entry.offset, entry.metadata or "")
+            for entry in found
+            if entry.offset >= 0
+        }
+
+    def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        """Commit, and return when the broker has taken it.
+
+        Raises:
+            TaskMigratedError: this member no longer owns them.
+            BrokerUnreachableError: the group's coordinator does not answer; whether it took the
+                commit is unknown.
+            BrokerError: the broker refuses it, as it does metadata over 4096 bytes by default.
+        """
+        if not offsets:
+            return
+        foreign = offsets.keys() - self._assigned
+        if foreign:
+            # A broker would take it: it checks who the member is, not what it owns.
+            names = ", ".join(sorted(map(str, foreign)))
+            raise TaskMigratedError(f"committing {names} in group {self._group}: not assigned to this member")
+        what = f"committing offsets of group {self._group}"
+        entries = [
+            ClientPartition(topic, partition, offset, metadata)
+            for (topic, partition), (offset, metadata) in offsets.items()
+        ]
+        try:
+            results = self._client.commit(offsets=entries, asynchronous=False)
+        except KafkaException as error:
+            raise translated_exception(error, self._address, what) from error
+        self._raise_first(results, what)
+
+    def end_offset(self, partition: TopicPartition) -> int | None:
+        """Return the partition's end as the last fetch saw it; None before the first.
+
+        Makes no request. An assigned partition that is paused may answer with an older end.
+        """
+        try:
+            _, end = self._client.get_watermark_offsets(ClientPartition(*partition), cached=True)
+        except KafkaException as error:
+            what = f"asking for the end of {partition}"
+            raise translated_exception(error, self._address, what) from error
+        return end if end >= 0 else None
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        """Stop fetching from these until resumed."""
+        self._client.pause(_client_partitions(partitions))
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        """Fetch from these again."""
+        self._client.resume(_client_partitions(partitions))
+
+    def close(self) -> None:
+        """Leave the group at once (no session timeout for the others to wait out)."""
+        self._client.close()
+        self._raise_failure()
+
+    def _on_assign(self, client: confluent_kafka.Consumer, partitions: list[ClientPartition]) -> None:
+        if not partitions or self._listener is None:
+            return
+        added = _own_partitions(partitions)
+        try:
+            offsets = self._listener.on_assigned(added)
+            targets = [ClientPartition(*partition, offsets[partition]) for partition in added]
+            if self._incremental:
+                client.incremental_assign(targets)
+            else:
+                client.assign(targets)
+            client.pause(targets)
+        except Exception as error:  # noqa: BLE001 (raised by poll: here the client would drop records with it)
+            self._failure = error
+        self._assigned.update(added)
+
+    def _on_revoke(self, _: confluent_kafka.Consumer, partitions: list[ClientPartition]) -> None:
+        self._give_up(_own_partitions(partitions), lost=False)
+
+    def _on_lost(self, _: confluent_kafka.Consumer, partitions: list[ClientPartition]) -> None:
+        self._give_up(_own_partitions(partitions), lost=True)
+
+    def _give_up(self, partitions: list[TopicPartition], *, lost: bool) -> None:
+        """Tell the listener; the client itself unassigns them when the callback has returned."""
+        self._revocations += 1
+        if partitions and self._listener is not None:
+            try:
+                if lost:
+                    self._listener.on_lost(partitions)
+                else:
+                    self._listener.on_revoked(partitions)
+            except Exception as error:  # noqa: BLE001 (raised by poll: here the client would drop records with it)
+                self._failure = error
+        self._assigned.difference_update(partitions)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() == ALL_BROKERS_DOWN or error.code() in REFUSED:
+            self._trouble = error
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _raise_trouble(self, batch: Sequence[confluent_kafka.Message]) -> None:
+        """Raise what the client reported, unless there are records, which would be lost with it."""
+        if batch or self._trouble is None:
+            return
+        trouble, self._trouble = self._trouble, None
+        raise translated(trouble, self._address, f"consuming in group {self._group}")
+
+    def _raise_first(self, results: Iterable[ClientPartition], what: str) -> None:
+        for result in results:
+            if result.error is not None:
+                raise translated(result.error, self._address, f"{what}, {result.topic}-{result.partition}")
+
+    def _without_events(self, batch: list[confluent_kafka.Message]) -> list[confluent_kafka.Message]:
+        records = []
+        for message in batch:
+            error = message.error()
+            if error is None:
+                records.append(message)
+            # After a worker polled too late it has lost its partitions, and joins again in poll.
+            elif error.code() != MAX_POLL_EXCEEDED:
+                raise translated(error, self._address, f"consuming {_partition_of(message)}")
+        return records
+
+
+def _partition_of(message: confluent_kafka.Message) -> TopicPartition:
+    return TopicPartition(message.topic() or "", message.partition() or 0)
+
+
+def _client_partitions(partitions: Iterable[TopicPartition]) -> list[ClientPartition]:
+    return [ClientPartition(*partition) for partition in partitions]
+
+
+def _own_partitions(partitions: Iterable[ClientPartition]) -> list[TopicPartition]:
+    return [TopicPartition(partition.topic, partition.partition) for partition in partitions]

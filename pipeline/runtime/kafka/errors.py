@@ -1,0 +1,94 @@
+"""Kafka's error codes as this library's errors."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from pipeline.errors import BrokerError, BrokerUnreachableError, RecordTooLargeError, TaskMigratedError
+
+#: Nobody answered, or nobody who could: asking again later is right.
+UNREACHABLE: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 (librdkafka's own codes begin with an underscore)
+        KafkaError._RESOLVE,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._WAIT_COORD,  # noqa: SLF001
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)
+
+#: The group went on without this member, or gave its partitions away.
+MIGRATED: Final = frozenset(
+    {
+        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001
+        KafkaError._FENCED,  # noqa: SLF001
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.FENCED_MEMBER_EPOCH,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.STALE_MEMBER_EPOCH,
+        KafkaError.UNKNOWN_MEMBER_ID,
+    }
+)
+
+#: The broker answers and says no to who we are: the client would try for ever.
+REFUSED: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001
+        KafkaError._SSL,  # noqa: SLF001
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
+    }
+)
+
+PARTITION_END: Final = KafkaError._PARTITION_EOF  # noqa: SLF001
+ALL_BROKERS_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
+MAX_POLL_EXCEEDED: Final = KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001
+
+
+def unreachable(address: str, what: str, reason: str) -> BrokerUnreachableError:
+    """Return the error for a cluster that does not answer."""
+    return BrokerUnreachableError(
+        f"no broker answers at {address} ({what}: {reason}): check that it runs and that the address is right"
+    )
+
+
+def translated(error: KafkaError, address: str, what: str) -> BrokerError:
+    """Return this library's error for one of Kafka's.
+
+    Args:
+        error: what the client reported.
+        address: of the cluster.
+        what: what was being done, to be named in the message.
+    """
+    code, reason = error.code(), f"{error.name()}: {error.str()}"
+    if code in UNREACHABLE:
+        return unreachable(address, what, reason)
+    if code in MIGRATED:
+        return TaskMigratedError(
+            f"{what}: the partitions belong to another member of the group by now ({reason})"
+        )
+    if code == KafkaError.MSG_SIZE_TOO_LARGE:
+        return RecordTooLargeError(f"{what}: the record is larger than {address} takes ({reason})")
+    return BrokerError(f"{what}: {address} says {reason}")
+
+
+def translated_exception(error: KafkaException, address: str, what: str) -> BrokerError:
+    """Return this library's error for the client's exception, which carries a `KafkaError`."""
+    cause = error.args[0]
+    if isinstance(cause, KafkaError):
+        return translated(cause, address, what)
+    return BrokerError(f"{what}: {address} says {cause}")

@@ -1,0 +1,138 @@
+"""Writes records through librdkafka's queue."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException
+
+from pipeline.errors import BrokerError, RecordTooLargeError
+from pipeline.record import NO_HEADERS, Headers
+from pipeline.runtime.broker import Undelivered
+from pipeline.runtime.kafka.errors import REFUSED, translated, translated_exception, unreachable
+from pipeline.runtime.kafka.settings import Settings
+
+_log: Final = logging.getLogger(__name__)
+
+#: Of a record that failed before a partition was chosen for it.
+_NO_PARTITION: Final = -1
+
+#: How long one wait for room in the local queue lasts.
+_ROOM_WAIT_S: Final = 0.05
+
+
+class KafkaProducer:
+    """Satisfies `pipeline.runtime.broker.Producer`.
+
+    The client reads a timestamp of 0 as "now"; so a record of exactly 0 ms since the epoch is
+    written with 1 ms.
+
+    Args:
+        settings: see `pipeline.runtime.kafka.settings`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._address = str(settings["bootstrap.servers"])
+        self._undelivered: list[Undelivered] = []
+        self._refusal: KafkaError | None = None
+        # Delivered records never call Python (delivery.report.only.error): 0.3 us each saved.
+        self._client = confluent_kafka.Producer(
+            {**settings, "on_delivery": self._on_failure, "error_cb": self._on_error}, logger=_log
+        )
+        self._produce = self._client.produce
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: Headers,
+    ) -> None:
+        """Queue one record; returns at once unless the local queue is full.
+
+        Args:
+            topic: destination.
+            value: value bytes, None for a tombstone.
+            key: key bytes or None.
+            partition: -1 for murmur2 over the key as Kafka's Java client does (random for None).
+            timestamp: event time in ms; -1 for the time of writing.
+            headers: record headers.
+
+        Raises:
+            RecordTooLargeError: the record exceeds the producer's limit; nothing was queued.
+            BrokerError: the client cannot go on.
+        """
+        if timestamp <= 0:
+            timestamp = 1 if timestamp == 0 else 0
+        try:
+            # Positional: parsing keywords takes a quarter of the time.
+            if headers:
+                on_failure = partial(self._on_failure, headers=headers)
+                self._produce(topic, value, key, partition, on_failure, None, timestamp, list(headers))
+            else:
+                self._produce(topic, value, key, partition, None, None, timestamp)
+        except BufferError:
+            self._client.poll(_ROOM_WAIT_S)
+            self.produce(topic, value, key, partition, timestamp, headers)
+        except KafkaException as error:
+            raise self._produce_error(error, topic, value, key) from error
+
+    def flush(self, timeout_s: float) -> Sequence[Undelivered]:
+        """Wait until everything queued is acknowledged or has failed.
+
+        Returns:
+            The records that failed since the last flush, in the order they failed.
+
+        Raises:
+            BrokerUnreachableError: not everything was acknowledged within `timeout_s`. What is
+                still queued stays queued: calling again is right.
+            BrokerError: the broker refuses this client.
+        """
+        remaining = self._client.flush(timeout_s)
+        if self._refusal is not None:
+            raise translated(self._refusal, self._address, "producing")
+        if remaining:
+            what = f"{remaining} records unacknowledged after {timeout_s:g} s"
+            raise unreachable(self._address, "producing", what)
+        undelivered, self._undelivered = self._undelivered, []
+        return undelivered
+
+    def close(self) -> None:
+        """Drop what is still queued and free the connection."""
+        self._client.purge()
+        self._client.close()
+
+    def _on_failure(
+        self, error: KafkaError | None, message: confluent_kafka.Message, headers: Headers = NO_HEADERS
+    ) -> None:
+        reason = "unknown" if error is None else f"{error.name()}: {error.str()}"
+        self._undelivered.append(
+            Undelivered(
+                topic=message.topic() or "",
+                partition=_NO_PARTITION if (partition := message.partition()) is None else partition,
+                key=message.key(),
+                value=message.value(),
+                timestamp=message.timestamp()[1],
+                headers=headers,
+                reason=reason,
+            )
+        )
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() in REFUSED:
+            self._refusal = error
+
+    def _produce_error(
+        self, error: KafkaException, topic: str, value: bytes | None, key: bytes | None
+    ) -> BrokerError:
+        size = len(value or b"") + len(key or b"")
+        what = f"producing {size} bytes to {topic}"
+        if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            return RecordTooLargeError(f"{what}: more than the producer's limit, see message.max.bytes")
+        return translated_exception(error, self._address, what)

@@ -1,0 +1,144 @@
+"""Reads ranges of partitions outside any group: for restoring state."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final, cast
+
+import confluent_kafka
+from confluent_kafka import KafkaError
+from confluent_kafka import TopicPartition as ClientPartition
+
+from pipeline.record import TopicPartition
+from pipeline.runtime.broker import Message
+from pipeline.runtime.kafka.errors import (
+    ALL_BROKERS_DOWN,
+    PARTITION_END,
+    REFUSED,
+    translated,
+)
+from pipeline.runtime.kafka.settings import Settings
+
+_log: Final = logging.getLogger(__name__)
+
+_error_of: Final = confluent_kafka.Message.error
+
+
+class KafkaReader:
+    """Satisfies `pipeline.runtime.broker.Reader`.
+
+    Args:
+        settings: see `pipeline.runtime.kafka.settings`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._address = str(settings["bootstrap.servers"])
+        self._ends: dict[TopicPartition, int] = {}
+        self._finished: list[TopicPartition] = []
+        self._trouble: KafkaError | None = None
+        self._client = confluent_kafka.Consumer({**settings, "error_cb": self._on_error}, logger=_log)
+
+    def add(self, partition: TopicPartition, start: int, end: int) -> None:
+        """Read this partition from offset `start` to before `end` (beginning at the first held)."""
+        if start >= end:
+            self._finished.append(partition)
+            return
+        self._ends[partition] = end
+        self._client.incremental_assign([ClientPartition(*partition, start)])
+
+    def remove(self, partition: TopicPartition) -> None:
+        """Stop reading this partition."""
+        if self._ends.pop(partition, None) is not None:
+            self._client.incremental_unassign([ClientPartition(*partition)])
+        elif partition in self._finished:
+            self._finished.remove(partition)
+
+    def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+        """Return up to `max_records` records, none of them at or past its partition's `end`.
+
+        Raises:
+            BrokerUnreachableError: no broker answers. Calling again later is right.
+            BrokerError: anything that calling again cannot mend.
+        """
+        if not self._ends:
+            return ()
+        batch = self._client.consume(max_records, 0)
+        if not batch:
+            first = self._client.poll(timeout_s)
+            if first is None:
+                self._raise_trouble()
+                return ()
+            batch = [first, *self._client.consume(max_records - 1, 0)]
+        ended: dict[TopicPartition, int] = {}
+        if any(map(_error_of, batch)):
+            batch = self._without_events(batch, ended)
+        return cast("Sequence[Message]", self._up_to_ends(batch, ended))
+
+    def finished(self) -> Sequence[TopicPartition]:
+        """Return and forget the partitions of which every record before `end` was returned."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def close(self) -> None:
+        """Free the connection."""
+        self._client.close()
+
+    def _without_events(
+        self, batch: list[confluent_kafka.Message], ended: dict[TopicPartition, int]
+    ) -> list[confluent_kafka.Message]:
+        """Return the records among messages; note in `ended` where partitions end."""
+        records = []
+        for message in batch:
+            error = message.error()
+            if error is None:
+                records.append(message)
+            elif error.code() == PARTITION_END:
+                ended[_partition_of(message)] = message.offset() or 0
+            else:
+                raise translated(error, self._address, f"reading {_partition_of(message)}")
+        return records
+
+    def _up_to_ends(
+        self, batch: list[confluent_kafka.Message], ended: dict[TopicPartition, int]
+    ) -> list[confluent_kafka.Message]:
+        """Finish the partitions that reached their end, and cut off what lies past it.
+
+        One question for all positions, instead of one comparison for each record.
+        """
+        asked = [ClientPartition(*partition) for partition in self._ends]
+        overrun, done = set(), []
+        for found in self._client.position(asked):
+            partition = TopicPartition(found.topic, found.partition)
+            end = self._ends[partition]
+            if found.offset > end:
+                overrun.add(partition)
+            if found.offset >= end or ended.get(partition, -1) >= end:
+                done.append(partition)
+        if overrun:
+            ends = self._ends
+            batch = [
+                message
+                for message in batch
+                if (partition := _partition_of(message)) not in overrun
+                or (message.offset() or 0) < ends[partition]
+            ]
+        for partition in done:
+            del self._ends[partition]
+            self._finished.append(partition)
+        if done:
+            self._client.incremental_unassign([ClientPartition(*partition) for partition in done])
+        return batch
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() == ALL_BROKERS_DOWN or error.code() in REFUSED:
+            self._trouble = error
+
+    def _raise_trouble(self) -> None:
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            raise translated(trouble, self._address, "reading")
+
+
+def _partition_of(message: confluent_kafka.Message) -> TopicPartition:
+    return TopicPartition(message.topic() or "", message.partition() or 0)

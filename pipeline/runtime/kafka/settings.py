@@ -1,0 +1,157 @@
+"""The client's settings, each with the reason it differs from librdkafka's default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+Setting: TypeAlias = str | int | float | bool
+Settings: TypeAlias = dict[str, Setting]
+
+#: The largest record that is produced or fetched, in bytes: a dead letter carries the record it
+#: concerns and says why in headers, so it is larger than what was accepted.
+MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
+
+#: Settings that only one kind of client knows; the other kind would warn about them.
+_CONSUMER_ONLY: Final = frozenset(
+    {
+        "auto.offset.reset",
+        "check.crcs",
+        "group.instance.id",
+        "group.protocol",
+        "group.remote.assignor",
+        "heartbeat.interval.ms",
+        "isolation.level",
+        "max.poll.interval.ms",
+        "partition.assignment.strategy",
+        "session.timeout.ms",
+    }
+)
+_CONSUMER_PREFIXES: Final = ("fetch.", "queued.")
+_PRODUCER_ONLY: Final = frozenset(
+    {
+        "acks",
+        "batch.num.messages",
+        "batch.size",
+        "delivery.timeout.ms",
+        "enable.idempotence",
+        "linger.ms",
+        "message.timeout.ms",
+        "partitioner",
+        "request.timeout.ms",
+        "retries",
+    }
+)
+_PRODUCER_PREFIXES: Final = ("compression.", "queue.buffering.", "sticky.", "transaction")
+
+#: Of members under the classic protocol. Shorter than the default of 45 s because a broker may make
+#: a join wait for half of it, and because a crashed worker's partitions wait for all of it.
+_CLASSIC: Final[Settings] = {
+    "group.protocol": "classic",
+    "partition.assignment.strategy": "range",
+    "session.timeout.ms": 6_000,
+    "heartbeat.interval.ms": 1_000,
+}
+
+#: Range: co-partitioned topics land on one member.
+_CONSUMER: Final[Settings] = {"group.protocol": "consumer", "group.remote.assignor": "range"}
+
+_FETCH: Final[Settings] = {
+    # The offset to begin at is always given; this is for one that retention has removed.
+    "auto.offset.reset": "earliest",
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    # By default the client sleeps a second whenever its queue is full: 7 times slower.
+    "fetch.queue.backoff.ms": 5,
+    # A partition that was resumed waits until the fetch under way for others returns: half a
+    # second by default when those are idle. A waiting fetch returns at once when there is data.
+    "fetch.wait.max.ms": 50,
+    # Bounds what is fetched ahead of the worker, over all partitions.
+    "queued.max.messages.kbytes": 64 * 1024,
+}
+
+
+def consumer_settings(
+    address: str, group: str, client_id: str, protocol: str, overrides: Mapping[str, Setting]
+) -> Settings:
+    """Return the settings of a group member.
+
+    Args:
+        address: bootstrap servers.
+        group: consumer group.
+        client_id: what the broker calls this member.
+        protocol: `consumer` (KIP-848) or `classic`.
+        overrides: what the user asked for.
+    """
+    membership = _CLASSIC if protocol == "classic" else _CONSUMER
+    own: Settings = {"group.id": group, "client.id": client_id, **_FETCH, **membership}
+    return {**_connection(address), **own, **_without_producers(overrides)}
+
+
+def reader_settings(address: str, overrides: Mapping[str, Setting]) -> Settings:
+    """Return the settings of a reader: large fetches, and told where a partition ends."""
+    own: Settings = {
+        # The client insists on a group, even where none is joined and nothing is committed.
+        "group.id": "headrace-reader",
+        **_FETCH,
+        "enable.partition.eof": True,
+        "fetch.message.max.bytes": 4 * 1024 * 1024,
+        "queued.min.messages": 500_000,
+    }
+    membership = _CLASSIC.keys() | _CONSUMER.keys()
+    wanted = {k: v for k, v in _without_producers(overrides).items() if k not in membership}
+    return {**_connection(address), **own, **wanted}
+
+
+def producer_settings(address: str, client_id: str, overrides: Mapping[str, Setting]) -> Settings:
+    """Return the settings of a producer."""
+    own: Settings = {
+        "client.id": client_id,
+        "acks": "all",
+        "enable.idempotence": True,
+        # As Java does: the default, CRC32, would make joins with Java's topics miss.
+        "partitioner": "murmur2_random",
+        # 0 costs a third of the rate and most of the latency; more than 5 gains nothing.
+        "linger.ms": 5,
+        # The default of 1 MB overruns topics with a smaller max.message.bytes: the client does
+        # not split a refused batch. Under 64 KiB throughput falls.
+        "batch.size": 64 * 1024,
+        "queue.buffering.max.messages": 100_000,
+        "queue.buffering.max.kbytes": 128 * 1024,
+        "delivery.report.only.error": True,
+        # How long a topic may be unknown before its records fail.
+        "topic.metadata.propagation.max.ms": 10_000,
+    }
+    return {**_connection(address), **own, **_without_consumers(overrides)}
+
+
+def admin_settings(address: str, overrides: Mapping[str, Setting]) -> Settings:
+    """Return the settings of an admin client."""
+    return {**_connection(address), **_without_consumers(_without_producers(overrides))}
+
+
+def _connection(address: str) -> Settings:
+    return {
+        "bootstrap.servers": address,
+        "message.max.bytes": MAX_RECORD_BYTES,
+        # Reconnect within a second of a broker's return; the default backs off to ten.
+        "reconnect.backoff.max.ms": 1_000,
+        # Brokers close idle connections as a matter of course.
+        "log.connection.close": False,
+    }
+
+
+def _without_producers(settings: Mapping[str, Setting]) -> Settings:
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in _PRODUCER_ONLY and not name.startswith(_PRODUCER_PREFIXES)
+    }
+
+
+def _without_consumers(settings: Mapping[str, Setting]) -> Settings:
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in _CONSUMER_ONLY and not name.startswith(_CONSUMER_PREFIXES)
+    }

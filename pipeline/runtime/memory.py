@@ -1,0 +1,287 @@
+"""A broker in memory, for tests and simulations: the same contract, no waiting, no chance.
+
+It keeps every record until `compact` or `delete_before` removes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.clock import Clock
+from pipeline.errors import BrokerError, BrokerUnreachableError, RecordTooLargeError
+from pipeline.record import Headers, TopicPartition
+from pipeline.runtime.broker import Committed, TopicSpec, Undelivered
+from pipeline.runtime.memory_group import MemoryConsumer, MemoryGroup
+from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition, MemoryTopic
+from pipeline.runtime.partitioner import partition_for
+
+#: A producer refuses larger records, as librdkafka does with the settings of `runtime.kafka`.
+_MAX_RECORD_BYTES = 16 * 1024 * 1024
+
+
+class MemoryBroker:
+    """Topics, groups and clients in this process. Satisfies `pipeline.runtime.broker.Broker`.
+
+    Args:
+        clock: gives records their time where the producer or the topic wants the time of writing.
+
+    Attributes:
+        reachable: set to False, every client behaves as if no broker answered.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.reachable = True
+        self._clock = clock
+        self._topics: dict[str, MemoryTopic] = {}
+        self._groups: dict[str, MemoryGroup] = {}
+        self._members = 0
+
+    @property
+    def address(self) -> str:
+        """What messages call it."""
+        return "memory"
+
+    def consumer(self, group: str, client_id: str) -> MemoryConsumer:
+        """Return a new group member."""
+        self._members += 1
+        return MemoryConsumer(self._group(group), client_id, self._members, self.partitions)
+
+    def producer(self, client_id: str) -> MemoryProducer:
+        """Return a new producer."""
+        return MemoryProducer(self, client_id)
+
+    def admin(self) -> MemoryAdmin:
+        """Return a new admin client."""
+        return MemoryAdmin(self)
+
+    def reader(self) -> MemoryReader:
+        """Return a new reader."""
+        return MemoryReader(self)
+
+    def create_topic(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> None:
+        """Create a topic, unless it exists."""
+        if partitions < 1:
+            raise BrokerError(f"topic {name} with {partitions} partitions: it needs at least one")
+        self._topics.setdefault(name, MemoryTopic(name, partitions, config or {}))
+
+    def topics(self) -> Sequence[str]:
+        """Return the names of all topics, sorted."""
+        return sorted(self._topics)
+
+    def records(self, topic: str) -> Sequence[MemoryMessage]:
+        """Return what a topic holds, partition by partition, in offset order."""
+        return [
+            message
+            for partition in self.topic(topic).partitions
+            for message in partition.read(partition.begin, partition.end, partition.end)
+        ]
+
+    def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
+        """Return a group's committed offsets."""
+        return dict(self._group(group).committed)
+
+    def expire(self, group: str, client_id: str) -> None:
+        """Let the session of a member time out: others get its partitions, its commits fail."""
+        self._group(group).expire(client_id)
+
+    def compact(self, topic: str) -> None:
+        """Keep the last record of each key, as log compaction does."""
+        for partition in self.topic(topic).partitions:
+            partition.compact()
+
+    def delete_before(self, partition: TopicPartition, offset: int) -> None:
+        """Remove older records, as retention does."""
+        self.partitions(partition.topic)[partition.partition].delete_before(offset)
+
+    def topic(self, name: str) -> MemoryTopic:
+        """Return a topic.
+
+        Raises:
+            BrokerUnreachableError: `reachable` is False.
+            BrokerError: there is no such topic.
+        """
+        self.check_reachable("looking for a topic")
+        if name not in self._topics:
+            raise BrokerError(f"topic {name} does not exist in the in-memory broker: create it first")
+        return self._topics[name]
+
+    def partitions(self, topic: str) -> Sequence[MemoryPartition]:
+        """Return a topic's partitions; raises as `topic` does."""
+        return self.topic(topic).partitions
+
+    def exists(self, topic: str) -> bool:
+        """Whether there is such a topic."""
+        return topic in self._topics
+
+    def check_reachable(self, what: str) -> None:
+        """Raise BrokerUnreachableError if `reachable` is False."""
+        if not self.reachable:
+            raise BrokerUnreachableError(f"no broker answers at {self.address} ({what}): set reachable again")
+
+    def now_ms(self) -> int:
+        """Return the clock's time, ms since the epoch."""
+        return self._clock.now_ms()
+
+    def _group(self, name: str) -> MemoryGroup:
+        return self._groups.setdefault(name, MemoryGroup(name, self.partitions))
+
+
+class MemoryProducer:
+    """Satisfies `pipeline.runtime.broker.Producer`: a record is in the topic at once."""
+
+    def __init__(self, broker: MemoryBroker, client_id: str) -> None:
+        self.client_id = client_id
+        self._broker = broker
+        self._queue: list[Undelivered] = []
+        self._undelivered: list[Undelivered] = []
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: Headers,
+    ) -> None:
+        """Write one record, or queue it while the broker does not answer.
+
+        Raises:
+            RecordTooLargeError: the record exceeds the producer's limit; nothing was queued.
+        """
+        size = len(value or b"") + len(key or b"")
+        if size > _MAX_RECORD_BYTES:
+            raise RecordTooLargeError(
+                f"producing {size} bytes to {topic}: more than the producer's limit of {_MAX_RECORD_BYTES}"
+            )
+        self._queue.append(Undelivered(topic, partition, key, value, timestamp, tuple(headers), ""))
+        if self._broker.reachable:
+            self._deliver()
+
+    def flush(self, timeout_s: float) -> Sequence[Undelivered]:  # noqa: ARG002 (never waits)
+        """Return the records that failed since the last flush, in the order they failed.
+
+        Raises:
+            BrokerUnreachableError: the broker was told not to answer, and something is queued.
+        """
+        if self._queue:
+            self._broker.check_reachable(f"{len(self._queue)} records of {self.client_id} unacknowledged")
+            self._deliver()
+        undelivered, self._undelivered = self._undelivered, []
+        return undelivered
+
+    def close(self) -> None:
+        """Drop what is still queued."""
+        self._queue.clear()
+
+    def _deliver(self) -> None:
+        queue, self._queue = self._queue, []
+        for record in queue:
+            reason = self._refusal(record)
+            if reason is not None:
+                self._undelivered.append(record._replace(reason=reason))
+                continue
+            topic = self._broker.topic(record.topic)
+            timestamp = topic.timestamp(record.timestamp, self._broker.now_ms())
+            number = record.partition if record.partition >= 0 else _choose(topic, record.key)
+            topic.partitions[number].append(record.key, record.value, timestamp, record.headers)
+
+    def _refusal(self, record: Undelivered) -> str | None:
+        if not self._broker.exists(record.topic):
+            return "the topic does not exist"
+        topic = self._broker.topic(record.topic)
+        if record.partition >= len(topic.partitions):
+            return f"the topic has only {len(topic.partitions)} partitions"
+        limit = topic.max_record_bytes
+        size = len(record.value or b"") + len(record.key or b"")
+        if limit is not None and size > limit:
+            return f"{size} bytes: more than the topic's max.message.bytes={limit}"
+        return None
+
+
+class MemoryAdmin:
+    """Satisfies `pipeline.runtime.broker.Admin`."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+
+    def partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
+        """Return the number of partitions of each topic that exists; others are left out."""
+        self._broker.check_reachable("describing topics")
+        return {topic: len(self._broker.partitions(topic)) for topic in topics if self._broker.exists(topic)}
+
+    def create_topics(self, topics: Sequence[TopicSpec]) -> None:
+        """Create what does not exist yet. Existing is no error."""
+        self._broker.check_reachable("creating topics")
+        for spec in topics:
+            self._broker.create_topic(spec.name, spec.partitions, spec.config)
+
+    def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the first offset still held, by partition."""
+        return {
+            partition: self._broker.partitions(partition.topic)[partition.partition].begin
+            for partition in partitions
+        }
+
+    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offset that the next record will get, by partition."""
+        return {
+            partition: self._broker.partitions(partition.topic)[partition.partition].end
+            for partition in partitions
+        }
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+class MemoryReader:
+    """Satisfies `pipeline.runtime.broker.Reader`."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+        self._ranges: dict[TopicPartition, tuple[int, int]] = {}
+        self._finished: list[TopicPartition] = []
+
+    def add(self, partition: TopicPartition, start: int, end: int) -> None:
+        """Read this partition from offset `start` to before `end` (beginning at the first held)."""
+        if start >= end:
+            self._finished.append(partition)
+        else:
+            self._ranges[partition] = (start, end)
+
+    def remove(self, partition: TopicPartition) -> None:
+        """Stop reading this partition."""
+        self._ranges.pop(partition, None)
+        if partition in self._finished:
+            self._finished.remove(partition)
+
+    def poll(self, max_records: int, timeout_s: float) -> Sequence[MemoryMessage]:  # noqa: ARG002 (never waits)
+        """Return up to `max_records` records, none of them at or past its partition's `end`."""
+        batch: list[MemoryMessage] = []
+        for partition, (start, end) in list(self._ranges.items()):
+            room = max_records - len(batch)
+            if room == 0:
+                break
+            log = self._broker.partitions(partition.topic)[partition.partition]
+            records = log.read(start, end, room)
+            batch += records
+            position = records[-1].offset() + 1 if len(records) == room else log.end
+            if position >= end:
+                del self._ranges[partition]
+                self._finished.append(partition)
+            else:
+                self._ranges[partition] = (position, end)
+        return batch
+
+    def finished(self) -> Sequence[TopicPartition]:
+        """Return and forget the partitions of which every record before `end` was returned."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def close(self) -> None:
+        """Forget what was to be read."""
+        self._ranges.clear()
+
+
+def _choose(topic: MemoryTopic, key: bytes | None) -> int:
+    return topic.next_keyless() if key is None else partition_for(key, len(topic.partitions))

@@ -1,0 +1,191 @@
+"""Consumer groups in memory, with the rules of KIP-848: partitions change hands one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from pipeline.errors import BrokerError, TaskMigratedError
+from pipeline.record import TopicPartition
+from pipeline.runtime.broker import Committed, RebalanceListener
+from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition
+
+#: Finds a topic's partitions, or says that there is no such topic, or that nobody answers.
+Lookup = Callable[[str], Sequence[MemoryPartition]]
+
+
+class MemoryGroup:
+    """Members, their targets by range assignment, and the group's committed offsets."""
+
+    def __init__(self, name: str, lookup: Lookup) -> None:
+        self.name = name
+        self.committed: dict[TopicPartition, Committed] = {}
+        self._lookup = lookup
+        self._members: list[MemoryConsumer] = []
+
+    def join(self, member: MemoryConsumer) -> None:
+        """Add a member; everybody's targets change."""
+        self._members.append(member)
+        self._members.sort(key=lambda other: other.order)
+
+    def remove(self, member: MemoryConsumer) -> None:
+        """Remove a member, if it is one."""
+        if member in self._members:
+            self._members.remove(member)
+
+    def has(self, member: MemoryConsumer) -> bool:
+        """Whether the group counts this member as alive."""
+        return member in self._members
+
+    def expire(self, client_id: str) -> None:
+        """Forget the members with this client id, as after their session timed out."""
+        self._members = [member for member in self._members if member.client_id != client_id]
+
+    def target(self, member: MemoryConsumer) -> set[TopicPartition]:
+        """Return what a member is to own: per topic, the members share the range of partitions."""
+        target = set()
+        for topic in member.topics:
+            sharing = [other for other in self._members if topic in other.topics]
+            share, rest = divmod(len(self._lookup(topic)), len(sharing))
+            rank = sharing.index(member)
+            start = rank * share + min(rank, rest)
+            stop = start + share + (rank < rest)
+            target.update(TopicPartition(topic, number) for number in range(start, stop))
+        return target
+
+    def free(self, partitions: set[TopicPartition]) -> set[TopicPartition]:
+        """Return those that no member owns."""
+        return partitions.difference(*(member.owned for member in self._members))
+
+
+class MemoryConsumer:
+    """Satisfies `pipeline.runtime.broker.Consumer`. Never waits: a timeout is ignored."""
+
+    def __init__(self, group: MemoryGroup, client_id: str, number: int, lookup: Lookup) -> None:
+        self.client_id = client_id
+        self.order = (client_id, number)
+        self.topics: tuple[str, ...] = ()
+        self.owned: set[TopicPartition] = set()
+        self._group = group
+        self._lookup = lookup
+        self._listener: RebalanceListener | None = None
+        self._joined = False
+        self._positions: dict[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
+        self._turn = 0
+
+    def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
+        """Join the group for these topics. Returns at once; assignment happens in `poll`."""
+        self.topics = tuple(topics)
+        self._listener = listener
+
+    def poll(self, max_records: int, timeout_s: float) -> Sequence[MemoryMessage]:  # noqa: ARG002 (never waits)
+        """Return up to `max_records` records. Rebalance callbacks run in here.
+
+        Raises:
+            BrokerUnreachableError: the broker was told not to answer.
+            BrokerError: a subscribed topic does not exist.
+        """
+        for topic in self.topics:
+            self._lookup(topic)
+        if self._listener is None:
+            raise BrokerError(f"{self.client_id} of group {self._group.name} polls before it subscribes")
+        self._rebalance(self._listener)
+        return self._fetch(max_records)
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Committed]:
+        """Return the group's committed offsets; partitions without one are left out."""
+        for partition in partitions:
+            self._lookup(partition.topic)
+        stored = self._group.committed
+        return {partition: stored[partition] for partition in partitions if partition in stored}
+
+    def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        """Commit.
+
+        Raises:
+            TaskMigratedError: this member no longer owns them.
+        """
+        for partition in offsets:
+            self._lookup(partition.topic)
+        # A group keeps offsets of any topic for its members: those of changelogs, too.
+        foreign = {partition for partition in offsets if partition.topic in self.topics} - self.owned
+        if foreign or not self._group.has(self):
+            names = ", ".join(sorted(map(str, foreign or offsets)))
+            raise TaskMigratedError(
+                f"committing {names} in group {self._group.name}: not assigned to {self.client_id}"
+            )
+        self._group.committed.update(offsets)
+
+    def end_offset(self, partition: TopicPartition) -> int | None:
+        """Return the partition's end as the last fetch saw it; None before the first."""
+        return self._ends.get(partition)
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        """Stop fetching from these until resumed."""
+        self._paused.update(partitions)
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        """Fetch from these again."""
+        self._paused.difference_update(partitions)
+
+    def close(self) -> None:
+        """Leave the group at once."""
+        listener, owned = self._listener, sorted(self.owned)
+        try:
+            if owned and listener is not None:
+                if self._group.has(self):
+                    listener.on_revoked(owned)
+                else:
+                    listener.on_lost(owned)
+        finally:
+            self._forget(owned)
+            self._group.remove(self)
+            self._listener = None
+
+    def _rebalance(self, listener: RebalanceListener) -> None:
+        """Take one step towards the group's target: give up first, then take what is free."""
+        if not self._group.has(self):
+            if self._joined and self.owned:
+                lost = sorted(self.owned)
+                self._forget(lost)
+                listener.on_lost(lost)
+            self._group.join(self)
+            self._joined = True
+        target = self._group.target(self)
+        revoked = sorted(self.owned - target)
+        if revoked:
+            try:
+                listener.on_revoked(revoked)
+            finally:
+                self._forget(revoked)
+        added = sorted(self._group.free(target - self.owned))
+        if added:
+            self.owned.update(added)
+            self._paused.update(added)
+            self._positions.update(listener.on_assigned(added))
+
+    def _forget(self, partitions: Sequence[TopicPartition]) -> None:
+        for partition in partitions:
+            self.owned.discard(partition)
+            self._paused.discard(partition)
+            self._positions.pop(partition, None)
+            self._ends.pop(partition, None)
+
+    def _fetch(self, max_records: int) -> list[MemoryMessage]:
+        """Read the partitions in turn, another one first each time, so that none starves."""
+        active = sorted(self.owned - self._paused)
+        if not active:
+            return []
+        self._turn = (self._turn + 1) % len(active)
+        batch: list[MemoryMessage] = []
+        for partition in active[self._turn :] + active[: self._turn]:
+            log = self._lookup(partition.topic)[partition.partition]
+            self._ends[partition] = log.end
+            start = self._positions[partition]
+            if not log.begin <= start <= log.end:
+                start = log.begin
+            records = log.read(start, log.end, max_records - len(batch))
+            batch += records
+            self._positions[partition] = records[-1].offset() + 1 if records else start
+        return batch

@@ -1,0 +1,136 @@
+"""Topics in memory: what the in-memory broker keeps records in."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+from pipeline.record import Headers
+
+_CREATE_TIME = 1
+_LOG_APPEND_TIME = 2
+
+
+class MemoryMessage:
+    """One stored record. Satisfies `pipeline.runtime.broker.Message`."""
+
+    __slots__ = ("_headers", "_key", "_offset", "_partition", "_timestamp", "_topic", "_value")
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: tuple[int, int],
+        headers: Headers,
+    ) -> None:
+        self._topic = topic
+        self._partition = partition
+        self._offset = offset
+        self._key = key
+        self._value = value
+        self._timestamp = timestamp
+        self._headers = list(headers)
+
+    def topic(self) -> str:
+        """Topic it was read from."""
+        return self._topic
+
+    def partition(self) -> int:
+        """Partition it was read from."""
+        return self._partition
+
+    def offset(self) -> int:
+        """Offset within the partition."""
+        return self._offset
+
+    def key(self) -> bytes | None:
+        """Key bytes."""
+        return self._key
+
+    def value(self) -> bytes | None:
+        """Value bytes."""
+        return self._value
+
+    def timestamp(self) -> tuple[int, int]:
+        """(timestamp type, milliseconds since the epoch)."""
+        return self._timestamp
+
+    def headers(self) -> Headers | None:
+        """Record headers, None if there are none."""
+        return self._headers or None
+
+
+def _offset_of(message: MemoryMessage) -> int:
+    return message.offset()
+
+
+class MemoryPartition:
+    """One partition: records in offset order, with holes where some were compacted away."""
+
+    def __init__(self, topic: str, number: int) -> None:
+        self._topic = topic
+        self._number = number
+        self._records: list[MemoryMessage] = []
+        self.begin = 0
+        self.end = 0
+
+    def append(
+        self, key: bytes | None, value: bytes | None, timestamp: tuple[int, int], headers: Headers
+    ) -> None:
+        """Add one record at the end."""
+        message = MemoryMessage(
+            self._topic, self._number, self.end, key=key, value=value, timestamp=timestamp, headers=headers
+        )
+        self._records.append(message)
+        self.end += 1
+
+    def read(self, start: int, end: int, limit: int) -> list[MemoryMessage]:
+        """Return at most `limit` records with `start <= offset < end`."""
+        first = bisect_left(self._records, start, key=_offset_of)
+        last = bisect_left(self._records, end, lo=first, key=_offset_of)
+        return self._records[first : min(last, first + limit)]
+
+    def compact(self) -> None:
+        """Keep the last record of each key, as compaction does once it has run over everything."""
+        last = {message.key(): message.offset() for message in self._records}
+        self._records = [
+            message
+            for message in self._records
+            if message.key() is None or last[message.key()] == message.offset()
+        ]
+
+    def delete_before(self, offset: int) -> None:
+        """Remove what is older, as retention does."""
+        self._records = self.read(offset, self.end, len(self._records))
+        self.begin = max(self.begin, min(offset, self.end))
+
+
+class MemoryTopic:
+    """A topic and its partitions."""
+
+    def __init__(self, name: str, partitions: int, config: Mapping[str, str]) -> None:
+        self.name = name
+        self.config = dict(config)
+        self.partitions: Sequence[MemoryPartition] = [MemoryPartition(name, n) for n in range(partitions)]
+        self._keyless = 0
+
+    @property
+    def max_record_bytes(self) -> int | None:
+        """The topic's own limit, if it has one."""
+        limit = self.config.get("max.message.bytes")
+        return None if limit is None else int(limit)
+
+    def timestamp(self, produced: int, now_ms: int) -> tuple[int, int]:
+        """Return the type and time that a record gets which was produced with this timestamp."""
+        if self.config.get("message.timestamp.type") == "LogAppendTime":
+            return (_LOG_APPEND_TIME, now_ms)
+        return (_CREATE_TIME, now_ms if produced < 0 else produced)
+
+    def next_keyless(self) -> int:
+        """Return a partition for a record without a key: each in turn, so that runs repeat."""
+        self._keyless = (self._keyless + 1) % len(self.partitions)
+        return self._keyless

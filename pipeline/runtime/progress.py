@@ -1,0 +1,54 @@
+"""What is written beside a committed offset, so that time agrees with it after a restart.
+
+Kafka Streams keeps partition time there; here it is everything about time that a replay needs to
+give the same results: how far event time has come for each operator, store and partition.
+
+A broker keeps at most 4,096 bytes of it (`offset.metadata.max.bytes`), and some keep nothing: then
+time starts anew, as it does in Kafka Streams for operators. State does not depend on it: the
+changelog positions that belong to the source offsets are committed offsets themselves.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pipeline.errors import StateError
+
+
+class Progress(msgspec.Struct, omit_defaults=True):
+    """The times of a task at a commit.
+
+    Attributes:
+        times: by operator, its stream time in ms.
+        stores: by store, the numbers it keeps (`StateStore.progress`).
+        partitions: by source topic, the partition time in ms.
+    """
+
+    times: dict[str, int] = {}
+    stores: dict[str, dict[str, int]] = {}
+    partitions: dict[str, int] = {}
+
+
+_DECODE = msgspec.json.Decoder(Progress).decode
+
+
+def encode_progress(progress: Progress) -> str:
+    """Return the metadata string for the commit."""
+    return msgspec.json.encode(progress).decode()
+
+
+def decode_progress(metadata: str) -> Progress:
+    """Return what `encode_progress` wrote; nothing if the offset carries nothing.
+
+    Raises:
+        StateError: the metadata is neither empty nor ours.
+    """
+    if not metadata:
+        return Progress()
+    try:
+        return _DECODE(metadata)
+    except msgspec.MsgspecError as error:
+        raise StateError(
+            f"the committed offset carries metadata that is not this library's: {metadata[:80]!r} "
+            f"({error}); was the group used by another application?"
+        ) from error

@@ -1,0 +1,117 @@
+"""The records of one source partition that wait to be processed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pipeline.errors import SerdeError
+from pipeline.record import NO_HEADERS, Forward, Headers, Record, TopicPartition
+from pipeline.runtime.broker import Message
+from pipeline.topology import Source
+
+
+class Head(NamedTuple):
+    """The next record of a queue, decoded, with its event time."""
+
+    message: Message
+    key: Any
+    value: Any
+    timestamp: int
+    headers: Headers
+
+
+class RecordQueue:
+    """Messages of one partition in offset order, decoded when they come to the front.
+
+    Args:
+        partition: the partition.
+        source: the node that reads it.
+        forward: where its records go.
+        max_record_bytes: a larger value is refused.
+        reject: called with a message and the reason it cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        partition: TopicPartition,
+        source: Source,
+        forward: Forward,
+        max_record_bytes: int,
+        reject: Callable[[Message, Exception], None],
+    ) -> None:
+        self.partition = partition
+        self.source = source
+        self.forward = forward
+        self.messages: deque[Message] = deque()
+        #: Largest event time seen, in ms; -1 before the first.
+        self.partition_time = -1
+        #: Offset after the last record taken off the queue, rejected ones included.
+        self.next_offset: int | None = None
+        #: Offset after the last record put on the queue.
+        self.fetched_offset = -1
+        self._head: Head | None = None
+        self._limit = max_record_bytes
+        self._reject = reject
+        self._decode_key = source.key.deserialize
+        self._decode_value = source.value.deserialize
+        self._extract = source.timestamp
+
+    def __len__(self) -> int:
+        return len(self.messages) + (self._head is not None)
+
+    def head(self) -> Head | None:
+        """Return the next record that can be processed, without taking it; None if there is none."""
+        while self._head is None and self.messages:
+            message = self.messages.popleft()
+            try:
+                self._head = self._decode(message)
+            except SerdeError as error:
+                self._reject(message, error)
+                self.next_offset = message.offset() + 1
+        return self._head
+
+    def pop(self) -> Head | None:
+        """Take the next record off."""
+        head = self.head()
+        if head is not None:
+            self._head = None
+            self.next_offset = head.message.offset() + 1
+            self.partition_time = max(self.partition_time, head.timestamp)
+        return head
+
+    def _decode(self, message: Message) -> Head:
+        key_bytes, value_bytes = message.key(), message.value()
+        if value_bytes is not None and len(value_bytes) > self._limit:
+            raise SerdeError(
+                f"{self.source}: value of {len(value_bytes)} bytes exceeds max_record_bytes ({self._limit})"
+            )
+        try:
+            key = None if key_bytes is None else self._decode_key(key_bytes)
+            value = None if value_bytes is None else self._decode_value(value_bytes)
+        except Exception as error:
+            raise SerdeError(
+                f"{self.source} cannot decode the record as {self.source.key.name} to "
+                f"{self.source.value.name}: {type(error).__name__}: {error}"
+            ) from error
+        headers = message.headers() or NO_HEADERS
+        timestamp = message.timestamp()[1]
+        if self._extract is not None:
+            timestamp = self._extracted(Record(key, value, timestamp, headers))
+        if timestamp < 0:
+            raise SerdeError(f"{self.source}: event time {timestamp} ms is negative: the record has none")
+        return Head(message, key, value, timestamp, headers)
+
+    def _extracted(self, record: Record[Any, Any]) -> int:
+        extract = self._extract
+        assert extract is not None  # noqa: S101 - the caller's check
+        try:
+            timestamp = extract(record, self.partition_time)
+        except Exception as error:
+            raise SerdeError(
+                f"{self.source}: the timestamp extractor raised {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(timestamp, int):
+            raise SerdeError(f"{self.source}: the timestamp extractor returned {timestamp!r}, not ms")
+        return timestamp

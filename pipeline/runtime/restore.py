@@ -1,0 +1,100 @@
+"""Bringing stores to where the last commit left them, before their task processes anything.
+
+Each store starts from its own position, and takes its changelog only as far as the position that
+was committed beside the source offset: what a crashed worker had logged beyond it is not part of
+the state, and the replay writes it again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pipeline.record import TopicPartition
+from pipeline.runtime.broker import Committed, Message, Reader
+from pipeline.runtime.counters import Counters
+from pipeline.runtime.queries import StoreRegistry
+from pipeline.runtime.task import Task
+
+
+class _Target(NamedTuple):
+    task: Task
+    name: str
+    store: Any
+    start: int
+    end: int
+
+
+class Restoration:
+    """Restores the stores of tasks, a bounded number of records at a time."""
+
+    def __init__(self, reader: Reader, registry: StoreRegistry, counters: Counters) -> None:
+        self._reader, self._registry, self._counters = reader, registry, counters
+        self._targets: dict[TopicPartition, _Target] = {}
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is being restored."""
+        return bool(self._targets)
+
+    def add(self, task: Task, committed: Mapping[TopicPartition, Committed]) -> None:
+        """Start restoring a task's stores.
+
+        Args:
+            task: the task.
+            committed: the group's offsets: of a changelog partition, the position to restore to;
+                what has none was never committed, so nothing in it counts.
+        """
+        for name, store in task.stores.items():
+            changelog = task.changelog(name)
+            end = committed[changelog].offset if changelog in committed else 0
+            if store.position() > end:
+                # Its changelog is another one than this store was written with.
+                store.wipe()
+            start = store.position()
+            if start < end:
+                self._targets[changelog] = _Target(task, name, store, start, end)
+                self._reader.add(changelog, start, end)
+                self._registry.progress(task.id, name, 0, end - start)
+
+    def remove(self, task: Task) -> None:
+        """Stop restoring a task that goes away."""
+        for changelog, target in list(self._targets.items()):
+            if target.task is task:
+                self._reader.remove(changelog)
+                del self._targets[changelog]
+
+    def is_restored(self, task: Task) -> bool:
+        """Whether all of a task's stores are where they should be."""
+        return all(target.task is not task for target in self._targets.values())
+
+    def step(self, max_records: int, timeout_s: float) -> int:
+        """Read and apply up to `max_records` records, and return how many there were."""
+        messages = self._reader.poll(max_records, timeout_s)
+        by_partition: defaultdict[tuple[str, int], list[Message]] = defaultdict(list)
+        for message in messages:
+            by_partition[message.topic(), message.partition()].append(message)
+        for (topic, number), run in by_partition.items():
+            target = self._targets.get(TopicPartition(topic, number))
+            if target is not None:
+                self._apply(target, run)
+        for changelog in self._reader.finished():
+            finished = self._targets.pop(changelog, None)
+            if finished is not None:
+                # The last offsets may be holes: compaction removed what stood there.
+                finished.store.restore((), finished.end)
+        self._counters.add("records_restored", len(messages))
+        return len(messages)
+
+    def _apply(self, target: _Target, run: list[Message]) -> None:
+        position = run[-1].offset() + 1
+        # Keys are never null in a changelog; the type of a message cannot say so.
+        target.store.restore(((message.key() or b"", message.value()) for message in run), position)
+        self._registry.progress(
+            target.task.id, target.name, position - target.start, target.end - target.start
+        )
+
+    def close(self) -> None:
+        """Free the connection."""
+        self._reader.close()

@@ -1,0 +1,261 @@
+"""A task: one sub-topology over one partition number, with its own stores and its own time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pipeline.clock import Clock
+from pipeline.config import StreamsConfig
+from pipeline.errors import RecordError
+from pipeline.operators.context import StreamTime
+from pipeline.plan.compiler import compile_subtopology
+from pipeline.plan.planner import Plan, SubTopology
+from pipeline.processor import PunctuationSchedule
+from pipeline.record import NO_HEADERS, TaskId, TopicPartition
+from pipeline.runtime.broker import Committed, Message, Producer
+from pipeline.runtime.counters import Counters
+from pipeline.runtime.dead_letter import DeadLetters
+from pipeline.runtime.partitioner import partition_for
+from pipeline.runtime.progress import Progress, encode_progress
+from pipeline.runtime.record_queue import Head, RecordQueue
+from pipeline.runtime.task_context import TaskContext
+from pipeline.state.store import Entry
+
+
+class TaskEnvironment:
+    """What all tasks of a worker share."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        config: StreamsConfig,
+        clock: Clock,
+        producer: Producer,
+        counters: Counters,
+        partition_counts: Callable[[str], int],
+    ) -> None:
+        self.plan, self.config, self.clock = plan, config, clock
+        self.producer, self.counters = producer, counters
+        self.dead_letters = DeadLetters(config, producer, counters)
+        self._partition_counts = partition_counts
+
+    def partition_for(self, topic: str, key: bytes) -> int:
+        """Return the partition of `topic` that a record with this key goes to."""
+        return partition_for(key, self._partition_counts(topic))
+
+
+class Task:
+    """Runs records through a sub-topology; flushes and commits when the worker says so.
+
+    Life: made with its stores, restored by the worker, `start`ed, fed and processed, flushed and
+    committed, closed.
+    """
+
+    def __init__(
+        self,
+        task_id: TaskId,
+        sub: SubTopology,
+        partitions: tuple[TopicPartition, ...],
+        stores: Mapping[str, Any],
+        environment: TaskEnvironment,
+    ) -> None:
+        self.id = task_id
+        self.sub = sub
+        self.partitions = partitions
+        self.stores = stores
+        self.stream_time = -1
+        self.message: Message | None = None
+        self.times: dict[str, StreamTime] = {}
+        self.stream_punctuations: list[PunctuationSchedule] = []
+        self.clock_punctuations: list[PunctuationSchedule] = []
+        self.closers: list[Callable[[], None]] = []
+        self.environment = environment
+        self.queues: dict[TopicPartition, RecordQueue] = {}
+        self._positions = {name: store.position() for name, store in stores.items()}
+        self._processed_since_commit = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether its stores are restored and it takes records."""
+        return bool(self.queues)
+
+    def start(self, progress: Progress, offsets: Mapping[TopicPartition, int]) -> None:
+        """Take up where the last commit left off.
+
+        Args:
+            progress: what was written beside that commit.
+            offsets: by source partition, the offset it is read from.
+        """
+        for name, ms in progress.times.items():
+            self.times[name] = StreamTime(ms)
+        for name, store in self.stores.items():
+            store.resume(progress.stores.get(name, {}))
+            self._positions[name] = store.position()
+        forwards = compile_subtopology(self.sub, TaskContext(self))
+        for name, store in self.stores.items():
+            if store.on_flush is not None:
+                store.on_flush = self._guarded(name, store.on_flush)
+        config = self.environment.config
+        for source, forward in forwards.items():
+            for topic in source.topics:
+                partition = TopicPartition(topic, self.id.partition)
+                if partition not in offsets:
+                    # This topic has fewer partitions than the sub-topology has tasks.
+                    continue
+                queue = RecordQueue(
+                    partition, source, forward, config.max_record_bytes, self.environment.dead_letters.message
+                )
+                queue.partition_time = progress.partitions.get(topic, -1)
+                queue.next_offset = queue.fetched_offset = offsets[partition]
+                self.queues[partition] = queue
+        self.stream_time = max((queue.partition_time for queue in self.queues.values()), default=-1)
+
+    def _guarded(self, name: str, on_flush: Callable[..., None]) -> Callable[..., None]:
+        """An update that fails after its table must not take the updates behind it with it."""
+        serialize = self.stores[name].value_serde.serialize
+        changelog = self.environment.plan.changelog(name)
+
+        def guarded(key_bytes: bytes, *rest: Any) -> None:
+            try:
+                on_flush(key_bytes, *rest)
+            except RecordError as error:
+                entry: Entry = rest[-2]
+                value = None if entry.value is None else serialize(entry.value)
+                self.environment.dead_letters.update(key_bytes, value, entry.timestamp, changelog, error)
+
+        return guarded
+
+    def add(self, messages: Sequence[Message], partition: TopicPartition) -> int:
+        """Queue messages of one partition, and return how many wait there now."""
+        queue = self.queues[partition]
+        queue.messages.extend(messages)
+        queue.fetched_offset = messages[-1].offset() + 1
+        return len(queue)
+
+    def process(self, limit: int, has_lag: Callable[[TopicPartition, int], bool]) -> int:
+        """Process up to `limit` records, and return how many were.
+
+        The next record is that whose queue's head has the smallest timestamp (rule a1.5). While a
+        queue is empty although the broker has more of it, the task waits (rule a1.6, idle 0).
+        """
+        count = 0
+        if len(self.queues) == 1:
+            (queue,) = self.queues.values()
+            while count < limit and (head := queue.pop()) is not None:
+                self._run(queue, head)
+                count += 1
+        else:
+            while count < limit and (chosen := self._choose(has_lag)) is not None:
+                head = chosen.pop()
+                assert head is not None  # noqa: S101 - it was chosen for its head
+                self._run(chosen, head)
+                count += 1
+        self.message = None
+        self._processed_since_commit += count
+        self.environment.counters.add("records_processed", count)
+        return count
+
+    def _choose(self, has_lag: Callable[[TopicPartition, int], bool]) -> RecordQueue | None:
+        chosen, smallest = None, 0
+        for queue in self.queues.values():
+            head = queue.head()
+            if head is None:
+                if has_lag(queue.partition, queue.fetched_offset):
+                    return None
+            elif chosen is None or head.timestamp < smallest:
+                chosen, smallest = queue, head.timestamp
+        return chosen
+
+    def _run(self, queue: RecordQueue, head: Head) -> None:
+        message, key, value, timestamp, headers = head
+        self.message = message
+        self.stream_time = max(self.stream_time, timestamp)
+        try:
+            queue.forward(key, value, timestamp, headers)
+        except RecordError as error:
+            self.environment.dead_letters.message(message, error)
+        if self.stream_punctuations:
+            self._punctuate(self.stream_punctuations, self.stream_time)
+
+    def punctuate(self, now_ms: int) -> bool:
+        """Fire what the wall clock makes due, and return whether anything was."""
+        return self._punctuate(self.clock_punctuations, now_ms)
+
+    def _punctuate(self, schedules: list[PunctuationSchedule], now: int) -> bool:
+        fired = False
+        for schedule in list(schedules):
+            fired |= schedule.maybe_fire(now)
+            if schedule.cancelled:
+                schedules.remove(schedule)
+        self._processed_since_commit += fired
+        return fired
+
+    @property
+    def needs_commit(self) -> bool:
+        """Whether anything happened since the last commit."""
+        return self._processed_since_commit > 0 or any(store.dirty for store in self.stores.values())
+
+    @property
+    def cache_full(self) -> bool:
+        """Whether a store holds as many uncommitted entries as it may."""
+        bound = self.environment.config.cache_entries
+        return any(store.dirty >= bound for store in self.stores.values())
+
+    def flush(self) -> list[TopicPartition]:
+        """Forward and log what the caches hold; return the changelog partitions that were written.
+
+        Parents come before children in `stores`: what a flush forwards is flushed in turn.
+        """
+        produce = self.environment.producer.produce
+        written = []
+        for name, store in self.stores.items():
+            changelog = self.changelog(name)
+            count = 0
+            for key, value in store.flush():
+                produce(changelog.topic, value, key, changelog.partition, -1, NO_HEADERS)
+                count += 1
+            if count:
+                written.append(changelog)
+                self.environment.counters.add("records_produced", count)
+        return written
+
+    def changelog(self, store: str) -> TopicPartition:
+        """Return the changelog partition of one of its stores."""
+        return TopicPartition(self.environment.plan.changelog(store), self.id.partition)
+
+    def offsets(self, changelog_ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, Committed]:
+        """Return what to commit, all in one request.
+
+        The next offset of each source partition, with the task's times beside it; and of each
+        changelog partition the position that belongs to these offsets.
+        """
+        progress = Progress(
+            times={name: time.ms for name, time in self.times.items()},
+            stores={name: numbers for name, store in self.stores.items() if (numbers := store.progress())},
+            partitions={queue.partition.topic: queue.partition_time for queue in self.queues.values()},
+        )
+        metadata = encode_progress(progress)
+        offsets = {
+            partition: Committed(queue.next_offset, metadata)
+            for partition, queue in self.queues.items()
+            if queue.next_offset is not None
+        }
+        for name in self.stores:
+            changelog = self.changelog(name)
+            self._positions[name] = changelog_ends.get(changelog, self._positions[name])
+            offsets[changelog] = Committed(self._positions[name])
+        return offsets
+
+    def commit(self) -> None:
+        """Write every store's batch with its changelog position: offsets are committed by now."""
+        for name, store in self.stores.items():
+            store.commit(self._positions[name])
+        self._processed_since_commit = 0
+
+    def close(self) -> None:
+        """Close processors and stores. What was not committed is forgotten."""
+        for closer in self.closers:
+            closer()
+        for store in self.stores.values():
+            store.close()

@@ -1,0 +1,142 @@
+"""A task as its operators and its users' processors see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ProcessingError, TopologyError
+from pipeline.operators.context import StreamTime
+from pipeline.processor import Cancellable, PunctuationSchedule, PunctuationType
+from pipeline.record import Forward, Headers, Record, TaskId, TopicPartition
+from pipeline.topology import Node
+from pipeline.windows import milliseconds
+
+if TYPE_CHECKING:
+    from pipeline.runtime.task import Task
+
+
+class TaskContext:
+    """Implements `operators.context.OperatorContext` on a task."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        environment = task.environment
+        self.max_record_bytes = environment.config.max_record_bytes
+        self.partition_for = environment.partition_for
+        counters, produce = environment.counters, environment.producer.produce
+
+        def counted(
+            topic: str,
+            value: bytes | None,
+            key: bytes | None,
+            partition: int,
+            timestamp: int,
+            headers: Headers,
+        ) -> None:
+            produce(topic, value, key, partition, timestamp, headers)
+            counters.add("records_produced")
+
+        self.produce: Callable[[str, bytes | None, bytes | None, int, int, Headers], None] = counted
+
+    def store(self, name: str) -> Any:
+        """Return a store of the task."""
+        return self._task.stores[name]
+
+    def stream_time(self, node: Node) -> StreamTime:
+        """Return the operator's stream time, as the last commit left it."""
+        return self._task.times.setdefault(node.name, StreamTime())
+
+    def drop(self, _node: Node, _reason: str) -> None:
+        """Count a record that a rule drops."""
+        self._task.environment.counters.add("records_dropped")
+
+    def reject(self, node: Node, reason: str) -> None:
+        """Dead-letter the record in hand, or count it as dropped where there is no such topic."""
+        environment, message = self._task.environment, self._task.message
+        if environment.dead_letters.enabled and message is not None:
+            environment.dead_letters.message(message, ProcessingError(f"{node}: {reason}"))
+        else:
+            environment.counters.add("records_rejected")
+
+    def processor_context(self, node: Node, forward: Forward) -> ProcessorTaskContext:
+        """Return what a user's processor is given."""
+        return ProcessorTaskContext(self._task, node, forward)
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Call back when the task is closed."""
+        self._task.closers.append(callback)
+
+
+class ProcessorTaskContext:
+    """Implements `processor.ProcessorContext` on a task."""
+
+    def __init__(self, task: Task, node: Node, forward: Forward) -> None:
+        self._task, self._node, self._forward = task, node, forward
+        self._declared = {store.name for store in node.stores}
+
+    @property
+    def task_id(self) -> TaskId:
+        """The task."""
+        return self._task.id
+
+    @property
+    def stream_time(self) -> int:
+        """The task's stream time in ms; -1 before the first record."""
+        return self._task.stream_time
+
+    @property
+    def wall_clock_time(self) -> int:
+        """The worker's clock in ms."""
+        return self._task.environment.clock.now_ms()
+
+    @property
+    def source(self) -> TopicPartition:
+        """Where the record in hand was read from."""
+        message = self._message()
+        return TopicPartition(message.topic(), message.partition())
+
+    @property
+    def offset(self) -> int:
+        """Offset of the record in hand."""
+        offset: int = self._message().offset()
+        return offset
+
+    @property
+    def source_timestamp(self) -> int:
+        """The broker's timestamp of the record in hand, in ms."""
+        timestamp: int = self._message().timestamp()[1]
+        return timestamp
+
+    def _message(self) -> Any:
+        if self._task.message is None:
+            raise ProcessingError(f"{self._node}: there is no record in hand during a punctuation")
+        return self._task.message
+
+    def forward(self, record: Record[Any, Any]) -> None:
+        """Hand a record to the operators after this one."""
+        self._forward(record.key, record.value, record.timestamp, record.headers)
+
+    def store(self, name: str) -> Any:
+        """Return a store that the processor was declared with."""
+        if name not in self._declared:
+            raise TopologyError(
+                f"{self._node} asks for store {name!r}, but was declared with {sorted(self._declared)}: "
+                "pass it to process()"
+            )
+        return self._task.stores[name]
+
+    def schedule(
+        self, interval: timedelta, kind: PunctuationType, callback: Callable[[int], None]
+    ) -> Cancellable:
+        """Call back every `interval` of stream time or of the wall clock (rule a1.8)."""
+        interval_ms = milliseconds(interval, "punctuation interval")
+        if kind is PunctuationType.STREAM_TIME:
+            schedule = PunctuationSchedule(interval_ms, 0, callback)
+            self._task.stream_punctuations.append(schedule)
+        else:
+            first = self._task.environment.clock.now_ms() + interval_ms
+            schedule = PunctuationSchedule(interval_ms, first, callback)
+            self._task.clock_punctuations.append(schedule)
+        return schedule

@@ -1,0 +1,87 @@
+"""The topics of an application: which must be there, and which it creates for itself."""
+
+from __future__ import annotations
+
+from pipeline.config import StreamsConfig
+from pipeline.errors import TopologyError
+from pipeline.plan.partitions import resolve_partitions
+from pipeline.plan.planner import Plan, SubTopology
+from pipeline.runtime.broker import Admin, TopicSpec
+from pipeline.topology import StoreSpec
+
+_REPARTITION = {
+    "cleanup.policy": "delete",
+    # Never by time: a record is there until it has been processed, however old its timestamp.
+    "retention.ms": "-1",
+    "message.timestamp.type": "CreateTime",
+}
+
+
+def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin) -> dict[str, int]:
+    """Check the topics that must exist, create the internal ones, and return partition counts.
+
+    Raises:
+        TopologyError: a topic is missing, or partition counts do not fit one another.
+        BrokerUnreachableError: no broker answers.
+    """
+    stores = [(sub, store) for sub in plan.subtopologies for store in sub.stores]
+    names = {*plan.external_sources, *plan.repartition_topics, *plan.fixed_sinks}
+    names |= {plan.changelog(store.name) for _sub, store in stores}
+    names |= {config.dead_letter} if config.dead_letter else set()
+    existing = admin.partition_counts(sorted(names))
+    for topic, sink in plan.fixed_sinks.items():
+        if topic not in existing:
+            raise TopologyError(f"{sink} writes to topic {topic!r}, which does not exist: create it first")
+    counts = resolve_partitions(plan, existing)
+    specs = [
+        TopicSpec(topic, counts[topic], _with_size(_REPARTITION, config)) for topic in plan.repartition_topics
+    ]
+    for sub, store in stores:
+        tasks = task_count(sub, counts)
+        specs.append(TopicSpec(plan.changelog(store.name), tasks, changelog_config(store, config)))
+    if config.dead_letter:
+        partitions = max(counts.values())
+        specs.append(TopicSpec(config.dead_letter, partitions, _with_size({}, config)))
+    _check_changelogs(plan, existing, specs)
+    admin.create_topics([spec for spec in specs if spec.name not in existing])
+    return {**existing, **{spec.name: spec.partitions for spec in specs}, **counts}
+
+
+def task_count(sub: SubTopology, counts: dict[str, int]) -> int:
+    """Return the number of tasks of a sub-topology: the largest of its topics' partition counts."""
+    return max(counts[topic] for topic in sub.topics)
+
+
+def changelog_config(store: StoreSpec, config: StreamsConfig) -> dict[str, str]:
+    """Return the configuration of a store's changelog.
+
+    A window changelog is also deleted by age, and a broker takes a record's age from its
+    timestamp: with event times, history that is replayed would be deleted under the running
+    application. `LogAppendTime` makes age count from when a record was written; the event time
+    stands in the value.
+    """
+    topic = {
+        "cleanup.policy": "compact",
+        "message.timestamp.type": "LogAppendTime",
+        "min.compaction.lag.ms": str(config.compaction_lag_ms),
+    }
+    if store.kind == "window":
+        retention = store.retention_ms + config.changelog_retention_ms
+        topic |= {"cleanup.policy": "compact,delete", "retention.ms": str(retention)}
+    return _with_size(topic, config)
+
+
+def _with_size(topic: dict[str, str], config: StreamsConfig) -> dict[str, str]:
+    """Dead letters, and what internal topics carry, may be larger than a broker's default takes."""
+    return {**topic, "max.message.bytes": str(config.max_internal_record_bytes)}
+
+
+def _check_changelogs(plan: Plan, existing: dict[str, int], specs: list[TopicSpec]) -> None:
+    for spec in specs:
+        count = existing.get(spec.name, spec.partitions)
+        if spec.name.startswith(f"{plan.application_id}-") and count != spec.partitions:
+            raise TopologyError(
+                f"internal topic {spec.name!r} has {count} partitions and should have {spec.partitions}: "
+                "the partition count of a source changed; delete the application's internal topics and "
+                "state, or undo the change"
+            )

@@ -1,0 +1,204 @@
+"""The worker: a state machine that polls, restores, processes, punctuates and commits.
+
+`step()` does a bounded amount of work. Broker, clock and stores are passed in: there is no sleep,
+no thread and no system clock in here, so the same worker runs on librdkafka, under the
+`TopologyTestDriver`, and under simulations of crashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+from pipeline.clock import Clock
+from pipeline.config import StreamsConfig
+from pipeline.errors import BrokerUnreachableError
+from pipeline.plan.planner import plan
+from pipeline.runtime.broker import Admin, Broker, Consumer, Producer
+from pipeline.runtime.counters import Counters
+from pipeline.runtime.queries import StoreRegistry
+from pipeline.runtime.restore import Restoration
+from pipeline.runtime.task import TaskEnvironment
+from pipeline.runtime.task_manager import TaskManager
+from pipeline.runtime.topics import prepare_topics, task_count
+from pipeline.state.provider import StoreProvider
+from pipeline.topology import Topology
+
+State: TypeAlias = Literal["connecting", "rebalancing", "restoring", "running", "stopped"]
+
+#: How long `step` waits in poll for records when there is nothing else to do.
+IDLE_POLL_S = 0.02
+_FIRST_BACKOFF_MS = 500
+_MAX_BACKOFF_MS = 15_000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """How a worker is doing, as of its last step.
+
+    Attributes:
+        state: what it is doing.
+        address: the broker's address.
+        problem: what keeps it from running, None if nothing does.
+        tasks: number of tasks that it holds.
+        metrics: counters since the start.
+    """
+
+    state: State
+    address: str
+    problem: str | None
+    tasks: int
+    metrics: Mapping[str, int]
+
+
+class _Connection(NamedTuple):
+    """The clients of a worker that has found its broker and its topics."""
+
+    admin: Admin
+    producer: Producer
+    consumer: Consumer
+    restoration: Restoration
+    tasks: TaskManager
+
+
+class Worker:
+    """Runs the tasks that the group's coordinator gives it.
+
+    Args:
+        topology: what to run.
+        config: settings.
+        broker: where records come from and go to.
+        clock: wall-clock time.
+        stores: opens state stores.
+        client_id: what the broker shows this member as.
+
+    Raises:
+        TopologyError: the topology cannot run as declared.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        config: StreamsConfig,
+        broker: Broker,
+        clock: Clock,
+        stores: StoreProvider,
+        client_id: str = "",
+    ) -> None:
+        self.plan = plan(topology)
+        self.registry = StoreRegistry(store for sub in self.plan.subtopologies for store in sub.stores)
+        self._config, self._broker, self._clock, self._stores = config, broker, clock, stores
+        self._client_id = client_id or config.application_id
+        self._counters = Counters()
+        self._connection: _Connection | None = None
+        self._problem: str | None = None
+        self._backoff_ms = _FIRST_BACKOFF_MS
+        self._next_attempt_ms = 0
+        self._next_commit_ms = 0
+        self._stopped = False
+        self._status = self._report()
+
+    def status(self) -> WorkerStatus:
+        """Return how the worker is doing. May be called from any thread."""
+        return self._status
+
+    def step(self) -> int:
+        """Do a bounded amount of work; return the number of records it moved, 0 if it was idle.
+
+        Raises:
+            StreamsError: it cannot go on: the topology does not fit the topics, a record failed
+                and there is no dead-letter topic, the broker refused a write.
+        """
+        now = self._clock.now_ms()
+        try:
+            if self._connection is None:
+                moved = self._connect(now) if now >= self._next_attempt_ms else 0
+            else:
+                moved = self._advance(self._connection, now)
+                self._problem = None
+        except BrokerUnreachableError as error:
+            self._problem = f"{error}; trying again, next in {self._backoff_ms / 1000:g} s"
+            self._next_attempt_ms = now + self._backoff_ms
+            self._backoff_ms = min(2 * self._backoff_ms, _MAX_BACKOFF_MS)
+            moved = 0
+        self._status = self._report()
+        return moved
+
+    def _connect(self, now_ms: int) -> int:
+        """Find the broker, prepare topics, join the group."""
+        admin = self._broker.admin()
+        try:
+            counts = prepare_topics(self.plan, self._config, admin)
+        except BrokerUnreachableError:
+            admin.close()
+            raise
+        for sub in self.plan.subtopologies:
+            for store in sub.stores:
+                self.registry.partitioned(store.name, task_count(sub, counts))
+        producer = self._broker.producer(self._client_id)
+        consumer = self._broker.consumer(self._config.application_id, self._client_id)
+        restoration = Restoration(self._broker.reader(), self.registry, self._counters)
+        environment = TaskEnvironment(
+            self.plan, self._config, self._clock, producer, self._counters, counts.__getitem__
+        )
+        tasks = TaskManager(environment, consumer, admin, self._stores, restoration, self.registry, counts)
+        consumer.subscribe(sorted({topic for sub in self.plan.subtopologies for topic in sub.topics}), tasks)
+        self._connection = _Connection(admin, producer, consumer, restoration, tasks)
+        self._problem, self._backoff_ms = None, _FIRST_BACKOFF_MS
+        self._next_commit_ms = now_ms + self._config.commit_interval_ms
+        return 1
+
+    def _advance(self, connection: _Connection, now_ms: int) -> int:
+        """One turn: commit if due, poll, restore, process, punctuate.
+
+        The commit comes first: one that failed because the broker was away is made again before
+        anything else is processed, so that nothing piles up meanwhile.
+        """
+        tasks = connection.tasks
+        if now_ms >= self._next_commit_ms or tasks.cache_full:
+            tasks.commit()
+            self._next_commit_ms = now_ms + self._config.commit_interval_ms
+        timeout_s = 0.0 if tasks.busy else IDLE_POLL_S
+        moved = tasks.dispatch(connection.consumer.poll(self._config.poll_records, timeout_s))
+        moved += tasks.restore()
+        moved += tasks.process()
+        return moved + tasks.punctuate(now_ms)
+
+    def commit(self) -> None:
+        """Commit now, whether or not it is due.
+
+        Raises:
+            BrokerUnreachableError: not now; nothing is lost.
+        """
+        if self._connection is not None:
+            self._connection.tasks.commit()
+
+    def _report(self) -> WorkerStatus:
+        connection = self._connection
+        state: State = "connecting" if connection is None else connection.tasks.state
+        if self._stopped:
+            state = "stopped"
+        tasks = 0 if connection is None else len(connection.tasks)
+        return WorkerStatus(state, self._broker.address, self._problem, tasks, self._counters.snapshot())
+
+    def close(self) -> None:
+        """Commit, leave the group at once, and close the stores."""
+        try:
+            if self._connection is not None:
+                self._connection.tasks.commit()
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Leave the group and close the stores without committing: what was in hand comes again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.tasks.abandon()
+            connection.consumer.close()
+            connection.producer.close()
+            connection.restoration.close()
+            connection.admin.close()
+        self._stores.close()
+        self._stopped = True
+        self._status = self._report()

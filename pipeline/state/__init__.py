@@ -1,0 +1,1 @@
+"""State stores: bytes engines, and typed stores with caches on them."""

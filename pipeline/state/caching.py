@@ -1,0 +1,51 @@
+"""What every typed store shares: values with timestamps, and where uncommitted entries are kept."""
+
+from __future__ import annotations
+
+import heapq
+import struct
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
+from typing import Any
+
+from pipeline.record import NO_HEADERS
+from pipeline.serde import Serde
+from pipeline.state.store import Entry
+
+_TIMESTAMP = struct.Struct(">q")
+TIMESTAMP_SIZE = _TIMESTAMP.size
+pack_time = _TIMESTAMP.pack
+
+
+def encode_entry(entry: Entry, serde: Serde[Any]) -> bytes | None:
+    """Return timestamp (8 bytes, big-endian) and value, as stored and as logged; None for a deletion."""
+    if entry.value is None:
+        return None
+    return pack_time(entry.timestamp) + serde.serialize(entry.value)
+
+
+def decode_entry(stored: bytes, serde: Serde[Any]) -> Entry:
+    """Return the entry that `encode_entry` encoded."""
+    timestamp: int = _TIMESTAMP.unpack_from(stored)[0]
+    return Entry(serde.deserialize(stored[TIMESTAMP_SIZE:]), timestamp, NO_HEADERS)
+
+
+def timestamp_of(stored: bytes) -> int:
+    """Return the timestamp of a stored value."""
+    timestamp: int = _TIMESTAMP.unpack_from(stored)[0]
+    return timestamp
+
+
+def merge_scans(
+    stored: Iterator[tuple[bytes, bytes]],
+    overlay: Iterable[tuple[bytes, bytes | Entry | None]],
+    *,
+    reverse: bool,
+) -> Iterator[tuple[bytes, bytes | Entry | None]]:
+    """Merge two ordered scans; where both have a key, the overlay's entry counts."""
+    last: bytes | None = None
+    # heapq.merge is stable: of equal keys, the overlay's comes first.
+    for key, value in heapq.merge(overlay, stored, key=itemgetter(0), reverse=reverse):
+        if key != last:
+            last = key
+            yield key, value

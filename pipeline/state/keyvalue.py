@@ -1,0 +1,238 @@
+"""The last value by key, with its timestamp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from sortedcontainers import SortedDict
+
+from pipeline.record import NO_HEADERS, Headers
+from pipeline.serde import Serde
+from pipeline.state.caching import decode_entry, encode_entry, merge_scans
+from pipeline.state.store import BytesStore, Entry
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class ValueAndTimestamp(NamedTuple, Generic[V]):
+    """A value and its event time in ms."""
+
+    value: V
+    timestamp: int
+
+
+class KeyValueStore(Generic[K, V]):
+    """A typed key-value store over a `BytesStore`, behind a write-back cache.
+
+    Everything uncommitted is in the cache: `dirty` until it is flushed (forwarded and logged),
+    `flushed` until its offsets are committed. `clean` holds entries that were read or committed
+    lately. So the `BytesStore` is never ahead of what is committed.
+
+    Args:
+        name: the store's name.
+        engine: where committed entries are.
+        key_serde: encodes keys.
+        value_serde: encodes values.
+        cache_entries: bound of `clean`; that of `dirty` is the task's, which commits in time.
+        ordered: keep the cache in key order, for stores that are scanned often.
+
+    Attributes:
+        on_flush: called at `flush` with key, entry and old value of each change; None: nobody asks.
+        send_old_values: whether `on_flush` is told the old value.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        engine: BytesStore,
+        key_serde: Serde[K],
+        value_serde: Serde[V],
+        *,
+        cache_entries: int,
+        ordered: bool = False,
+    ) -> None:
+        self.name, self.key_serde, self.value_serde = name, key_serde, value_serde
+        self.on_flush: Callable[[bytes, Entry, V | None], None] | None = None
+        self.send_old_values = False
+        self._engine, self._bound = engine, cache_entries
+        self._new_cache: Callable[[], MutableMapping[bytes, Any]] = SortedDict if ordered else dict
+        self._dirty: MutableMapping[bytes, Entry] = self._new_cache()
+        self._flushed: MutableMapping[bytes, tuple[Entry, bytes | None]] = self._new_cache()
+        self._clean: dict[bytes, Entry] = {}
+
+    @property
+    def dirty(self) -> int:
+        """Number of entries put since the last flush."""
+        return len(self._dirty)
+
+    # For operators: keys as bytes, entries with timestamp and headers.
+
+    def get_entry(self, key: bytes) -> Entry | None:
+        """Return the entry under `key`, uncommitted ones included; None if there is none."""
+        entry = self._dirty.get(key)
+        if entry is None:
+            entry = self._committed(key) if key not in self._flushed else self._flushed[key][0]
+            if entry is None:
+                return None
+        return None if entry.value is None else entry
+
+    def _committed(self, key: bytes) -> Entry | None:
+        entry = self._clean.get(key)
+        if entry is None:
+            stored = self._engine.get(key)
+            if stored is None:
+                return None
+            entry = decode_entry(stored, self.value_serde)
+            self._remember(key, entry)
+        return entry
+
+    def _remember(self, key: bytes, entry: Entry) -> None:
+        if len(self._clean) >= self._bound:
+            self._clean.clear()
+        self._clean[key] = entry
+
+    def put_entry(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
+        """Put a value; None deletes."""
+        self._dirty[key] = Entry(value, timestamp, headers)
+
+    # For users' processors: typed.
+
+    def get(self, key: K) -> V | None:
+        """Return the value under `key`, None if there is none."""
+        entry = self.get_entry(self.key_serde.serialize(key))
+        return None if entry is None else entry.value
+
+    def get_with_timestamp(self, key: K) -> ValueAndTimestamp[V] | None:
+        """Return value and timestamp, None if there is no value."""
+        entry = self.get_entry(self.key_serde.serialize(key))
+        return None if entry is None else ValueAndTimestamp(entry.value, entry.timestamp)
+
+    def put(self, key: K, value: V | None, timestamp: int) -> None:
+        """Put a value at an event time in ms; None deletes."""
+        self.put_entry(self.key_serde.serialize(key), value, timestamp, NO_HEADERS)
+
+    def delete(self, key: K) -> V | None:
+        """Delete the value under `key`, and return it."""
+        key_bytes = self.key_serde.serialize(key)
+        entry = self.get_entry(key_bytes)
+        if entry is None:
+            return None
+        self.put_entry(key_bytes, None, entry.timestamp, NO_HEADERS)
+        value: V = entry.value
+        return value
+
+    def range(
+        self, start: K | None = None, end: K | None = None, *, reverse: bool = False
+    ) -> Iterator[tuple[K, V]]:
+        """Iterate from `start` to `end`, both included, in the order of their bytes."""
+        first = b"" if start is None else self.key_serde.serialize(start)
+        last = None if end is None else self.key_serde.serialize(end) + b"\0"
+        return self._scan(first, last, reverse=reverse)
+
+    def prefix(self, prefix: K) -> Iterator[tuple[K, V]]:
+        """Iterate the keys whose bytes begin with those of `prefix`, in order."""
+        first = self.key_serde.serialize(prefix)
+        return self._scan(first, after_prefix(first), reverse=False)
+
+    def all(self) -> Iterator[tuple[K, V]]:
+        """Iterate everything, in the order of the keys' bytes."""
+        return self._scan(b"", None, reverse=False)
+
+    def _scan(self, start: bytes, end: bytes | None, *, reverse: bool) -> Iterator[tuple[K, V]]:
+        overlay: dict[bytes, Entry | None] = {
+            key: self._flushed[key][0] for key in self._cached(self._flushed, start, end)
+        }
+        overlay |= {key: self._dirty[key] for key in self._cached(self._dirty, start, end)}
+        ordered = sorted(overlay.items(), reverse=reverse)
+        stored = self._engine.scan(start, end, reverse=reverse)
+        for key, found in merge_scans(stored, ordered, reverse=reverse):
+            entry = decode_entry(found, self.value_serde) if isinstance(found, bytes) else found
+            if entry is not None and entry.value is not None:
+                yield self.key_serde.deserialize(key), entry.value
+
+    def _cached(self, cache: MutableMapping[bytes, Any], start: bytes, end: bytes | None) -> Iterable[bytes]:
+        if isinstance(cache, SortedDict):
+            keys: Iterable[bytes] = cache.irange(start, end, inclusive=(True, False))
+            return keys
+        return [key for key in cache if start <= key and (end is None or key < end)]
+
+    # For the task.
+
+    def flush(self) -> list[tuple[bytes, bytes | None]]:
+        """Forward what changed since the last flush, and return it as changelog records."""
+        dirty, self._dirty = self._dirty, self._new_cache()
+        log = []
+        for key, entry in dirty.items():
+            if self.on_flush is not None:
+                old = self._old_value(key) if self.send_old_values else None
+                self.on_flush(key, entry, old)
+            stored = encode_entry(entry, self.value_serde)
+            self._flushed[key] = (entry, stored)
+            log.append((key, stored))
+        return log
+
+    def _old_value(self, key: bytes) -> V | None:
+        """Return what was forwarded last: an aggregate may have been changed in place since."""
+        stored = self._flushed[key][1] if key in self._flushed else self._engine.get(key)
+        if stored is None:
+            return None
+        value: V = decode_entry(stored, self.value_serde).value
+        return value
+
+    def commit(self, position: int) -> None:
+        """Write what was flushed, with the changelog position that follows it."""
+        if self._flushed or position != self._engine.position():
+            self._engine.write({key: stored for key, (_, stored) in self._flushed.items()}, position)
+        for key, (entry, _) in self._flushed.items():
+            self._remember(key, entry)
+        self._flushed.clear()
+
+    def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+        """Apply changelog records: they are what is stored."""
+        self._engine.write(dict(records), position)
+
+    def position(self) -> int:
+        """Return the changelog position of what is committed."""
+        return self._engine.position()
+
+    def progress(self) -> Mapping[str, int]:
+        """Return nothing: a key-value store keeps no time of its own."""
+        return {}
+
+    def resume(self, progress: Mapping[str, int]) -> None:
+        """Take up nothing."""
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        self._dirty, self._flushed, self._clean = self._new_cache(), self._new_cache(), {}
+        self._engine.wipe()
+
+    def close(self) -> None:
+        """Release the store; what was not committed is forgotten."""
+        self._engine.close()
+
+    # For queries, from any thread: only what is committed.
+
+    def committed_get(self, key: K) -> ValueAndTimestamp[V] | None:
+        """Return the committed value under `key`, None if there is none."""
+        stored = self._engine.get(self.key_serde.serialize(key))
+        if stored is None:
+            return None
+        entry = decode_entry(stored, self.value_serde)
+        return ValueAndTimestamp(entry.value, entry.timestamp)
+
+    def committed_scan(
+        self, start: bytes = b"", end: bytes | None = None
+    ) -> Iterator[tuple[bytes, ValueAndTimestamp[V]]]:
+        """Iterate committed entries with `start <= key < end`, keys as bytes and in order."""
+        for key, stored in self._engine.scan(start, end):
+            entry = decode_entry(stored, self.value_serde)
+            yield key, ValueAndTimestamp(entry.value, entry.timestamp)
+
+
+def after_prefix(prefix: bytes) -> bytes | None:
+    """Return the first key after all that begin with `prefix`; None if there is none."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None

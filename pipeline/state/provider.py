@@ -1,0 +1,62 @@
+"""Where tasks get their stores from: RocksDB below a folder, or memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.record import TaskId
+from pipeline.state.memory import MemoryStore
+from pipeline.state.rocksdb import RocksDBSettings, RocksDBStore
+from pipeline.state.store import BytesStore
+
+
+class StoreProvider(Protocol):
+    """Opens the stores of tasks."""
+
+    def open(self, task: TaskId, store: str) -> BytesStore:
+        """Return the task's store of this name, with what it held when it was closed.
+
+        Raises:
+            StateError: it cannot be opened.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what is shared. Stores are closed by their tasks."""
+        ...
+
+
+class RocksDBProvider:
+    """Databases in `<state_dir>/<application_id>/<task>/<store>`.
+
+    Args:
+        state_dir: the worker's data folder; no two running workers may share one.
+        application_id: the application.
+        settings: memory and files.
+    """
+
+    def __init__(self, state_dir: Path, application_id: str, settings: RocksDBSettings | None = None) -> None:
+        self._root = state_dir / application_id
+        self._settings = settings or RocksDBSettings()
+
+    def open(self, task: TaskId, store: str) -> RocksDBStore:
+        """Open, or create, the task's database."""
+        return RocksDBStore(self._root / str(task) / store, self._settings)
+
+    def close(self) -> None:
+        """Nothing is shared but memory."""
+
+
+class MemoryProvider:
+    """Stores in memory. They outlive their task, as files do, but not the provider."""
+
+    def __init__(self) -> None:
+        self._stores: dict[tuple[TaskId, str], MemoryStore] = {}
+
+    def open(self, task: TaskId, store: str) -> MemoryStore:
+        """Open, or create, the task's store."""
+        return self._stores.setdefault((task, store), MemoryStore(f"{task}/{store}")).reopen()
+
+    def close(self) -> None:
+        """Keep everything, for the next worker on this provider."""

@@ -1,0 +1,126 @@
+"""What a store is, from the bytes up.
+
+Three layers, each a wrapper of the one below:
+
+* `BytesStore`: an ordered map of bytes on RocksDB or in memory, written in atomic batches that
+  carry the changelog position they belong to. Never ahead of what is committed.
+* a typed store (`state.keyvalue`, `state.window`): serdes, key layout, timestamps, and a bounded
+  write-back cache that holds everything not committed yet.
+* the task, which flushes (forwarding and logging) and then commits them in a fixed order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from pipeline.record import Headers
+
+
+class BytesStore(Protocol):
+    """An ordered map from bytes to bytes.
+
+    Reading is safe from any thread while another one writes; writing is one thread's.
+    """
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value under `key`, or None."""
+        ...
+
+    def scan(
+        self, start: bytes, end: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Iterate entries with `start <= key < end` (None: no upper bound) in byte order.
+
+        The iterator sees the store as it was when this was called.
+        """
+        ...
+
+    def write(
+        self,
+        changes: Mapping[bytes, bytes | None],
+        position: int,
+        drop: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        """Apply all changes (None deletes), drop the key ranges [start, end), set the position.
+
+        Atomic: after a crash all of it is there, or nothing. Ranges are dropped before changes
+        are applied.
+        """
+        ...
+
+    def position(self) -> int:
+        """Return the changelog position of the last write; 0 if there was none."""
+        ...
+
+    def wipe(self) -> None:
+        """Remove every entry and set the position to 0."""
+        ...
+
+    def close(self) -> None:
+        """Release the store. Reading it afterwards raises StateError."""
+        ...
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A value in a store's cache, with what is needed to forward it later.
+
+    Caches hold many: `gc=False` keeps the collector from walking them. A cycle through an entry is
+    not possible, because values are made by serdes and users, before it.
+    """
+
+    value: Any
+    timestamp: int
+    headers: Headers
+
+
+class StateStore(Protocol):
+    """What a task does with a store, whatever its type.
+
+    The life of an update: an operator puts it (cache only); `flush` forwards it downstream and
+    returns it as bytes for the changelog; `commit` writes it to the `BytesStore`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name the user gave."""
+        ...
+
+    @property
+    def dirty(self) -> int:
+        """Number of entries put since the last flush: a task commits before it passes its bound."""
+        ...
+
+    def flush(self) -> Iterable[tuple[bytes, bytes | None]]:
+        """Forward what changed since the last flush, and return it as changelog records."""
+        ...
+
+    def commit(self, position: int) -> None:
+        """Write what was flushed, with the changelog position that follows it."""
+        ...
+
+    def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+        """Apply changelog records, in order; `position` follows the last one."""
+        ...
+
+    def position(self) -> int:
+        """Return the changelog position of what is in the `BytesStore`."""
+        ...
+
+    def progress(self) -> Mapping[str, int]:
+        """Return the numbers that must survive a restart, such as the store's stream time."""
+        ...
+
+    def resume(self, progress: Mapping[str, int]) -> None:
+        """Take up the numbers that `progress` returned before the restart."""
+        ...
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        ...
+
+    def close(self) -> None:
+        """Release the store."""
+        ...

