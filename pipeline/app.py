@@ -7,7 +7,7 @@ through none of it: there is one data plane, the engine, and what a user declare
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -29,6 +29,7 @@ from pipeline.errors import TopologyError
 from pipeline.plan.planner import Plan
 from pipeline.plan.planner import plan as make_plan
 from pipeline.runtime.kafka import KafkaBroker
+from pipeline.runtime.kafka.settings import Setting
 from pipeline.runtime.worker import Worker
 from pipeline.serde import SerdeLike
 from pipeline.settings import Duration, broker_address, check_shell_settings, engine_settings
@@ -88,12 +89,16 @@ class App(faust.App):
         buffered_records: a partition with more records waiting than this is paused.
         cache_entries: a task commits before a store's cache holds more uncommitted entries.
         max_record_bytes: a larger value is an error of that record.
+        max_internal_record_bytes: the limit that internal topics and the dead-letter topic get.
         restore_records: changelog records applied before the worker turns to its consumer again.
-        flush_timeout: how long a commit waits for the broker's acknowledgements.
+        delivery_timeout: how long a record may wait for the broker's acknowledgement.
         replication_factor: of internal topics; -1 is the broker's default.
         changelog_retention: how long a window changelog keeps records beyond the store's retention.
         compaction_lag: a changelog keeps every record at least this long.
         dead_letter: topic for records that cannot be processed; None: such a record stops the worker.
+        application_version: what dead letters and logs call the version of the application.
+        broker_settings: librdkafka's own settings, such as `security.protocol` and `sasl.username`
+            (https://github.com/confluentinc/librdkafka, CONFIGURATION.md).
         options: settings of Faust's shell, such as `web_bind` or `logging_config`.
 
     Raises:
@@ -114,12 +119,15 @@ class App(faust.App):
         buffered_records: int | None = None,
         cache_entries: int | None = None,
         max_record_bytes: int | None = None,
+        max_internal_record_bytes: int | None = None,
         restore_records: int | None = None,
-        flush_timeout: Duration | None = None,
+        delivery_timeout: Duration | None = None,
         replication_factor: int | None = None,
         changelog_retention: Duration | None = None,
         compaction_lag: Duration | None = None,
+        application_version: str | None = None,
         dead_letter: str | None = None,
+        broker_settings: Mapping[str, Setting] | None = None,
         **options: Any,
     ) -> None:
         check_shell_settings(options)
@@ -130,18 +138,21 @@ class App(faust.App):
                 "buffered_records": buffered_records,
                 "cache_entries": cache_entries,
                 "max_record_bytes": max_record_bytes,
+                "max_internal_record_bytes": max_internal_record_bytes,
                 "restore_records": restore_records,
-                "flush_timeout": flush_timeout,
+                "delivery_timeout": delivery_timeout,
                 "replication_factor": replication_factor,
                 "changelog_retention": changelog_retention,
                 "compaction_lag": compaction_lag,
+                "application_version": application_version,
                 "dead_letter": dead_letter,
             }
         )
+        self._broker_settings = dict(broker_settings or {})
         # Checked where it is written; the folder is known only when the command line is.
         self._config(id, Path())
-        shell = {"broker": broker, "datadir": datadir, "web_port": web_port}
-        super().__init__(id, **{k: v for k, v in shell.items() if v is not None}, **options)
+        # None is Faust's "not given", for these three as well.
+        super().__init__(id, broker=broker, datadir=datadir, web_port=web_port, **options)
 
     @cached_property
     def builder(self) -> StreamsBuilder:
@@ -188,10 +199,14 @@ class App(faust.App):
             StreamsError: the topology or a setting cannot work.
         """
         config = self.streams_config
+        settings: dict[str, Setting] = {
+            "delivery.timeout.ms": config.delivery_timeout_ms,
+            "message.max.bytes": config.max_internal_record_bytes,
+        }
         worker = Worker(
             self.topology,
             config,
-            KafkaBroker(self.broker_address),
+            KafkaBroker(self.broker_address, settings=settings | self._broker_settings),
             SystemClock(),
             RocksDBProvider(config.state_dir, config.application_id),
         )

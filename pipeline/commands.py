@@ -10,20 +10,21 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, cast
 
 import click
 from faust.cli.base import AppCommand, option
-from faust.cli.worker import worker as FaustWorkerCommand
-from mode.services import ServiceT
+from faust.cli.worker import worker as faust_worker
+from mode import ServiceT
 
 from pipeline.config import StreamsConfig
 from pipeline.errors import StreamsError
 from pipeline.plan.description import describe as describe_plan
 from pipeline.plan.planner import Plan
-from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_LIMIT
+from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_EXAMINED, MAX_LIMIT
 
 #: What happens at the bound, by the name of the setting in `StreamsConfig`.
 ACTIONS: Final = {
@@ -32,8 +33,9 @@ ACTIONS: Final = {
     "buffered_records": "the partition is paused until half of them are processed",
     "cache_entries": "the task commits",
     "max_record_bytes": "an error of that record: dead letter, or the worker stops",
+    "max_internal_record_bytes": "the broker refuses the record, and the worker stops",
     "restore_records": "the worker turns to its consumer, then goes on restoring",
-    "flush_timeout_ms": "the worker stops; nothing past the last commit counts",
+    "delivery_timeout_ms": "the worker stops; nothing past the last commit counts",
     "replication_factor": "-1: the broker's default",
     "changelog_retention_ms": "the broker deletes older records of window changelogs",
     "compaction_lag_ms": "the broker may compact older records of changelogs",
@@ -42,6 +44,7 @@ ACTIONS: Final = {
 _HTTP_LIMITS: Final = (
     ("http_scan_limit", DEFAULT_LIMIT, "the answer carries a token to go on with"),
     ("http_scan_limit_max", MAX_LIMIT, "a larger limit is refused: 400"),
+    ("http_scan_examined", MAX_EXAMINED, "a page ends early; its token goes on"),
 )
 
 
@@ -84,7 +87,7 @@ class describe(AppCommand):  # noqa: N801 - a command's class is named as the co
             self.say(format_limits(app.streams_config) if limits else describe_plan(app.plan).rstrip())
 
 
-class worker(FaustWorkerCommand):  # noqa: N801 - a command's class is named as the command
+class worker(faust_worker):  # noqa: N801 - a command's class is named as the command
     """Run the topology and serve its stores over HTTP."""
 
     def as_service(self, loop: Any, *args: Any, **kwargs: Any) -> ServiceT:
@@ -94,7 +97,11 @@ class worker(FaustWorkerCommand):  # noqa: N801 - a command's class is named as 
         return super().as_service(loop, *args, **kwargs)
 
     def _banner_title(self) -> str:
-        return f"headrace {version('headrace')}"
+        try:
+            return f"headrace {version('headrace')}"
+        except PackageNotFoundError:
+            # Run from a checkout that was not installed.
+            return "headrace"
 
     def _banner_data(self, worker: Any) -> list[tuple[str, str]]:
         app = cast("Describable", self.app)
@@ -155,7 +162,7 @@ def report_errors_plainly() -> None:
 def _in_faust_program() -> bool:
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
-    program = os.path.basename(sys.argv[0]) if sys.argv else ""
+    program = Path(sys.argv[0]).name if sys.argv else ""
     return program == "faust" or (spec is not None and spec.name == "faust.__main__")
 
 

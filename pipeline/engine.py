@@ -100,17 +100,16 @@ class Engine(Service):
             await self.sleep(_REPORT_INTERVAL_S)
 
     async def _crash_if_failed(self) -> None:
-        error = self.failure
-        if error is None or self.crashed:
+        if self.crashed:
             return
-        if isinstance(error, StreamsError):
-            # The message says what happened and where; our own frames would bury it. What a
-            # user's function raised is its cause, and is shown with its frames.
-            error = error.with_traceback(None)
         try:
-            raise error
-        except BaseException as raised:  # noqa: BLE001 - whatever ended the thread ends the worker; crash() re-raises it
-            await self.crash(raised)
+            self._outcome.result()
+        except StreamsError as error:
+            # The message says what happened and where; our own frames would bury it. What a
+            # user's function raised is its cause, and is logged with its frames.
+            await self.crash(error.with_traceback(None))
+        except BaseException as error:  # noqa: BLE001 - whatever ended the thread ends the process
+            await self.crash(error)
 
     def _run(self) -> None:
         try:

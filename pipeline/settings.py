@@ -46,6 +46,8 @@ ENGINE_SETTINGS: Final = frozenset(field.name.removesuffix("_ms") for field in f
     "state_dir",
 }
 
+_TEXTS: Final = frozenset({"application_version", "dead_letter"})
+
 
 def to_milliseconds(name: str, duration: object) -> int:
     """Return a duration in whole milliseconds.
@@ -77,14 +79,15 @@ def engine_settings(given: Mapping[str, object]) -> dict[str, int | str]:
             continue
         if f"{name}_ms" in names:
             settings[f"{name}_ms"] = to_milliseconds(name, value)
-        elif name == "dead_letter" and isinstance(value, str):
-            check_topic_name(value, name)
+        elif name in _TEXTS and isinstance(value, str):
             settings[name] = value
-        elif name != "dead_letter" and isinstance(value, int) and not isinstance(value, bool):
+        elif name not in _TEXTS and isinstance(value, int) and not isinstance(value, bool):
             settings[name] = value
         else:
-            wanted = "a topic's name" if name == "dead_letter" else "a whole number"
+            wanted = "a string" if name in _TEXTS else "a whole number"
             raise ConfigError(f"{name} is {value!r}: it must be {wanted}")
+    if "dead_letter" in settings:
+        check_topic_name(str(settings["dead_letter"]), "dead_letter")
     return settings
 
 

@@ -61,8 +61,11 @@ for _each in BRANDS:
 
 _DOUBLED = str.maketrans("0123456789", "0246813579")
 
-#: How every card number in text begins. The look behind comes after the first digits, so that the
-#: search can skip from digit to digit; hexadecimal ids are full of digits.
+#: As bytes, without separators, with every digit a 0: thirteen in a row can be searched for without a
+#: regular expression, which would take four times as long on a text that has none.
+_ZEROS = bytes.maketrans(b"0123456789", b"0000000000")
+_SHORTEST_ZEROS = b"0" * SHORTEST
+#: The look behind comes after the first digits, so that the search can skip from digit to digit.
 _BEGINNING = re.compile(r"[2-9][0-9]{3}(?<![0-9A-Za-z_.][0-9]{4})[ -]?[0-9]{3}[0-9 -]{5}").search
 _RUN = re.compile(r"[0-9]+(?:[ -][0-9]+)*")
 _GROUP = re.compile(r"[0-9]+")
@@ -94,7 +97,7 @@ def _luhn(digits: str) -> bool:
 
 def mask_cards(text: str, mask: str) -> str:
     """Replace the card numbers in a text; the same object where there is none."""
-    if len(text) < SHORTEST:
+    if _SHORTEST_ZEROS not in text.encode("utf-8", "surrogatepass").translate(_ZEROS, b" -"):
         return text
     beginning = _BEGINNING(text)
     if beginning is None:

@@ -18,9 +18,16 @@ import re
 _SCRIPTS = "\u00aa-\u1fff\u2c00-\u2fef\u3040-\ufefe\U00010000-\U0010ffff"
 _LOCAL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-"
 _is_local = re.compile(rf"[A-Za-z0-9._%+\-{_SCRIPTS}]").match
-_DOMAIN = rf"(?:[0-9A-Za-z_\-{_SCRIPTS}]++\.)+[A-Za-z{_SCRIPTS}][0-9A-Za-z_\-{_SCRIPTS}]+"
-_AT = re.compile(f"@{_DOMAIN}")
-_ENCODED_AT = re.compile(f"%40{_DOMAIN}")
+
+
+def _domain(at: str, scripts: str) -> re.Pattern[str]:
+    label = rf"[0-9A-Za-z_\-{scripts}]"
+    return re.compile(rf"{at}(?:{label}++\.)+[A-Za-z{scripts}]{label}+")
+
+
+#: By whether the text is ASCII: the shorter pattern is faster.
+_AT = {True: _domain("@", ""), False: _domain("@", _SCRIPTS)}
+_ENCODED_AT = {True: _domain("%40", ""), False: _domain("%40", _SCRIPTS)}
 
 SHORTEST = len("a@b.cc")
 
@@ -28,9 +35,9 @@ SHORTEST = len("a@b.cc")
 def mask_emails(text: str, mask: str) -> str:
     """Replace the e-mail addresses in a text; the same object where there is none."""
     if "@" in text:
-        text = _mask(text, _AT, mask)
+        text = _mask(text, _AT[text.isascii()], mask)
     if "%40" in text:
-        text = _mask(text, _ENCODED_AT, mask)
+        text = _mask(text, _ENCODED_AT[text.isascii()], mask)
     return text
 
 

@@ -67,7 +67,6 @@ DEFAULT: Final = (CARD, EMAIL)
 ID_FIELDS: Final = frozenset(
     {"trace_id", "span_id", "parent_span_id", "event_id", "traceId", "spanId", "parentSpanId", "eventId"}
 )
-_IS_ID = re.compile(r"[0-9A-Za-z_.:-]{0,128}").fullmatch
 _SMALLEST_CARD = 10 ** (cards.SHORTEST - 1)
 _ABOVE_CARDS = 10**cards.LONGEST
 _MOST_KEYS = 4096
@@ -83,7 +82,7 @@ class Redactor:
     Args:
         rules: applied in order.
         replacement: what stands in place of a secret; `{rule}` is the rule's name.
-        ids: fields whose values are ids: left alone as long as they look like one.
+        ids: fields whose values are ids: left alone if they are letters, digits and dashes.
 
     Raises:
         ConfigError: no rules, or a replacement that a rule would redact again.
@@ -101,10 +100,10 @@ class Redactor:
         if not rules:
             raise ConfigError("a redactor needs at least one rule, for instance redact.EMAIL")
         named = [(rule, replacement.replace("{rule}", rule.name)) for rule in rules]
-        self._rules = [(rule.mask, text) for rule, text in named]
+        self._rules = [(rule.mask, text, rule.shortest) for rule, text in named]
         self._numbers = [(rule.number, text) for rule, text in named if rule.number]
-        self._shortest = min(rule.shortest for rule in rules)
         self._ids = ids
+        self._shortest = min(rule.shortest for rule in rules)
         self._clean_keys: set[str] = set()  # keys repeat from event to event; bounded by _MOST_KEYS
         for rule, text in named:
             if set(text) & set("@%") or any(each.isdigit() for each in text) or self.text(text) != text:
@@ -112,10 +111,12 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Redact a text; the same object where there is nothing to redact."""
-        if len(text) < self._shortest:
+        length = len(text)
+        if length < self._shortest:
             return text
-        for mask, replacement in self._rules:
-            text = mask(text, replacement)
+        for mask, replacement, shortest in self._rules:
+            if length >= shortest:
+                text = mask(text, replacement)
         return text
 
     def value(self, value: Any) -> Any:
@@ -188,14 +189,21 @@ class Redactor:
         return items
 
     def _mapping(self, mapping: dict[Any, Any]) -> dict[Any, Any]:
-        clean = self._clean_keys
+        clean, field = self._clean_keys, self._field
+        changed = {}
+        renamed = False
         for key, item in mapping.items():
-            if (key not in clean and self._key(key) is not key) or self._field(key, item) is not item:
-                return self._copied(mapping)
-        return mapping
+            if key not in clean and self._key(key) is not key:
+                renamed = True
+            redacted = field(key, item)
+            if redacted is not item:
+                changed[key] = redacted
+        if changed:
+            mapping = {**mapping, **changed}
+        return self._renamed(mapping) if renamed else mapping
 
-    def _copied(self, mapping: dict[Any, Any]) -> dict[Any, Any]:
-        """Copy a mapping that holds a secret. Keys that become the same are numbered: none is lost."""
+    def _renamed(self, mapping: dict[Any, Any]) -> dict[Any, Any]:
+        """Redact keys. Those that become the same are numbered, so that no value is lost."""
         copy: dict[Any, Any] = {}
         taken: dict[str, int] = {}
         for key, item in mapping.items():
@@ -203,7 +211,7 @@ class Redactor:
             while redacted is not key and (name in copy or name in mapping):
                 taken[redacted] = taken.get(redacted, 1) + 1
                 name = f"{redacted}#{taken[redacted]}"
-            copy[name] = self._field(key, item)
+            copy[name] = item
         return copy
 
     def _struct(self, struct: msgspec.Struct) -> msgspec.Struct:
@@ -216,9 +224,11 @@ class Redactor:
         return msgspec.structs.replace(struct, **changed) if changed else struct
 
     def _field(self, name: Any, item: Any) -> Any:
-        if name in self._ids and type(item) is str and _IS_ID(item):
+        if type(item) is not str:
+            return self.value(item)
+        if name in self._ids and item.replace("-", "").isalnum():
             return item
-        return self.value(item)
+        return self.text(item)
 
     def _key(self, key: Any) -> Any:
         if type(key) is not str:

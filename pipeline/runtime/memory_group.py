@@ -42,7 +42,7 @@ class MemoryGroup:
 
     def target(self, member: MemoryConsumer) -> set[TopicPartition]:
         """Return what a member is to own: per topic, the members share the range of partitions."""
-        target = set()
+        target: set[TopicPartition] = set()
         for topic in member.topics:
             sharing = [other for other in self._members if topic in other.topics]
             share, rest = divmod(len(self._lookup(topic)), len(sharing))

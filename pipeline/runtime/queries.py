@@ -1,4 +1,4 @@
-"""Which stores this worker holds, and how far they are restored: what queries go by.
+"""Reading a worker's stores from outside of its thread: only what is committed.
 
 The worker's thread fills the registry, HTTP handlers read it: every method is thread-safe.
 """
@@ -7,10 +7,42 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, cast
 
+from pipeline.errors import StateError
 from pipeline.record import TaskId
+from pipeline.runtime.partitioner import partition_for
+from pipeline.runtime.scan import Page, Range, scan_page
+from pipeline.state.keyvalue import KeyValueStore, ValueAndTimestamp
+from pipeline.state.window import WindowStore
 from pipeline.topology import StoreSpec
+
+
+class NotReadyError(StateError):
+    """A store is being restored, or it is not known yet where it is.
+
+    Args:
+        message: which store.
+        progress: how far it is restored, None if that has not begun.
+    """
+
+    def __init__(self, message: str, progress: Progress | None) -> None:
+        super().__init__(message)
+        self.progress = progress
+
+
+class ElsewhereError(StateError):
+    """The key belongs to a partition that this worker does not hold.
+
+    Args:
+        message: which key, store and partition.
+        partition: number of that partition.
+    """
+
+    def __init__(self, message: str, partition: int) -> None:
+        super().__init__(message)
+        self.partition = partition
 
 
 class Progress(NamedTuple):
@@ -90,3 +122,75 @@ class StoreRegistry:
         """Return the stores under `name` that are being restored here, by task."""
         with self._lock:
             return dict(self._restoring[name])
+
+
+class Queries:
+    """Looks up keys and scans stores, of what this worker holds.
+
+    Args:
+        registry: the worker's stores.
+    """
+
+    def __init__(self, registry: StoreRegistry) -> None:
+        self._registry = registry
+
+    def get(self, spec: StoreSpec, key: Any) -> ValueAndTimestamp[Any] | None:
+        """Return the value under `key` in a key-value store, None if there is none.
+
+        Raises:
+            NotReadyError: the key's partition is being restored.
+            ElsewhereError: the key's partition is not on this worker.
+            StateError: the store was closed meanwhile.
+        """
+        # All of them: a producer with another partitioner puts keys where murmur2 does not say.
+        for store in self._registry.open(spec.name).values():
+            found = cast("KeyValueStore[Any, Any]", store).committed_get(key)
+            if found is not None:
+                return found
+        self._check_owned(spec, key)
+        return None
+
+    def windows(
+        self, spec: StoreSpec, key: Any, from_ms: int, to_ms: int, limit: int
+    ) -> list[tuple[int, ValueAndTimestamp[Any]]]:
+        """Return start and value of up to `limit` windows of a key with `from_ms <= start <= to_ms`.
+
+        Raises:
+            NotReadyError: the key's partition is being restored.
+            ElsewhereError: the key's partition is not on this worker.
+            StateError: the store was closed meanwhile.
+        """
+        for store in self._registry.open(spec.name).values():
+            windows = cast("WindowStore[Any, Any]", store).committed_fetch(key, from_ms, to_ms)
+            if found := list(islice(windows, limit)):
+                return found
+        self._check_owned(spec, key)
+        return []
+
+    def scan(self, spec: StoreSpec, wanted: Range, *, after: bytes | None, limit: int) -> Page:
+        """Return a page of what this worker holds of a store; see `scan_page`.
+
+        Raises:
+            NotReadyError: a partition is being restored: the page would have holes.
+            StateError: the token is damaged, or a store was closed meanwhile.
+        """
+        restoring = self._registry.restoring(spec.name)
+        if restoring:
+            total = Progress(*(sum(counts) for counts in zip(*restoring.values(), strict=True)))
+            raise NotReadyError(f"store {spec.name!r} is being restored", total)
+        return scan_page(self._registry.open(spec.name), spec.kind, wanted, after=after, limit=limit)
+
+    def _check_owned(self, spec: StoreSpec, key: Any) -> None:
+        partitions = self._registry.partitions(spec.name)
+        if partitions is None:
+            raise NotReadyError(f"it is not known yet where the partitions of store {spec.name!r} are", None)
+        owner = partition_for(spec.key.serialize(key), partitions)
+        if any(task.partition == owner for task in self._registry.open(spec.name)):
+            return
+        for task, progress in self._registry.restoring(spec.name).items():
+            if task.partition == owner:
+                raise NotReadyError(f"partition {owner} of store {spec.name!r} is being restored", progress)
+        raise ElsewhereError(
+            f"key {key!r} of store {spec.name!r} is of partition {owner}, which this worker does not hold",
+            owner,
+        )

@@ -53,6 +53,8 @@ class TaskManager:
         self._committed: dict[TopicPartition, Committed] = {}
         self._paused: set[TopicPartition] = set()
         self._assigned = False
+        #: An assignment could not be taken up: the worker must leave the group and join it again.
+        self.broken = False
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -67,7 +69,18 @@ class TaskManager:
     # Rebalance callbacks
 
     def on_assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Open the tasks whose partitions are all here now; return where reading starts."""
+        """Open the tasks whose partitions are all here now; return where reading starts.
+
+        Raises:
+            BrokerUnreachableError: the offsets cannot be had; the membership is of no use any more.
+        """
+        try:
+            return self._assign(partitions)
+        except BrokerUnreachableError:
+            self.broken = True
+            raise
+
+    def _assign(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         committed = self._consumer.committed(partitions)
         fresh = [partition for partition in partitions if partition not in committed]
         offsets = self._admin.beginning_offsets(fresh) if fresh else {}
@@ -220,5 +233,6 @@ class TaskManager:
 
     def abandon(self) -> None:
         """Close all tasks without committing."""
+        self._assigned = False
         self._committer.forget()
         self._close(list(self._tasks.values()), list(self._offsets))

@@ -122,6 +122,8 @@ class Worker:
             self._next_attempt_ms = now + self._backoff_ms
             self._backoff_ms = min(2 * self._backoff_ms, _MAX_BACKOFF_MS)
             moved = 0
+            if self._connection is not None and self._connection.tasks.broken:
+                self._disconnect()
         self._status = self._report()
         return moved
 
@@ -192,6 +194,12 @@ class Worker:
 
     def abort(self) -> None:
         """Leave the group and close the stores without committing: what was in hand comes again."""
+        self._disconnect()
+        self._stores.close()
+        self._stopped = True
+        self._status = self._report()
+
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.tasks.abandon()
@@ -199,6 +207,3 @@ class Worker:
             connection.producer.close()
             connection.restoration.close()
             connection.admin.close()
-        self._stores.close()
-        self._stopped = True
-        self._status = self._report()

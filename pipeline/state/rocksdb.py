@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,8 @@ _META = "meta"
 _POSITION = b"position"
 #: A write holds the interpreter's lock: HTTP waits for at most this many entries.
 _CHUNK = 4_000
+#: How long closing waits for scans of other threads; queries are bounded, so this is long.
+_READERS_TIMEOUT_S = 30.0
 
 
 class RocksDBSettings:
@@ -81,6 +84,8 @@ class RocksDBStore:
     def __init__(self, path: Path, settings: RocksDBSettings) -> None:
         self._path = path
         self._settings = settings
+        self._reading = threading.Condition()
+        self._readers = 0
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True  # type: ignore[method-assign,assignment] # a property, whatever the stubs say
         self._open()
@@ -95,8 +100,8 @@ class RocksDBStore:
                 f"cannot open the state store at {self._path}: {error}; is another worker using this "
                 "data folder? Give each worker one of its own"
             ) from error
-        self._meta = self._db.get_column_family(_META)
-        self._meta_handle = self._db.get_column_family_handle(_META)
+        self._meta: Any = self._db.get_column_family(_META)
+        self._meta_handle: Any = self._db.get_column_family_handle(_META)
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value under `key`, or None."""
@@ -116,11 +121,20 @@ class RocksDBStore:
         options.set_iterate_lower_bound(start)
         if end is not None:
             options.set_iterate_upper_bound(end)
+        return self._iterate(options, reverse=reverse)
+
+    def _iterate(self, options: ReadOptions, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        # An iterator holds the database open and locked: closing waits for those of other threads.
+        with self._reading:
+            self._readers += 1
         try:
-            entries: Iterator[tuple[bytes, bytes]] = self._db.items(backwards=reverse, read_opt=options)
+            yield from self._db.items(backwards=reverse, read_opt=options)
         except DbClosedError as error:
             raise self._closed() from error
-        return entries
+        finally:
+            with self._reading:
+                self._readers -= 1
+                self._reading.notify_all()
 
     def write(
         self, changes: Mapping[bytes, bytes | None], position: int, drop: Sequence[tuple[bytes, bytes]] = ()
@@ -168,14 +182,17 @@ class RocksDBStore:
         self._release(flush=True)
 
     def _release(self, *, flush: bool) -> None:
-        try:
-            if flush:
-                self._db.flush()
-            self._meta.close()
-            self._db.close()
-        except DbClosedError:
-            # Closing twice is no error.
+        if self._meta_handle is None:
             return
+        with self._reading:
+            if not self._reading.wait_for(lambda: self._readers == 0, _READERS_TIMEOUT_S):
+                raise StateError(f"the state store at {self._path} is still being read: it cannot be closed")
+        if flush:
+            self._db.flush()
+        # Whatever refers to the database keeps it locked.
+        self._meta.close()
+        self._meta_handle = None
+        self._db.close()
 
     def _closed(self) -> StateError:
         return StateError(f"the state store at {self._path} is closed")

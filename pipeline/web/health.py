@@ -18,7 +18,7 @@ RETRY_AFTER_S = 1
 class Health(EngineView):
     """200 while the engine's thread lives, whatever it waits for; 500 after it ended."""
 
-    async def get(self, request: Request) -> Response:  # type: ignore[override]  # noqa: ARG002 - Faust hands it over; nothing is read from it
+    async def get(self, request: Request) -> Response:  # noqa: ARG002 - Faust hands it over; nothing is read from it
         """Answer at once: nothing is asked of the broker."""
         engine = self.engine
         if engine.alive:
@@ -32,7 +32,7 @@ class Health(EngineView):
 class Ready(EngineView):
     """200 while records are processed; 503 with the reason otherwise."""
 
-    async def get(self, request: Request) -> Response:  # type: ignore[override]  # noqa: ARG002 - Faust hands it over; nothing is read from it
+    async def get(self, request: Request) -> Response:  # noqa: ARG002 - Faust hands it over; nothing is read from it
         """Answer with state, broker and number of tasks."""
         status = self.engine.status()
         body = {"state": status.state, "broker": status.address, "tasks": status.tasks}

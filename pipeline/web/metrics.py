@@ -22,7 +22,7 @@ _ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
 class Metrics(EngineView):
     """Counters since the start of the process, and what the worker holds."""
 
-    async def get(self, request: Request) -> Response:  # type: ignore[override]  # noqa: ARG002 - Faust hands it over; nothing is read from it
+    async def get(self, request: Request) -> Response:  # noqa: ARG002 - Faust hands it over; nothing is read from it
         """Answer with one snapshot."""
         engine = self.engine
         text = render(self.app.conf.id, engine.status(), engine.stores)
@@ -63,9 +63,7 @@ def render(application: str, status: WorkerStatus, stores: StoreRegistry) -> str
     return "\n".join(lines) + "\n"
 
 
-def _samples(
-    name: str, kind: str, text: str, samples: list[tuple[Mapping[str, str], int]]
-) -> Iterator[str]:
+def _samples(name: str, kind: str, text: str, samples: list[tuple[Mapping[str, str], int]]) -> Iterator[str]:
     full = f"{PREFIX}_{_ILLEGAL.sub('_', name)}"
     yield f"# HELP {full} {text}"
     yield f"# TYPE {full} {kind}"

@@ -11,7 +11,7 @@ from faust.web.drivers.aiohttp import Web
 #: What is served, by prefix. Faust's own `/table` and `/router` speak of tables that cannot exist
 #: here, so they are left out; its index at `/` stays.
 BLUEPRINTS: _BPList = [
-    ("/stores", "pipeline.web.stores:blueprint"),
+    ("", "pipeline.web.stores:blueprint"),
     ("", "pipeline.web.health:blueprint"),
     ("", "pipeline.web.metrics:blueprint"),
 ]
@@ -22,8 +22,8 @@ class WebServer(Web):
 
     default_blueprints: ClassVar[_BPList] = BLUEPRINTS
     production_blueprints: ClassVar[_BPList] = PRODUCTION_BLUEPRINTS
-    debug_blueprints: ClassVar[_BPList] = []
-    optional_blueprints: ClassVar[_BPList] = []
+    debug_blueprints: ClassVar[_BPList] = ()
+    optional_blueprints: ClassVar[_BPList] = ()
 
     async def start_server(self) -> None:
         """Listen.

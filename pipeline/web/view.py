@@ -66,7 +66,7 @@ class EngineView(View):
             headers["Retry-After"] = str(retry_after_s)
         return self.bytes(data, content_type="application/json", status=status, headers=headers)
 
-    async def on_request_error(self, request: Request, exc: WebError) -> Response:
+    async def on_request_error(self, request: Request, exc: WebError) -> Response:  # noqa: ARG002 - Faust's signature
         """Answer with the error as JSON: `{"error": message, ...}`."""
         retry_after_s = exc.retry_after_s if isinstance(exc, HttpError) else None
         return self.answer(

@@ -127,7 +127,7 @@ def test_faust_ignores_settings_it_does_not_know() -> None:
 def test_a_command_is_registered_by_making_its_class() -> None:
     """pipeline.commands: importing it adds `describe`, and `worker` under the same name."""
 
-    class contract_probe(AppCommand):
+    class contract_probe(AppCommand):  # noqa: N801 - a command is named as its class
         """Does nothing."""
 
         options = [option("--flag", is_flag=True, default=False)]  # noqa: RUF012 - Faust's declaration
@@ -144,10 +144,10 @@ def test_blueprints_are_class_attributes_and_resolved_by_name() -> None:
     """pipeline.web.server replaces what is served."""
 
     class Bare(Web):
-        default_blueprints = [("/x", "faust.web.apps.production_index:blueprint")]
-        production_blueprints = []
-        debug_blueprints = []
-        optional_blueprints = []
+        default_blueprints = (("/x", "faust.web.apps.production_index:blueprint"),)
+        production_blueprints = ()
+        debug_blueprints = ()
+        optional_blueprints = ()
 
     app = make_app()
     app.__dict__["web"] = web = Bare(app)
@@ -165,7 +165,7 @@ def test_a_web_error_reaches_the_views_handler() -> None:
     """pipeline.web.view answers errors as JSON."""
 
     class Failing(View):
-        async def get(self, request: Any) -> Any:  # type: ignore[override]  # Faust's is untyped
+        async def get(self, request: Any) -> Any:
             raise WebError("wrong", code=418)
 
         async def on_request_error(self, request: Any, exc: WebError) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as ClientPartition
@@ -22,6 +22,9 @@ from pipeline.runtime.broker import TopicSpec
 from pipeline.runtime.kafka.errors import translated_exception
 from pipeline.runtime.kafka.settings import Settings
 
+#: From the ends as listed to the ends as they are.
+ExactEnds: TypeAlias = Callable[[Mapping[TopicPartition, int]], dict[TopicPartition, int]]
+
 _log: Final = logging.getLogger(__name__)
 _TIMEOUT_S: Final = 30.0
 _PAUSE_S: Final = 0.02
@@ -34,9 +37,11 @@ class KafkaAdmin:
 
     Args:
         settings: see `pipeline.runtime.kafka.settings`.
+        exact_ends: turns the ends that the broker lists into the true ones; see `ends`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, exact_ends: ExactEnds) -> None:
+        self._exact_ends = exact_ends
         self._address = str(settings["bootstrap.servers"])
         self._client: AdminClient | None = AdminClient(settings, logger=_log)
 
@@ -93,7 +98,7 @@ class KafkaAdmin:
             BrokerUnreachableError: no broker answers.
             BrokerError: a partition does not exist.
         """
-        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call] # not annotated
+        return self._exact_ends(self._offsets(partitions, OffsetSpec.latest()))  # type: ignore[no-untyped-call] # not annotated
 
     def close(self) -> None:
         """Free the connection."""

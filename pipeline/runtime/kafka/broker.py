@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipeline.record import TopicPartition
 from pipeline.runtime.kafka.admin import KafkaAdmin
 from pipeline.runtime.kafka.consumer import KafkaConsumer
+from pipeline.runtime.kafka.ends import fetched_ends
 from pipeline.runtime.kafka.producer import KafkaProducer
 from pipeline.runtime.kafka.protocol import has_consumer_protocol
 from pipeline.runtime.kafka.reader import KafkaReader
@@ -34,7 +36,7 @@ class KafkaBroker:
     def __init__(self, address: str, *, settings: Mapping[str, Setting] | None = None) -> None:
         self._address = address
         self._settings = dict(settings or {})
-        self._group_protocol: str | None = None
+        self._has_new: bool | None = None
 
     @property
     def address(self) -> str:
@@ -58,17 +60,26 @@ class KafkaBroker:
 
     def admin(self) -> KafkaAdmin:
         """Return a new admin client."""
-        return KafkaAdmin(admin_settings(self._address, self._settings))
+        return KafkaAdmin(admin_settings(self._address, self._settings), self._exact_ends)
 
     def reader(self) -> KafkaReader:
         """Return a new reader, outside any group."""
         return KafkaReader(reader_settings(self._address, self._settings))
 
+    def _exact_ends(self, listed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        # No request tells a broker that lists wrong ends; those known to do so lack KIP-848.
+        if self._new_protocol():
+            return dict(listed)
+        return fetched_ends(reader_settings(self._address, self._settings), listed)
+
     def _protocol(self) -> str:
         chosen = self._settings.get("group.protocol")
         if chosen is not None:
             return str(chosen)
-        if self._group_protocol is None:
-            new = has_consumer_protocol(admin_settings(self._address, self._settings))
-            self._group_protocol = _NEW_PROTOCOL if new else _CLASSIC_PROTOCOL
-        return self._group_protocol
+        return _NEW_PROTOCOL if self._new_protocol() else _CLASSIC_PROTOCOL
+
+    def _new_protocol(self) -> bool:
+        """Whether the broker has the new protocol: asked once."""
+        if self._has_new is None:
+            self._has_new = has_consumer_protocol(admin_settings(self._address, self._settings))
+        return self._has_new

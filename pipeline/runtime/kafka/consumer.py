@@ -45,6 +45,7 @@ class KafkaConsumer:
         self._group = str(settings["group.id"])
         self._incremental = incremental
         self._listener: RebalanceListener | None = None
+        self._topics: frozenset[str] = frozenset()
         self._assigned: set[TopicPartition] = set()
         self._revocations = 0
         self._trouble: KafkaError | None = None
@@ -54,6 +55,7 @@ class KafkaConsumer:
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
         """Join the group for these topics. Returns at once; assignment happens in `poll`."""
         self._listener = listener
+        self._topics = frozenset(topics)
         self._client.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -114,7 +116,8 @@ class KafkaConsumer:
         """
         if not offsets:
             return
-        foreign = offsets.keys() - self._assigned
+        # A group keeps offsets of any topic for its members: those of changelogs, too.
+        foreign = {partition for partition in offsets if partition.topic in self._topics} - self._assigned
         if foreign:
             # A broker would take it: it checks who the member is, not what it owns.
             names = ", ".join(sorted(map(str, foreign)))

@@ -6,7 +6,13 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from pipeline.errors import BrokerError, BrokerUnreachableError, RecordTooLargeError, TaskMigratedError
+from pipeline.errors import (
+    BrokerError,
+    BrokerUnreachableError,
+    RecordTooLargeError,
+    StreamsError,
+    TaskMigratedError,
+)
 
 #: Nobody answered, or nobody who could: asking again later is right.
 UNREACHABLE: Final = frozenset(
@@ -66,7 +72,7 @@ def unreachable(address: str, what: str, reason: str) -> BrokerUnreachableError:
     )
 
 
-def translated(error: KafkaError, address: str, what: str) -> BrokerError:
+def translated(error: KafkaError, address: str, what: str) -> StreamsError:
     """Return this library's error for one of Kafka's.
 
     Args:
@@ -86,7 +92,7 @@ def translated(error: KafkaError, address: str, what: str) -> BrokerError:
     return BrokerError(f"{what}: {address} says {reason}")
 
 
-def translated_exception(error: KafkaException, address: str, what: str) -> BrokerError:
+def translated_exception(error: KafkaException, address: str, what: str) -> StreamsError:
     """Return this library's error for the client's exception, which carries a `KafkaError`."""
     cause = error.args[0]
     if isinstance(cause, KafkaError):

@@ -10,7 +10,7 @@ from typing import Final
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
-from pipeline.errors import BrokerError, RecordTooLargeError
+from pipeline.errors import RecordTooLargeError, StreamsError
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.runtime.broker import Undelivered
 from pipeline.runtime.kafka.errors import REFUSED, translated, translated_exception, unreachable
@@ -130,7 +130,7 @@ class KafkaProducer:
 
     def _produce_error(
         self, error: KafkaException, topic: str, value: bytes | None, key: bytes | None
-    ) -> BrokerError:
+    ) -> StreamsError:
         size = len(value or b"") + len(key or b"")
         what = f"producing {size} bytes to {topic}"
         if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
