@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from benchmarks.digest import Digest
 from benchmarks.events import DROPPED_SEVERITY, WINDOW_MS
-from benchmarks.masking import masked
+from benchmarks.masking import masked_event
 from benchmarks.measurement import Job, Measurement
 from benchmarks.stopwatch import Stopwatch
 from pipeline.clock import SystemClock
@@ -34,16 +34,12 @@ def changelog_of(application_id: str) -> str:
     return f"{application_id}-{STORE}-changelog"
 
 
-def _mask(_key: bytes, event: dict[str, Any]) -> dict[str, Any]:
-    return {**event, "message": masked(event["message"])}
-
-
 def route_topology(job: Job) -> Topology:
     """Decode, filter, mask, encode, produce."""
     builder = StreamsBuilder(job.application_id)
     logs = builder.stream(job.source)
     kept = logs.filter(lambda _key, event: event["severity"] != DROPPED_SEVERITY)
-    kept.map_values(_mask, value=dict).to(job.target)
+    kept.map_values(lambda _key, event: masked_event(event), value=dict).to(job.target)
     return builder.build()
 
 

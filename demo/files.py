@@ -6,8 +6,9 @@ import gzip
 import heapq
 import zlib
 from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -92,7 +93,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise InputError(f"{path} cannot be read: {error}") from error
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> BufferedIOBase:
     return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")
 
 

@@ -198,19 +198,25 @@ class App(faust.App):
         Raises:
             StreamsError: the topology or a setting cannot work.
         """
+        return Engine(self.make_worker(), loop=self.loop, beacon=self.beacon)
+
+    def make_worker(self) -> Worker:
+        """Return what the engine runs: a worker on Kafka, with its state in RocksDB.
+
+        Override it to run the application elsewhere, as tests do in memory.
+        """
         config = self.streams_config
         settings: dict[str, Setting] = {
             "delivery.timeout.ms": config.delivery_timeout_ms,
             "message.max.bytes": config.max_internal_record_bytes,
         }
-        worker = Worker(
+        return Worker(
             self.topology,
             config,
             KafkaBroker(self.broker_address, settings=settings | self._broker_settings),
             SystemClock(),
             RocksDBProvider(config.state_dir, config.application_id),
         )
-        return Engine(worker, loop=self.loop, beacon=self.beacon)
 
     def stream(  # type: ignore[override]  # Faust's takes a channel of its own data plane
         self,

@@ -16,7 +16,7 @@ from benchmarks.handwritten.clients import (
     consumer,
     partitions,
 )
-from benchmarks.masking import masked
+from benchmarks.masking import masked_event
 from benchmarks.measurement import Job, Measurement
 from benchmarks.stopwatch import Stopwatch
 
@@ -36,10 +36,10 @@ def route(job: Job) -> Measurement:
             event = decode(message.value())
             if event["severity"] == DROPPED_SEVERITY:
                 continue
-            event["message"] = masked(event["message"])
+            value = encode(masked_event(event))
             while True:
                 try:
-                    produce(target, encode(event), message.key(), -1, None, None, message.timestamp()[1])
+                    produce(target, value, message.key(), -1, None, None, message.timestamp()[1])
                 except BufferError:
                     writer.poll(WAIT_S)
                 else:

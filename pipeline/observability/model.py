@@ -98,6 +98,11 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
         return self.end_time_unix_nano - self.start_time_unix_nano
 
     @property
+    def failed(self) -> bool:
+        """Whether its status is ERROR."""
+        return STATUS_CODES[self.status_code] == "ERROR"
+
+    @property
     def event_id(self) -> str:
         """Identifies the span: equal for copies of it."""
         return f"{self.trace_id}-{self.span_id}"

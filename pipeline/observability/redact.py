@@ -120,12 +120,37 @@ class Redactor:
         return text
 
     def value(self, value: Any) -> Any:
-        """Redact a value: text, number, list, mapping or Struct, at any depth.
+        """Redact a value: text, bytes, a number, a list, a dict or a Struct, at any depth.
 
         Returns:
             The same object where there is nothing to redact; else a copy of what has to change.
-            A number that is redacted becomes text.
+            A number that is redacted becomes text. Other types are returned as they are.
+
+        Raises:
+            InvalidEventError: it is nested too deeply to be searched.
         """
+        try:
+            return self._search(value)
+        except RecursionError as error:
+            raise InvalidEventError("it is nested too deeply to be searched for secrets") from error
+
+    def event(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Redact an open event, as `value` does."""
+        redacted: dict[str, Any] = self.value(event)
+        return redacted
+
+    def record(self, record: _S) -> _S:
+        """Redact a canonical event, or any other Struct, as `value` does."""
+        redacted: _S = self.value(record)
+        return redacted
+
+    def headers(self, headers: Headers) -> Headers:
+        """Redact a record's headers: their names, and their values as UTF-8."""
+        redacted = [(self.text(name), value and self._bytes(value)) for name, value in headers]
+        same = all(new[0] is old[0] and new[1] is old[1] for new, old in zip(redacted, headers, strict=True))
+        return headers if same else redacted
+
+    def _search(self, value: Any) -> Any:
         kind = type(value)
         if kind is str:
             return self.text(value)
@@ -138,36 +163,6 @@ class Redactor:
         if kind is bytes:
             return self._bytes(value)
         return self._struct(value) if isinstance(value, msgspec.Struct) else value
-
-    def event(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Redact an open event.
-
-        Raises:
-            InvalidEventError: it is nested too deeply to be searched.
-        """
-        redacted: dict[str, Any] = self._guarded(event)
-        return redacted
-
-    def record(self, record: _S) -> _S:
-        """Redact a canonical event, or any other Struct.
-
-        Raises:
-            InvalidEventError: it is nested too deeply to be searched.
-        """
-        redacted: _S = self._guarded(record)
-        return redacted
-
-    def headers(self, headers: Headers) -> Headers:
-        """Redact a record's headers: their names, and their values as UTF-8."""
-        redacted = [(self.text(name), value and self._bytes(value)) for name, value in headers]
-        same = all(new[0] is old[0] and new[1] is old[1] for new, old in zip(redacted, headers, strict=True))
-        return headers if same else redacted
-
-    def _guarded(self, value: Any) -> Any:
-        try:
-            return self.value(value)
-        except RecursionError as error:
-            raise InvalidEventError("it is nested too deeply to be searched for secrets") from error
 
     def _bytes(self, value: bytes) -> bytes:
         text = value.decode(errors="surrogateescape")
@@ -184,8 +179,8 @@ class Redactor:
 
     def _items(self, items: list[Any]) -> list[Any]:
         for item in items:
-            if self.value(item) is not item:
-                return [self.value(each) for each in items]
+            if self._search(item) is not item:
+                return [self._search(each) for each in items]
         return items
 
     def _mapping(self, mapping: dict[Any, Any]) -> dict[Any, Any]:
@@ -225,7 +220,7 @@ class Redactor:
 
     def _field(self, name: Any, item: Any) -> Any:
         if type(item) is not str:
-            return self.value(item)
+            return self._search(item)
         if name in self._ids and item.replace("-", "").isalnum():
             return item
         return self.text(item)

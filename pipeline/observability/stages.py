@@ -1,14 +1,17 @@
-"""Stages of an observability pipeline, as operators on streams: normalise, redact."""
+"""Stages of an observability pipeline, as operators on streams: normalise, redact, deliver."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import msgspec
+
 from pipeline.dsl.stream import KStream
 from pipeline.observability.model import LogRecord, Span
 from pipeline.observability.normalise import DEFAULT_TIMES, normalise_log, normalise_span
 from pipeline.observability.redact import Redactor
+from pipeline.observability.routes import Routes
 from pipeline.processor import Processor, ProcessorContext
 from pipeline.record import Record
 from pipeline.timestamps import TimestampParser
@@ -70,3 +73,28 @@ class _Redact(Processor[Any, Any, Any, Any]):
     def process(self, record: Record[Any, Any]) -> None:
         headers = self._redactor.headers(record.headers) if record.headers else record.headers
         self._context.forward(Record(record.key, self._value(record.value), record.timestamp, headers))
+
+
+class _ShapedSerde:
+    """Writes what a route shaped, as JSON; the topic that goes with it is the sink's business."""
+
+    name = "json"
+
+    def serialize(self, value: tuple[str, Any], /) -> bytes:
+        return msgspec.json.encode(value[1])
+
+    def deserialize(self, data: bytes, /) -> tuple[str, Any]:
+        raise NotImplementedError("destinations are written, never read back")
+
+
+def deliver(stream: KStream[K, V], routes: Routes) -> None:
+    """Write each record to the destinations whose route takes it, in their shapes.
+
+    Keys, times and headers stay as they are.
+
+    Args:
+        stream: events.
+        routes: the table of destinations.
+    """
+    shaped = stream.flat_map_values(lambda _key, event: routes.apply(event))
+    shaped.to(lambda _key, routed: routed[0], value=_ShapedSerde())

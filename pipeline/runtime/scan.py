@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -103,25 +103,30 @@ def scan_page(
     rows: list[Row] = []
     examined = 0
     last: Row | None = None
-    for row in heapq.merge(*scans, key=attrgetter("position")):
-        if resume is not None and row.position <= resume:
-            continue
-        if last is not None and (len(rows) == limit or examined == MAX_EXAMINED):
-            return Page(rows, last.token)
-        examined += 1
-        last = row
-        if wanted.wants(row):
-            rows.append(row)
+    try:
+        for row in heapq.merge(*scans, key=attrgetter("position")):
+            if resume is not None and row.position <= resume:
+                continue
+            if last is not None and (len(rows) == limit or examined == MAX_EXAMINED):
+                return Page(rows, last.token)
+            examined += 1
+            last = row
+            if wanted.wants(row):
+                rows.append(row)
+    finally:
+        # A store that is being closed waits for whoever reads it.
+        for scan in scans:
+            scan.close()
     return Page(rows, None)
 
 
-def _key_value_rows(partition: int, store: Any, start: bytes, end: bytes | None) -> Iterator[Row]:
+def _key_value_rows(partition: int, store: Any, start: bytes, end: bytes | None) -> Generator[Row]:
     entries: Iterable[tuple[bytes, Any]] = store.committed_scan(start, end)
     for key, (value, timestamp) in entries:
         yield Row(key, 0, partition, value, timestamp)
 
 
-def _window_rows(partition: int, store: Any, start: bytes, end: bytes | None) -> Iterator[Row]:
+def _window_rows(partition: int, store: Any, start: bytes, end: bytes | None) -> Generator[Row]:
     entries: Iterable[tuple[bytes, int, Any]] = store.committed_scan(start, end)
     for key, window_start, (value, timestamp) in entries:
         yield Row(key, window_start, partition, value, timestamp)

@@ -7,13 +7,13 @@ no thread and no system clock in here, so the same worker runs on librdkafka, un
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
-from pipeline.errors import BrokerUnreachableError
+from pipeline.errors import BrokerUnreachableError, ProcessingError
 from pipeline.plan.planner import plan
 from pipeline.runtime.broker import Admin, Broker, Consumer, Producer
 from pipeline.runtime.counters import Counters
@@ -142,7 +142,7 @@ class Worker:
         consumer = self._broker.consumer(self._config.application_id, self._client_id)
         restoration = Restoration(self._broker.reader(), self.registry, self._counters)
         environment = TaskEnvironment(
-            self.plan, self._config, self._clock, producer, self._counters, counts.__getitem__
+            self.plan, self._config, self._clock, producer, self._counters, _partition_counts(admin, counts)
         )
         tasks = TaskManager(environment, consumer, admin, self._stores, restoration, self.registry, counts)
         consumer.subscribe(sorted({topic for sub in self.plan.subtopologies for topic in sub.topics}), tasks)
@@ -207,3 +207,16 @@ class Worker:
             connection.producer.close()
             connection.restoration.close()
             connection.admin.close()
+
+
+def _partition_counts(admin: Admin, known: dict[str, int]) -> Callable[[str], int]:
+    """Return what tells a topic's partition count; topics chosen while running are asked for once."""
+
+    def count(topic: str) -> int:
+        if topic not in known:
+            known.update(admin.partition_counts([topic]))
+        if topic not in known:
+            raise ProcessingError(f"topic {topic!r}, chosen for a record, does not exist: create it")
+        return known[topic]
+
+    return count

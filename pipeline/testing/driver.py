@@ -35,11 +35,16 @@ _IDLE_STEPS = 2
 
 
 class Declared(Protocol):
-    """What has a topology: an `App`."""
+    """What has a topology and settings: an `App`."""
 
     @property
     def topology(self) -> Topology:
         """The topology declared so far."""
+        ...
+
+    @property
+    def streams_config(self) -> StreamsConfig:
+        """The settings it would run with."""
         ...
 
 
@@ -59,6 +64,7 @@ class TopologyTestDriver:
     Args:
         topology: a `Topology`, or an `App` that declared one.
         partitions: of every topic, or by topic; 1 for topics not mentioned.
+        topics: more topics to create, such as those that a sink chooses for each record.
         clock_ms: wall-clock time at the start, ms since the epoch.
         stores: where state is kept; in memory unless told.
         settings: fields of `StreamsConfig`, such as `dead_letter`.
@@ -75,20 +81,25 @@ class TopologyTestDriver:
         topology: Topology | Declared,
         *,
         partitions: int | Mapping[str, int] = 1,
+        topics: Iterable[str] = (),
         clock_ms: int = 0,
         stores: StoreProvider | None = None,
         **settings: Any,
     ) -> None:
-        self._topology = topology if isinstance(topology, Topology) else topology.topology
+        if isinstance(topology, Topology):
+            self._topology, config = topology, StreamsConfig(topology.application_id, Path("unused"))
+        else:
+            self._topology, config = topology.topology, topology.streams_config
         self._partitions = partitions
         self.clock = ManualClock(clock_ms)
         self.broker = MemoryBroker(self.clock)
         self._stores = stores or MemoryProvider()
-        defaults = StreamsConfig(self._topology.application_id, Path("unused"))
         # One record a step: what caches would fold between two commits is seen, each by itself.
-        self._config = dataclasses.replace(defaults, **{"poll_records": 1, **settings})
+        self._config = dataclasses.replace(config, **{"poll_records": 1, **settings})
         planned = plan(self._topology)
-        self._create(planned.external_sources, planned.fixed_sinks, filter(None, (self._config.dead_letter,)))
+        self._create(
+            planned.external_sources, planned.fixed_sinks, filter(None, (self._config.dead_letter,)), topics
+        )
         self._worker = self._start()
 
     def _create(self, *names: Iterable[str]) -> None:

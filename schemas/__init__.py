@@ -1,0 +1,1 @@
+"""The types of the topologies' own topics and tables."""

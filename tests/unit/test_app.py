@@ -1,0 +1,122 @@
+"""The application as a user declares it."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline import App
+from pipeline.commands import ACTIONS, format_limits
+from pipeline.config import StreamsConfig
+from pipeline.errors import ConfigError, TopologyError
+from pipeline.settings import ENGINE_SETTINGS, check_shell_settings
+
+
+def test_the_engines_settings_have_its_defaults_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FAUST_DATADIR", raising=False)
+    monkeypatch.delenv("APP_DATADIR", raising=False)
+    config = App("defaults").streams_config
+    assert config == StreamsConfig("defaults", Path("defaults-data/v1/tables"))
+
+
+def test_the_engines_settings_reach_its_configuration() -> None:
+    app = App(
+        "given",
+        datadir="there",
+        commit_interval=timedelta(milliseconds=100),
+        cache_entries=5,
+        dead_letter="dead",
+        version=3,
+    )
+    assert app.streams_config == StreamsConfig(
+        "given-v3", Path("there/v3/tables"), commit_interval_ms=100, cache_entries=5, dead_letter="dead"
+    )
+
+
+def test_every_setting_of_the_engine_is_an_argument() -> None:
+    assert set(inspect.signature(App.__init__).parameters) >= ENGINE_SETTINGS
+
+
+@pytest.mark.parametrize("name", ["web_port", "datadir", "broker"])
+def test_the_shells_named_arguments_are_fausts(name: str) -> None:
+    check_shell_settings([name])
+    assert name in inspect.signature(App.__init__).parameters
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cache_entries": 0},
+        {"commit_interval": 0},
+        {"replication_factor": 0},
+        {"processing_guarantee": "exactly_once"},
+    ],
+)
+def test_a_setting_that_cannot_work_fails_where_it_is_written(settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        App("wrong", **settings)  # type: ignore[arg-type]  # what a user may write
+
+
+def test_the_environment_names_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER_URL", "kafka://one:1;kafka://two:2")
+    assert App("env", broker="kafka://code:9092").broker_address == "one:1,two:2"
+
+
+def test_streams_and_tables_are_nodes_of_one_topology() -> None:
+    app = App("declared")
+    app.stream("in", key=str).to("out")
+    app.table("users", name="users")
+    assert [type(node).__name__ for node in app.topology.nodes] == ["Source", "Sink", "TableSource"]
+    assert [sub.topics for sub in app.plan.subtopologies] == [("in",), ("users",)]
+
+
+def test_declarations_name_the_users_line() -> None:
+    app = App("sites")
+    with pytest.raises(TopologyError, match=r"test_app\.py:\d+"):
+        app.stream([])
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("agent", "app.stream"),
+        ("topic", "app.stream"),
+        ("channel", "app.stream"),
+        ("Table", "app.table"),
+        ("SetTable", "app.table"),
+        ("GlobalTable", "app.table"),
+        ("SetGlobalTable", "app.table"),
+        ("send", r"\.to\(topic\)"),
+        ("table_route", "/stores/"),
+        ("topic_route", "/stores/"),
+        ("LiveCheck", "app.stream"),
+    ],
+)
+def test_what_faust_would_carry_itself_is_refused_with_what_to_use(name: str, instead: str) -> None:
+    app = App("refused")
+    with pytest.raises(TopologyError, match=rf"app\.{name} is not available.*{instead}"):
+        getattr(app, name)("x", y=1)
+
+
+def test_only_the_engine_is_started_beside_the_web_server() -> None:
+    app = App("boot")
+    app.stream("in").to("out")
+    names = [type(service).__name__ for service in app.boot_strategy.server()]
+    assert names == ["CacheBackend", "WebServer", "Engine"]
+
+
+def test_every_limit_is_shown_with_its_default_and_what_happens_there() -> None:
+    config = App("limits", cache_entries=7).streams_config
+    assert ACTIONS.keys() == config.numbers().keys()
+    lines = format_limits(config).splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "setting",
+        *config.numbers(),
+        "http_scan_limit",
+        "http_scan_limit_max",
+        "http_scan_examined",
+    ]
+    assert next(line for line in lines if line.startswith("cache_entries")).split()[1:3] == ["7", "100,000"]

@@ -1,0 +1,1 @@
+"""Topologies that ship with the library: run one with `faust -A topologies.<name> worker`."""
