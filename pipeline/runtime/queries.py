@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from pipeline.errors import StateError
 from pipeline.record import TaskId
 from pipeline.runtime.partitioner import partition_for
-from pipeline.runtime.scan import Page, Range, scan_page
+from pipeline.runtime.scan import Page, Position, Range, scan_page
 from pipeline.state.keyvalue import KeyValueStore, ValueAndTimestamp
 from pipeline.state.window import WindowStore
 from pipeline.topology import StoreSpec
@@ -167,12 +167,12 @@ class Queries:
         self._check_owned(spec, key)
         return []
 
-    def scan(self, spec: StoreSpec, wanted: Range, *, after: bytes | None, limit: int) -> Page:
+    def scan(self, spec: StoreSpec, wanted: Range, *, after: Position | None, limit: int) -> Page:
         """Return a page of what this worker holds of a store; see `scan_page`.
 
         Raises:
             NotReadyError: a partition is being restored: the page would have holes.
-            StateError: the token is damaged, or a store was closed meanwhile.
+            StateError: a store was closed meanwhile.
         """
         restoring = self._registry.restoring(spec.name)
         if restoring:

@@ -114,21 +114,28 @@ class RocksDBStore:
     def scan(
         self, start: bytes, end: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate entries with `start <= key < end`, as they are now."""
+        """Iterate entries with `start <= key < end`, as they are when the first is taken."""
         if end is not None and end <= start:
             return iter(())
+        return self._iterate(start, end, reverse=reverse)
+
+    def _iterate(self, start: bytes, end: bytes | None, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        # The bindings' lower bound does not work (0.3.29 sets the upper one): forward, the scan
+        # seeks; backward, it stops by itself.
         options = ReadOptions()
-        options.set_iterate_lower_bound(start)
         if end is not None:
             options.set_iterate_upper_bound(end)
-        return self._iterate(options, reverse=reverse)
-
-    def _iterate(self, options: ReadOptions, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         # An iterator holds the database open and locked: closing waits for those of other threads.
         with self._reading:
             self._readers += 1
         try:
-            yield from self._db.items(backwards=reverse, read_opt=options)
+            if not reverse:
+                yield from self._db.items(from_key=start, read_opt=options)
+                return
+            for key, value in self._db.items(backwards=True, read_opt=options):
+                if key < start:
+                    return
+                yield key, value
         except DbClosedError as error:
             raise self._closed() from error
         finally:

@@ -34,7 +34,7 @@ class BytesStore(Protocol):
     ) -> Iterator[tuple[bytes, bytes]]:
         """Iterate entries with `start <= key < end` (None: no upper bound) in byte order.
 
-        The iterator sees the store as it was when this was called.
+        The iterator sees the store as it was when its first entry was taken.
         """
         ...
 

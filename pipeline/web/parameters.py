@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -11,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_LIMIT
+from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_LIMIT, Position
 from pipeline.serde import BytesSerde, Int64Serde, Serde, StringSerde
 from pipeline.web.view import HttpError
 
@@ -120,12 +119,14 @@ def parse_limit(query: Mapping[str, str]) -> int:
     return int(text)
 
 
-def encode_token(position: bytes) -> str:
+def encode_token(position: Position | None) -> str | None:
     """Return a scan's position as it stands in an answer and comes back as `after`."""
-    return base64.urlsafe_b64encode(position).decode().rstrip("=")
+    if position is None:
+        return None
+    return base64.urlsafe_b64encode(position.to_token()).decode().rstrip("=")
 
 
-def parse_token(query: Mapping[str, str]) -> bytes | None:
+def parse_token(query: Mapping[str, str]) -> Position | None:
     """Return the position that `after` stands for, None if it is not given.
 
     Raises:
@@ -135,6 +136,8 @@ def parse_token(query: Mapping[str, str]) -> bytes | None:
     if text is None:
         return None
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
+        return Position.from_token(
+            base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        )
+    except ValueError as error:
         raise bad_request("after", f"{text!r} is no token: give the `next` of the last answer") from error

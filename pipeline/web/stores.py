@@ -15,7 +15,7 @@ from faust.web.blueprints import Blueprint
 
 from pipeline.errors import StateError
 from pipeline.runtime.queries import ElsewhereError, NotReadyError, Progress, Queries, StoreRegistry
-from pipeline.runtime.scan import Page, Range, Row
+from pipeline.runtime.scan import Range, Row
 from pipeline.serde import BytesSerde, StringSerde
 from pipeline.state.keyvalue import ValueAndTimestamp, after_prefix
 from pipeline.topology import StoreSpec
@@ -115,7 +115,7 @@ class Scan(StoreView):
                 "store": name,
                 "partitions": {"here": here, "total": self.engine.stores.partitions(name)},
                 "rows": [row_body(row, spec) for row in page.rows],
-                "next": next_token(page),
+                "next": encode_token(page.next),
             }
         )
 
@@ -209,9 +209,9 @@ def describe_store(spec: StoreSpec, stores: StoreRegistry) -> dict[str, Any]:
 
 def row_body(row: Row, spec: StoreSpec) -> dict[str, Any]:
     """Return a row as JSON shows it."""
-    body: dict[str, Any] = {"key": spec.key.deserialize(row.key_bytes)}
+    body: dict[str, Any] = {"key": spec.key.deserialize(row.position.key_bytes)}
     if spec.kind == "window":
-        body["window"] = window_body(row.start, spec.window_size_ms)
+        body["window"] = window_body(row.position.start, spec.window_size_ms)
     return body | value_body(ValueAndTimestamp(row.value, row.timestamp))
 
 
@@ -224,11 +224,6 @@ def window_body(start: int, size_ms: int) -> dict[str, Any]:
     """Return a window: start (inclusive) and end (exclusive), in ms and as RFC 3339."""
     end = start + size_ms
     return {"start": start, "end": end, "start_time": format_time(start), "end_time": format_time(end)}
-
-
-def next_token(page: Page) -> str | None:
-    """Return the token that continues after a page."""
-    return None if page.next is None else encode_token(page.next)
 
 
 def _progress(progress: Progress) -> dict[str, int]:

@@ -1,0 +1,444 @@
+"""The HTTP views, over a real worker in memory that the test steps by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import quote
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from pipeline import App, StreamsError, tumbling
+from pipeline.clock import ManualClock
+from pipeline.config import StreamsConfig
+from pipeline.engine import Engine
+from pipeline.runtime.memory import MemoryBroker
+from pipeline.runtime.partitioner import partition_for
+from pipeline.runtime.worker import Worker
+from pipeline.state.provider import MemoryProvider
+
+MINUTE = 60_000
+START = 1_674_981_720_000  # 2023-01-29T08:42:00Z
+
+Answer: TypeAlias = "tuple[int, dict[str, Any], dict[str, str]]"
+
+
+class MemoryApp(App):
+    """An application whose worker is on a broker in memory."""
+
+    worker: Worker
+
+    def make_worker(self) -> Worker:
+        return self.worker
+
+
+class World(NamedTuple):
+    app: MemoryApp
+    worker: Worker
+    broker: MemoryBroker
+    clock: ManualClock
+
+
+def declare(name: str = "web") -> MemoryApp:
+    app = MemoryApp(name)
+    events = app.stream("events", key=str, value=dict, timestamp=lambda record, _: record.value["at"])
+    events.group_by_key().count(name="counts")
+    events.group_by_key().windowed_by(tumbling(timedelta(minutes=1), grace=timedelta(hours=1))).count(
+        name="per-minute"
+    )
+    app.table("pairs", name="pairs", key=tuple[str, int], value=dict)
+    app.table("numbers", name="numbers", key=int, value=dict)
+    app.table("blobs", name="blobs", key=bytes, value=bytes)
+    return app
+
+
+def make_worker(app: MemoryApp, broker: MemoryBroker, clock: ManualClock, **settings: Any) -> Worker:
+    config = StreamsConfig(app.conf.id, app.conf.tabledir, **settings)
+    return Worker(app.topology, config, broker, clock, MemoryProvider())
+
+
+def world(partitions: int = 2, **settings: Any) -> World:
+    app = declare()
+    clock = ManualClock(START)
+    broker = MemoryBroker(clock)
+    for topic in ("events", "pairs", "numbers", "blobs"):
+        broker.create_topic(topic, partitions)
+    app.worker = make_worker(app, broker, clock, **settings)
+    return World(app, app.worker, broker, clock)
+
+
+def produce(broker: MemoryBroker, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+    producer = broker.producer("test")
+    for key, value in records:
+        producer.produce(topic, value, key, -1, START, ())
+    assert not producer.flush(1)
+
+
+def event(key: str, at: int = START) -> tuple[bytes, bytes]:
+    return key.encode(), json.dumps({"at": at}).encode()
+
+
+def step(place: World, workers: Sequence[Worker] = (), until: Callable[[], bool] | None = None) -> None:
+    """Step until `until` holds, or until a commit has nothing left to do."""
+    for _ in range(500):
+        place.clock.advance(100)
+        moved = sum(worker.step() for worker in workers or (place.worker,))
+        if until is not None and until():
+            return
+        if until is None and not moved and place.worker.status().state == "running":
+            place.clock.advance(5_000)
+            if not sum(worker.step() for worker in workers or (place.worker,)):
+                return
+    pytest.fail(f"no rest: {place.worker.status()}")
+
+
+def ask(app: App, *paths: str) -> list[Answer]:
+    """Return status, body and headers of each."""
+
+    async def scenario() -> list[Answer]:
+        app.web.init_server()
+        answers = []
+        async with TestClient(TestServer(app.web.web_app)) as client:
+            for path in paths:
+                async with client.get(path) as response:
+                    text = await response.text()
+                    body = json.loads(text) if response.content_type == "application/json" else {"text": text}
+                    answers.append((response.status, body, dict(response.headers)))
+        return answers
+
+    return asyncio.run(scenario())
+
+
+def filled() -> World:
+    place = world()
+    produce(place.broker, "events", [event(f"k{i % 5}", START + i * 20_000) for i in range(15)])
+    produce(place.broker, "pairs", [(b'["a",1]', b'{"n":1}'), ('["é/b",2]'.encode(), b'{"n":2}')])
+    numbers = [(n.to_bytes(8, "big", signed=True), b'{"n":%d}' % n) for n in (-1, 0, 7)]
+    produce(place.broker, "numbers", numbers)
+    produce(place.broker, "blobs", [(b"\xff\x00", b"\x01\x02")])
+    step(place)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("counts/keys/k1", 3),
+        ("pairs/keys/" + quote('["a",1]', safe=""), {"n": 1}),
+        ("pairs/keys/" + quote('["a", 1]', safe=""), {"n": 1}),
+        ("pairs/keys/" + quote('["é/b",2]', safe=""), {"n": 2}),
+        ("numbers/keys/7", {"n": 7}),
+        ("numbers/keys/-1", {"n": -1}),
+        ("blobs/keys/_wA=", "AQI="),
+        ("blobs/keys/" + quote("/wA=", safe=""), "AQI="),
+    ],
+)
+def test_a_key_is_written_in_the_url_as_its_serde_asks(path: str, value: object) -> None:
+    ((status, body, headers),) = ask(filled().app, f"/stores/{path}")
+    assert (status, body["value"]) == (200, value)
+    assert headers["Content-Type"] == "application/json"
+
+
+def test_a_value_comes_with_its_event_time() -> None:
+    ((_, body, _),) = ask(filled().app, "/stores/counts/keys/k1")
+    assert body == {
+        "store": "counts",
+        "key": "k1",
+        "value": 3,
+        "timestamp": START + 11 * 20_000,
+        "time": "2023-01-29T08:45:40.000Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("counts/keys/nope", 404, "no key 'nope'"),
+        ("counts/keys/", 404, "no key ''"),
+        ("nope/keys/k1", 404, "no store 'nope'; there are: blobs, counts"),
+        ("nope", 404, "no store 'nope'"),
+        ("per-minute/keys/nope", 404, "no window of key 'nope'"),
+        ("numbers/keys/seven", 400, "key: 'seven' is no int64 key"),
+        ("numbers/keys/99999999999999999999", 400, "key: "),
+        ("blobs/keys/!", 400, "give base64"),
+        ("pairs/keys/a", 400, "give JSON"),
+        ("counts/keys/k1?from=0", 400, "from: unknown"),
+        ("counts?from=0", 400, "from: unknown"),
+        ("counts?limit=0", 400, "limit: '0' is no number from 1 to 1000"),
+        ("counts?limit=1001", 400, "limit: "),
+        ("counts?limit=ten", 400, "limit: "),
+        ("counts?after=%25", 400, "after: "),
+        ("counts?after=AAAA", 400, "after: "),
+        ("counts?prefix=a&start=b", 400, "prefix: "),
+        ("numbers?prefix=7", 400, "prefix: "),
+        ("numbers?start=x", 400, "start: "),
+        ("per-minute?to=tomorrow", 400, "to: 'tomorrow' is no time"),
+        ("per-minute/keys/k1?from=2023-01-29T08:42:00", 400, "RFC 3339 with a zone"),
+        ("per-minute/keys/k1?prefix=a", 400, "prefix: unknown"),
+    ],
+)
+def test_a_question_without_an_answer_says_why(path: str, status: int, said: str) -> None:
+    ((answered, body, _),) = ask(filled().app, f"/stores/{path}")
+    assert answered == status
+    assert said in body["error"]
+
+
+@pytest.mark.parametrize(
+    ("query", "starts"),
+    [
+        ("", [0, 1, 3]),
+        (f"?from={START + MINUTE}", [1, 3]),
+        (f"?to={START + MINUTE}", [0, 1]),
+        ("?from=2023-01-29T08:43:00Z&to=2023-01-29T08:43:00Z", [1]),
+        ("?from=2023-01-29T09:43:00%2B01:00", [1, 3]),
+        ("?from=2023-01-29T09:43:00+01:00", [1, 3]),
+        ("?limit=2", [0, 1]),
+    ],
+)
+def test_a_keys_windows_by_the_time_they_start(query: str, starts: list[int]) -> None:
+    ((status, body, _),) = ask(filled().app, f"/stores/per-minute/keys/k0{query}")
+    assert status == 200
+    assert [window["window"]["start"] for window in body["windows"]] == [START + n * MINUTE for n in starts]
+    assert body["next_from"] == (START + 3 * MINUTE if "limit" in query else None)
+    assert body["windows"][0] == {
+        "window": {
+            "start": START + starts[0] * MINUTE,
+            "end": START + (starts[0] + 1) * MINUTE,
+            "start_time": f"2023-01-29T08:4{2 + starts[0]}:00.000Z",
+            "end_time": f"2023-01-29T08:4{3 + starts[0]}:00.000Z",
+        },
+        "value": 1,
+        "timestamp": START
+        + starts[0] * MINUTE
+        + (40_000 if starts[0] == 1 else 20_000 if starts[0] == 3 else 0),
+        "time": body["windows"][0]["time"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("store", "query", "keys"),
+    [
+        ("counts", "", ["k0", "k1", "k2", "k3", "k4"]),
+        ("counts", "?start=k1&end=k3", ["k1", "k2"]),
+        ("counts", "?start=k3", ["k3", "k4"]),
+        ("counts", "?prefix=k", ["k0", "k1", "k2", "k3", "k4"]),
+        ("counts", "?prefix=k2", ["k2"]),
+        ("counts", "?prefix=x", []),
+        ("numbers", "", [0, 7, -1]),
+        ("numbers", "?start=0&end=7", [0]),
+        ("pairs", "", [["a", 1], ["é/b", 2]]),
+        ("blobs", "?prefix=_w==", ["/wA="]),
+    ],
+)
+def test_a_scan_is_ordered_and_bounded(store: str, query: str, keys: list[object]) -> None:
+    ((status, body, _),) = ask(filled().app, f"/stores/{store}{query}")
+    assert status == 200
+    assert [row["key"] for row in body["rows"]] == keys
+    assert body["partitions"] == {"here": [0, 1], "total": 2}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+@pytest.mark.parametrize("store", ["counts", "per-minute"])
+def test_a_scan_goes_on_where_the_page_before_ended(store: str, limit: int) -> None:
+    app = filled().app
+    ((_, whole, _),) = ask(app, f"/stores/{store}")
+    rows: list[object] = []
+    token = ""
+    while True:
+        ((_, page, _),) = ask(app, f"/stores/{store}?limit={limit}{token}")
+        rows += page["rows"]
+        assert len(page["rows"]) <= limit
+        if page["next"] is None:
+            break
+        token = f"&after={page['next']}"
+    assert rows == whole["rows"]
+    assert len(rows) == (5 if store == "counts" else 15)
+
+
+def test_a_window_scan_is_limited_to_times() -> None:
+    ((_, body, _),) = ask(filled().app, f"/stores/per-minute?from={START}&to={START}")
+    assert [(row["key"], row["window"]["start"]) for row in body["rows"]] == [
+        ("k0", START),
+        ("k1", START),
+        ("k2", START),
+    ]
+
+
+def test_the_list_of_stores_says_what_and_where_they_are() -> None:
+    answers = ask(filled().app, "/stores", "/stores/")
+    assert answers[0][1] == answers[1][1]
+    by_name = {store["name"]: store for store in answers[0][1]["stores"]}
+    assert by_name.keys() == {"blobs", "counts", "numbers", "pairs", "per-minute"}
+    assert by_name["per-minute"] == {
+        "name": "per-minute",
+        "type": "window",
+        "key": "string",
+        "value": "int64",
+        "state": "open",
+        "partitions": {"here": [0, 1], "total": 2},
+        "window_ms": MINUTE,
+        "retention_ms": 61 * MINUTE,
+    }
+
+
+def test_nothing_uncommitted_is_shown() -> None:
+    place = filled()
+    produce(place.broker, "events", [event("k1", START + 400_000)])
+    processed = place.worker.status().metrics["records_processed"]
+    for _ in range(5):
+        place.worker.step()  # the clock stands still: no commit
+    assert place.worker.status().metrics["records_processed"] == processed + 1
+    (before,) = ask(place.app, "/stores/counts/keys/k1")
+    place.clock.advance(5_000)
+    place.worker.step()
+    (after,) = ask(place.app, "/stores/counts/keys/k1")
+    assert (before[1]["value"], after[1]["value"]) == (3, 4)
+
+
+def test_before_it_runs_a_worker_says_that_it_does_not_know() -> None:
+    place = world()
+    key, scan, ready, stores = ask(place.app, "/stores/counts/keys/k1", "/stores/counts", "/ready", "/stores")
+    for status, body, headers in (key, scan, ready):
+        assert status == 503
+        assert body["state"] == "connecting"
+        assert headers["Retry-After"] == "1"
+    assert {store["state"] for store in stores[1]["stores"]} == {"not here"}
+
+
+def test_an_unreachable_broker_is_named() -> None:
+    place = world()
+    place.broker.reachable = False
+    place.worker.step()
+    for status, body, _ in ask(place.app, "/ready", "/stores/counts/keys/k1"):
+        assert status == 503
+        assert "memory" in body["error"]
+
+
+def test_while_a_store_is_restored_its_progress_is_told() -> None:
+    place = filled()
+    place.worker.close()
+    restarted = World(
+        declare(), make_worker(place.app, place.broker, place.clock, restore_records=1), *place[2:]
+    )
+    restarted.app.worker = restarted.worker
+    partition = partition_for(b"k1", 2)
+    restoring = restarted.worker.registry.restoring
+
+    def begun() -> bool:
+        return any(
+            task.partition == partition and done.restored for task, done in restoring("counts").items()
+        )
+
+    step(restarted, until=begun)
+    key, scan, stores, metrics = ask(
+        restarted.app, "/stores/counts/keys/k1", "/stores/counts", "/stores", "/metrics"
+    )
+    for status, body, headers in (key, scan):
+        assert status == 503
+        assert 0 < body["restored"] < body["total"]
+        assert headers["Retry-After"] == "1"
+    listed = next(store for store in stores[1]["stores"] if store["name"] == "counts")
+    assert listed["state"] == "restoring"
+    assert listed["restoring"][str(partition)]["total"] > 0
+    assert (
+        f'headrace_store_restore_remaining_records{{application="web",store="counts",partition="{partition}"}}'
+        in metrics[1]["text"]
+    )
+    step(restarted)
+    ((status, body, _),) = ask(restarted.app, "/stores/counts/keys/k1")
+    assert (status, body["value"]) == (200, 3)
+
+
+def test_a_key_of_another_worker_is_told_from_one_that_does_not_exist() -> None:
+    place = filled()
+    other_app = declare()
+    other_app.worker = make_worker(other_app, place.broker, place.clock)
+
+    def shared() -> bool:
+        states = {place.worker.status().state, other_app.worker.status().state}
+        return states == {"running"} and place.worker.status().tasks and other_app.worker.status().tasks
+
+    step(place, [place.worker, other_app.worker], until=shared)
+    here = {task.partition for task in place.worker.registry.open("counts")}
+    keys = [f"k{i}" for i in range(5)]
+    for key, (status, body, _) in zip(
+        keys, ask(place.app, *(f"/stores/counts/keys/{key}" for key in keys)), strict=True
+    ):
+        partition = partition_for(key.encode(), 2)
+        if partition in here:
+            assert (status, body["value"]) == (200, 3)
+        else:
+            assert (status, body["partition"]) == (421, partition)
+            assert "which this worker does not hold" in body["error"]
+    ((_, page, _),) = ask(place.app, "/stores/counts")
+    assert page["partitions"] == {"here": sorted(here), "total": 2}
+
+
+def test_metrics_are_prometheus_text() -> None:
+    ((status, body, headers),) = ask(filled().app, "/metrics")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain")
+    lines = body["text"].splitlines()
+    assert 'headrace_records_processed_total{application="web"} 21' in lines
+    assert 'headrace_running{application="web"} 1' in lines
+    assert "# TYPE headrace_records_processed_total counter" in lines
+
+
+def test_fausts_index_stays_and_its_tables_are_gone() -> None:
+    index, table, router = ask(filled().app, "/", "/table/", "/router/")
+    assert (index[0], index[1]) == (200, {"status": "OK"})
+    assert (table[0], router[0]) == (404, 404)
+
+
+def test_a_value_without_a_json_form_is_an_error_that_says_so() -> None:
+    place = world()
+
+    class Opaque:
+        pass
+
+    class OpaqueSerde:
+        name = "opaque"
+
+        def serialize(self, _value: Opaque, /) -> bytes:
+            return b"x"
+
+        def deserialize(self, _data: bytes, /) -> Opaque:
+            return Opaque()
+
+    app = MemoryApp("opaque")
+    app.table("blobs", name="things", key=str, value=OpaqueSerde())
+    produce(place.broker, "blobs", [(b"k", b"v")])
+    app.worker = make_worker(app, place.broker, place.clock)
+    step(place._replace(app=app, worker=app.worker))
+    ((status, body, _),) = ask(app, "/stores/things/keys/k")
+    assert status == 500
+    assert "no JSON form" in body["error"]
+
+
+def test_health_is_that_of_the_engines_thread() -> None:
+    place = world()
+
+    async def scenario() -> tuple[Answer, Answer]:
+        engine = place.app.engine
+        await engine.start()
+        try:
+            alive = await _get(place.app, "/health")
+        finally:
+            await engine.stop()
+        return alive, await _get(place.app, "/health")
+
+    alive, dead = asyncio.run(scenario())
+    assert alive[0] == 200
+    assert dead[0] == 500
+    assert isinstance(place.app.engine, Engine)
+    assert not issubclass(Engine, StreamsError)
+
+
+async def _get(app: App, path: str) -> Answer:
+    app.web.init_server()
+    async with TestClient(TestServer(app.web.web_app)) as client, client.get(path) as response:
+        return response.status, await response.json(), dict(response.headers)
