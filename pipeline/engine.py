@@ -48,7 +48,7 @@ class Engine(Service):
     @property
     def alive(self) -> bool:
         """Whether its thread runs."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread is not None and not self._outcome.done()
 
     @property
     def failure(self) -> BaseException | None:

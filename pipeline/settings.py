@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 from faust.types.settings import Settings as FaustSettings
 from yarl import URL
@@ -80,7 +80,7 @@ def engine_settings(given: Mapping[str, object]) -> dict[str, int | str]:
         if f"{name}_ms" in names:
             settings[f"{name}_ms"] = to_milliseconds(name, value)
         elif isinstance(value, str if name in _TEXTS else int) and not isinstance(value, bool):
-            settings[name] = cast("int | str", value)
+            settings[name] = value
         else:
             wanted = "a string" if name in _TEXTS else "a whole number"
             raise ConfigError(f"{name} is {value!r}: it must be {wanted}")

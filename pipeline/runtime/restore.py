@@ -1,15 +1,17 @@
 """Bringing stores to where the last commit left them, before their task processes anything.
 
 Each store starts from its own position, and takes its changelog only as far as the position that
-was committed beside the source offset: what a crashed worker had logged beyond it is not part of
-the state, and the replay writes it again.
+was committed with the source offsets. What a crashed worker had logged beyond it is not part of
+the state: the replay writes its own. But it stays in the changelog, before what is logged next; so
+its keys are collected, and the task logs once more what they are worth (`Task.start`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, Message, Reader
@@ -18,12 +20,17 @@ from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.task import Task
 
 
-class _Target(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A changelog partition to read: up to `end` into the store, from there for its keys alone."""
+
     task: Task
     name: str
     store: Any
     start: int
     end: int
+    log_end: int
+    uncommitted: set[bytes] = field(default_factory=set)
 
 
 class Restoration:
@@ -38,13 +45,19 @@ class Restoration:
         """Whether anything is being restored."""
         return bool(self._targets)
 
-    def add(self, task: Task, committed: Mapping[TopicPartition, Committed]) -> None:
+    def add(
+        self,
+        task: Task,
+        committed: Mapping[TopicPartition, Committed],
+        log_ends: Mapping[TopicPartition, int],
+    ) -> None:
         """Start restoring a task's stores.
 
         Args:
             task: the task.
             committed: the group's offsets: of a changelog partition, the position to restore to;
                 what has none was never committed, so nothing in it counts.
+            log_ends: where the changelog partitions end.
         """
         for name, store in task.stores.items():
             changelog = task.changelog(name)
@@ -53,9 +66,10 @@ class Restoration:
                 # Its changelog is another one than this store was written with.
                 store.wipe()
             start = store.position()
-            if start < end:
-                self._targets[changelog] = _Target(task, name, store, start, end)
-                self._reader.add(changelog, start, end)
+            target = _Target(task, name, store, start, end, log_ends[changelog])
+            if start < max(end, target.log_end):
+                self._targets[changelog] = target
+                self._reader.add(changelog, start, max(end, target.log_end))
                 self._registry.progress(task.id, name, 0, end - start)
 
     def remove(self, task: Task) -> None:
@@ -80,20 +94,31 @@ class Restoration:
             if target is not None:
                 self._apply(target, run)
         for changelog in self._reader.finished():
-            finished = self._targets.pop(changelog, None)
-            if finished is not None:
-                # The last offsets may be holes: compaction removed what stood there.
-                finished.store.restore((), finished.end)
+            target = self._targets.pop(changelog, None)
+            if target is not None:
+                self._finish(target)
         self._counters.add("records_restored", len(messages))
         return len(messages)
 
     def _apply(self, target: _Target, run: list[Message]) -> None:
-        position = run[-1].offset() + 1
         # Keys are never null in a changelog; the type of a message cannot say so.
-        target.store.restore(((message.key() or b"", message.value()) for message in run), position)
-        self._registry.progress(
-            target.task.id, target.name, position - target.start, target.end - target.start
-        )
+        inside = run
+        if run[-1].offset() >= target.end:
+            inside = [message for message in run if message.offset() < target.end]
+            target.uncommitted.update(message.key() or b"" for message in run[len(inside) :])
+        if inside:
+            position = inside[-1].offset() + 1
+            target.store.restore(((message.key() or b"", message.value()) for message in inside), position)
+            self._registry.progress(
+                target.task.id, target.name, position - target.start, target.end - target.start
+            )
+
+    def _finish(self, target: _Target) -> None:
+        if target.store.position() < target.end:
+            # The last offsets may be holes: compaction removed what stood there.
+            target.store.restore((), target.end)
+        if target.uncommitted:
+            target.task.uncommitted[target.name] = target.uncommitted
 
     def close(self) -> None:
         """Free the connection."""

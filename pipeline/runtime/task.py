@@ -22,6 +22,9 @@ from pipeline.runtime.record_queue import Head, RecordQueue
 from pipeline.runtime.task_context import TaskContext
 from pipeline.state.store import Entry
 
+#: What `Producer.produce` takes for "now".
+WRITE_TIME = -1
+
 
 class TaskEnvironment:
     """What all tasks of a worker share."""
@@ -73,6 +76,9 @@ class Task:
         self.environment = environment
         self.queues: dict[TopicPartition, RecordQueue] = {}
         self._positions = {name: store.position() for name, store in stores.items()}
+        #: By store, keys that a crashed worker had logged without committing: set by the restoration.
+        self.uncommitted: dict[str, set[bytes]] = {}
+        self._logged: list[TopicPartition] = []
         self._processed_since_commit = 0
 
     @property
@@ -96,6 +102,7 @@ class Task:
         for name, store in self.stores.items():
             if store.on_flush is not None:
                 store.on_flush = self._guarded(name, store.on_flush)
+        self._log_again()
         config = self.environment.config
         for source, forward in forwards.items():
             for topic in source.topics:
@@ -103,13 +110,35 @@ class Task:
                 if partition not in offsets:
                     # This topic has fewer partitions than the sub-topology has tasks.
                     continue
-                queue = RecordQueue(
-                    partition, source, forward, config.max_record_bytes, self.environment.dead_letters.message
-                )
+                queue = RecordQueue(partition, source, forward, config.max_record_bytes, self._reject)
                 queue.partition_time = progress.partitions.get(topic, -1)
                 queue.next_offset = queue.fetched_offset = offsets[partition]
                 self.queues[partition] = queue
         self.stream_time = max((queue.partition_time for queue in self.queues.values()), default=-1)
+
+    def _reject(self, message: Message, error: Exception) -> None:
+        """Handle a record that cannot be decoded; its offset is to be committed like any other."""
+        self.environment.dead_letters.message(message, error)
+        self.environment.counters.add("records_processed")
+        self._processed_since_commit += 1
+
+    def _log_again(self) -> None:
+        """Log the committed value of every key that was logged and not committed.
+
+        Else a restore from an empty disk would find uncommitted values of keys that the replay
+        does not touch, such as a window that takes no record this time because it comes late.
+        """
+        for name, keys in self.uncommitted.items():
+            for key, stored in self.stores[name].stored(keys):
+                self._log(self.changelog(name), key, stored)
+            self._logged.append(self.changelog(name))
+            self._processed_since_commit += 1
+        self.uncommitted.clear()
+
+    def _log(self, changelog: TopicPartition, key: bytes, value: bytes | None) -> None:
+        self.environment.producer.produce(
+            changelog.topic, value, key, changelog.partition, WRITE_TIME, NO_HEADERS
+        )
 
     def _guarded(self, name: str, on_flush: Callable[..., None]) -> Callable[..., None]:
         """An update that fails after its table must not take the updates behind it with it."""
@@ -207,13 +236,12 @@ class Task:
 
         Parents come before children in `stores`: what a flush forwards is flushed in turn.
         """
-        produce = self.environment.producer.produce
-        written = []
+        written, self._logged = self._logged, []
         for name, store in self.stores.items():
             changelog = self.changelog(name)
             count = 0
             for key, value in store.flush():
-                produce(changelog.topic, value, key, changelog.partition, -1, NO_HEADERS)
+                self._log(changelog, key, value)
                 count += 1
             if count:
                 written.append(changelog)

@@ -53,7 +53,7 @@ class TaskManager:
         self._committed: dict[TopicPartition, Committed] = {}
         self._paused: set[TopicPartition] = set()
         self._assigned = False
-        #: An assignment could not be taken up: the worker must leave the group and join it again.
+        #: The membership is of no use any more: the worker must leave the group and join it again.
         self.broken = False
 
     def __len__(self) -> int:
@@ -131,7 +131,9 @@ class TaskManager:
         self._tasks[task_id] = task
         self._by_partition.update(dict.fromkeys(partitions, task))
         changelogs = [task.changelog(name) for name in stores]
-        self._restoration.add(task, self._consumer.committed(changelogs) if changelogs else {})
+        if changelogs:
+            committed, ends = self._consumer.committed(changelogs), self._admin.end_offsets(changelogs)
+            self._restoration.add(task, committed, ends)
 
     def _progress(self, task: Task) -> Progress:
         """Return the times that were committed for the task; all its partitions carry the same."""
@@ -186,8 +188,9 @@ class TaskManager:
         bound = self._environment.config.buffered_records
         for key, run in runs.items():
             task = self._by_partition.get(key)
-            # Records of a partition that has just gone are its next owner's.
-            if task is not None and task.started:
+            # Records of a partition that has just gone are its next owner's. Those of a task that is
+            # not restored yet do not come: its partitions are paused until it starts.
+            if task is not None:
                 partition = TopicPartition(*key)
                 if task.add(run, partition) > bound and partition not in self._paused:
                     self._consumer.pause([partition])
@@ -228,8 +231,8 @@ class TaskManager:
         try:
             self._committer.commit(self._tasks.values())
         except TaskMigratedError:
-            # The consumer learns the same from the broker and rejoins; until then nothing is ours.
             self.abandon()
+            self.broken = True
 
     def abandon(self) -> None:
         """Close all tasks without committing."""

@@ -122,8 +122,8 @@ class Worker:
             self._next_attempt_ms = now + self._backoff_ms
             self._backoff_ms = min(2 * self._backoff_ms, _MAX_BACKOFF_MS)
             moved = 0
-            if self._connection is not None and self._connection.tasks.broken:
-                self._disconnect()
+        if self._connection is not None and self._connection.tasks.broken:
+            self._disconnect()
         self._status = self._report()
         return moved
 

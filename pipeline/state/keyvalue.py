@@ -193,6 +193,10 @@ class KeyValueStore(Generic[K, V]):
         """Apply changelog records: they are what is stored."""
         self._engine.write(dict(records), position)
 
+    def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
+        """Return what is committed under changelog keys, as changelog records."""
+        return [(key, self._engine.get(key)) for key in sorted(keys)]
+
     def position(self) -> int:
         """Return the changelog position of what is committed."""
         return self._engine.position()

@@ -105,6 +105,10 @@ class StateStore(Protocol):
         """Apply changelog records, in order; `position` follows the last one."""
         ...
 
+    def stored(self, keys: Iterable[bytes]) -> Iterable[tuple[bytes, bytes | None]]:
+        """Return what the `BytesStore` holds under keys of the changelog, as changelog records."""
+        ...
+
     def position(self) -> int:
         """Return the changelog position of what is in the `BytesStore`."""
         ...

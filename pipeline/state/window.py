@@ -258,6 +258,14 @@ class WindowStore(Generic[K, V]):
         }
         self._engine.write(changes, position)
 
+    def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
+        """Return what is committed under changelog keys, as changelog records."""
+        windows = ((data, parse_changelog_key(data)) for data in sorted(keys))
+        return [
+            (data, self._engine.get(self._stored_key(escaped(window.key), (window.start, window.sequence))))
+            for data, window in windows
+        ]
+
     def position(self) -> int:
         """Return the changelog position of what is committed."""
         return self._engine.position()

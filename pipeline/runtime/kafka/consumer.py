@@ -10,13 +10,14 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
-from pipeline.errors import TaskMigratedError
+from pipeline.errors import BrokerError, TaskMigratedError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, Message, RebalanceListener
 from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
     MAX_POLL_EXCEEDED,
     REFUSED,
+    UNREACHABLE,
     translated,
     translated_exception,
 )
@@ -24,6 +25,7 @@ from pipeline.runtime.kafka.settings import Settings
 
 _log: Final = logging.getLogger(__name__)
 _COMMITTED_TIMEOUT_S: Final = 30.0
+_WAKE_S: Final = 0.001
 
 _error_of: Final = confluent_kafka.Message.error
 
@@ -50,6 +52,7 @@ class KafkaConsumer:
         self._revocations = 0
         self._trouble: KafkaError | None = None
         self._failure: Exception | None = None
+        self._closing = False
         self._client = confluent_kafka.Consumer({**settings, "error_cb": self._on_error}, logger=_log)
 
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
@@ -90,10 +93,14 @@ class KafkaConsumer:
 
         Raises:
             BrokerUnreachableError: the group's coordinator does not answer.
+            BrokerError: the consumer is being closed.
         """
         if not partitions:
             return {}
         what = f"reading the committed offsets of group {self._group}"
+        if self._closing:
+            # The client would ask until the timeout, and not be answered.
+            raise BrokerError(f"{what} while the consumer is being closed: read them before")
         try:
             found = self._client.committed(_client_partitions(partitions), timeout=_COMMITTED_TIMEOUT_S)
         except KafkaException as error:
@@ -151,10 +158,17 @@ class KafkaConsumer:
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
         """Fetch from these again."""
-        self._client.resume(_client_partitions(partitions))
+        entries = _client_partitions(partitions)
+        self._client.resume(entries)
+        for entry in entries:
+            self._wake_fetcher(entry)
 
     def close(self) -> None:
-        """Leave the group at once (no session timeout for the others to wait out)."""
+        """Leave the group at once (no session timeout for the others to wait out).
+
+        The listener may commit meanwhile; it cannot read what is committed.
+        """
+        self._closing = True
         self._client.close()
         self._raise_failure()
 
@@ -192,6 +206,18 @@ class KafkaConsumer:
             except Exception as error:  # noqa: BLE001 (raised by poll: here the client would drop records with it)
                 self._failure = error
         self._assigned.difference_update(partitions)
+
+    def _wake_fetcher(self, entry: ClientPartition) -> None:
+        """Make the thread that fetches this partition look again.
+
+        With nothing to fetch it sleeps up to a second, and resuming does not wake it; a request to
+        the same broker does. Its answer is not waited for, nor of interest.
+        """
+        try:
+            self._client.get_watermark_offsets(entry, timeout=_WAKE_S)
+        except KafkaException as error:
+            if error.args[0].code() not in UNREACHABLE:
+                raise translated_exception(error, self._address, f"resuming {entry.topic}") from error
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == ALL_BROKERS_DOWN or error.code() in REFUSED:

@@ -21,6 +21,10 @@ _log: Final = logging.getLogger(__name__)
 #: Of a record that failed before a partition was chosen for it.
 _NO_PARTITION: Final = -1
 
+#: Of a failed record without headers: the client's report has none, and to carry it along would
+#: cost every record more than producing does.
+_NO_TIMESTAMP: Final = -1
+
 #: How long one wait for room in the local queue lasts.
 _ROOM_WAIT_S: Final = 0.05
 
@@ -29,7 +33,7 @@ class KafkaProducer:
     """Satisfies `pipeline.runtime.broker.Producer`.
 
     The client reads a timestamp of 0 as "now"; so a record of exactly 0 ms since the epoch is
-    written with 1 ms.
+    written with 1 ms. A failed record is returned with the timestamp -1 if it had no headers.
 
     Args:
         settings: see `pipeline.runtime.kafka.settings`.
@@ -73,7 +77,7 @@ class KafkaProducer:
         try:
             # Positional: parsing keywords takes a quarter of the time.
             if headers:
-                on_failure = partial(self._on_failure, headers=headers)
+                on_failure = partial(self._on_failure, timestamp=timestamp, headers=headers)
                 self._produce(topic, value, key, partition, on_failure, None, timestamp, list(headers))
             else:
                 self._produce(topic, value, key, partition, None, None, timestamp)
@@ -109,7 +113,11 @@ class KafkaProducer:
         self._client.close()
 
     def _on_failure(
-        self, error: KafkaError | None, message: confluent_kafka.Message, headers: Headers = NO_HEADERS
+        self,
+        error: KafkaError | None,
+        message: confluent_kafka.Message,
+        timestamp: int = _NO_TIMESTAMP,
+        headers: Headers = NO_HEADERS,
     ) -> None:
         reason = "unknown" if error is None else f"{error.name()}: {error.str()}"
         self._undelivered.append(
@@ -118,7 +126,7 @@ class KafkaProducer:
                 partition=_NO_PARTITION if (partition := message.partition()) is None else partition,
                 key=message.key(),
                 value=message.value(),
-                timestamp=message.timestamp()[1],
+                timestamp=timestamp,
                 headers=headers,
                 reason=reason,
             )
