@@ -188,16 +188,18 @@ class TopologyTestDriver:
         self.clock.advance(milliseconds(by, "wall-clock advance"))
         self._run(self._worker)
 
-    def restart(self, *, crash: bool = False) -> None:
-        """Stop the worker and start another one on the same topics and stores.
+    def restart(self, *, crash: bool = False, stores: StoreProvider | None = None) -> None:
+        """Stop the worker and start another one on the same topics.
 
         Args:
             crash: don't commit first, as if the process had been killed.
+            stores: where the new worker keeps state, as if on another machine; the same unless told.
         """
         if crash:
             self._worker.abort()
         else:
             self._worker.close()
+        self._stores = stores or self._stores
         self._worker = self._start()
 
 
