@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +16,10 @@ from typing import Final
 
 from demo import files
 from demo.feeder import Feeder
+from demo.rejects import Rejects
 from demo.sending import Outgoing
 from demo.stop import Stop
-from demo.topics import PARTITIONS, prepare
+from demo.topics import DEAD_LETTERS, PARTITIONS, prepare
 from demo.traffic import DEFAULT_RATE, Traffic
 from demo.views import ALWAYS, BEST, Example, Question, Views
 from demo.worker import FLAGSHIP, WorkerProcess, worker_command
@@ -27,16 +29,19 @@ from pipeline.runtime.kafka import KafkaBroker
 from pipeline.testing.brokers import EmbeddedBroker
 from pipeline.testing.process import free_port
 
-#: The broker keeps everything in memory: traffic ends after so many records.
-MAX_RECORDS: Final = 500_000
+#: The broker keeps everything in memory, about 5 KB for each record and what becomes of it: so
+#: sending ends after this many.
+MAX_RECORDS: Final = 200_000
 
 _EXAMPLES: Final = 3
-_READY_MS: Final = 40_000
+_READY_MS: Final = 35_000
 #: How long the best questions may be without an answer before others are shown instead.
 _PATIENCE_MS: Final = 10_000
-_ANSWERS_MS: Final = 20_000
+_ANSWERS_MS: Final = 15_000
+#: How a worker ends when it is asked to: in the second case before it had begun anything.
+_ORDERLY: Final = (0, -signal.SIGTERM)
 _PAUSE_S: Final = 0.1
-_WATCH_S: Final = 0.5
+_WATCH_S: Final = 1.0
 _SHOWN_CHARACTERS: Final = 400
 
 
@@ -90,7 +95,7 @@ def run(stop: Stop, command_line: Sequence[str] | None = None) -> int:
     except (DemoError, files.InputError, StreamsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    if worker is not None and worker.exit_code != 0:
+    if worker is not None and worker.exit_code not in _ORDERLY:
         print(f"error: the worker did not stop in order: exit code {worker.exit_code}", file=sys.stderr)
         return 1
     say("Stopped.")
@@ -138,6 +143,8 @@ def _play(options: argparse.Namespace, stop: Stop) -> WorkerProcess | None:
             client = KafkaBroker(broker.address)
             topics, owners = prepare(client)
             say(f"topics    {topics} of {PARTITIONS} partitions; {owners} service owners loaded")
+            if stop.requested():
+                raise _StopRequestedError  # noqa: TRY301 (as everywhere else where the stop is noticed)
             web_port = free_port(options.web_port)
             worker = WorkerProcess(options.topology, broker.address, folder, web_port)
             stack.callback(worker.stop)
@@ -145,7 +152,7 @@ def _play(options: argparse.Namespace, stop: Stop) -> WorkerProcess | None:
             say(f"worker    {command}  (pid {worker.pid}, log {worker.log})")
             _say_port("views", options.web_port, web_port)
             feeder = stack.enter_context(Feeder(records, client, clock, stop))
-            _show(_Running(worker, feeder, stop, clock), Views(web_port))
+            _show(_Running(worker, feeder, stop, clock), Views(web_port), Rejects(client))
         except _StopRequestedError:
             say("Stopping traffic, worker and broker.")
     return worker
@@ -164,7 +171,7 @@ def _records(options: argparse.Namespace, clock: SystemClock) -> Iterator[Outgoi
     return islice(Traffic(options.seed, clock.now_ms(), options.rate), options.records)
 
 
-def _show(running: _Running, views: Views) -> None:
+def _show(running: _Running, views: Views, rejects: Rejects) -> None:
     """Wait for answers, show them, and watch until the stop.
 
     Raises:
@@ -178,7 +185,7 @@ def _show(running: _Running, views: Views) -> None:
         )
     examples = _examples(running, views)
     _print_examples(views, examples)
-    _watch(running)
+    _watch(running, rejects)
 
 
 def _examples(running: _Running, views: Views) -> list[Example]:
@@ -208,15 +215,29 @@ def _print_examples(views: Views, examples: Sequence[Example]) -> None:
     say("\nCtrl-C stops everything.")
 
 
-def _watch(running: _Running) -> None:
-    told = False
+def _watch(running: _Running, rejects: Rejects) -> None:
+    """Go on until the stop, and say what happens meanwhile."""
+    told, counted = False, 0
     while not running.stop.wait(_WATCH_S):
         running.check()
         sent = running.feeder.finished()
         if sent is not None and not told:
             say(f"All {sent:,} records are sent; the views go on answering.")
             told = True
+        counted = _say_rejects(rejects, counted)
     raise _StopRequestedError
+
+
+def _say_rejects(rejects: Rejects, counted: int) -> int:
+    """Say how many dead letters there are whenever there are twice as many; return what was said."""
+    ends = rejects.ends()
+    total = sum(ends.values())
+    if total == 0 or total < 2 * counted:
+        return counted
+    example = rejects.latest(ends)
+    instance = "" if example is None else f"; one of {example.topic}: {example.reason}\n  {example.value}"
+    say(f"{total:,} dead letters in {DEAD_LETTERS}{instance}")
+    return total
 
 
 def _say_port(what: str, wanted: int, taken: int) -> None:

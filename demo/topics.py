@@ -17,6 +17,7 @@ from pipeline.errors import StreamsError
 from pipeline.record import NO_HEADERS
 from pipeline.runtime.broker import Broker, TopicSpec
 from pipeline.runtime.kafka import KafkaBroker
+from schemas.observability import ServiceOwner
 
 PARTITIONS: Final = 4
 RAW_LOGS: Final = "raw.logs"
@@ -75,8 +76,7 @@ def prepare(broker: Broker, partitions: int = PARTITIONS) -> tuple[int, int]:
     producer = broker.producer("headrace-demo-owners")
     try:
         for service in SERVICES:
-            owner = {"service": service.name, "team": service.team, "tier": service.tier}
-            value = msgspec.json.encode(owner)
+            value = msgspec.json.encode(ServiceOwner(service.team, str(service.tier)))
             producer.produce(SERVICE_OWNERS, value, service.name.encode(), -1, -1, NO_HEADERS)
         acknowledge(producer)
     finally:

@@ -26,7 +26,7 @@ from pipeline.errors import StreamsError
 from pipeline.runtime.kafka import KafkaBroker
 
 USERS: Final = 100_000
-DEFAULT_RATE: Final = 500.0
+DEFAULT_RATE: Final = 200.0
 
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
@@ -196,7 +196,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--broker", required=True, metavar="HOST:PORT")
     parser.add_argument("--rate", type=float, default=DEFAULT_RATE, metavar="N", help="records a second")
     parser.add_argument("--records", type=int, metavar="N", help="stop after so many; default: never")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, help="default: the time, so that no id comes a second time")
     return parser
 
 
@@ -206,7 +206,8 @@ def main(command_line: Sequence[str] | None = None) -> None:
     clock = SystemClock()
     producer = KafkaBroker(options.broker).producer("headrace-demo-traffic")
     with Stop() as stop:
-        traffic = Traffic(options.seed, clock.now_ms(), options.rate)
+        start_ms = clock.now_ms()
+        traffic = Traffic(start_ms if options.seed is None else options.seed, start_ms, options.rate)
         try:
             sent = send(islice(traffic, options.records), producer, clock, stop)
         except StreamsError as error:

@@ -101,6 +101,13 @@ class Views:
         if answer is not None and answer.ok and json.loads(answer.body).get("rows"):
             yield Example(title, path, answer.body)
 
+    def all_stores(self, title: str) -> Iterator[Example]:
+        """Ask which stores there are."""
+        path = "/stores"
+        answer = self.get(path)
+        if answer is not None and answer.ok:
+            yield Example(title, path, answer.body)
+
 
 #: Asks, and yields the question if it has an answer.
 Question: TypeAlias = Callable[[Views], Iterator[Example]]
@@ -115,4 +122,5 @@ BEST: Final[tuple[Question, ...]] = (
 ALWAYS: Final[tuple[Question, ...]] = (
     lambda views: views.key_of("the owner of a service", "service-owners"),
     lambda views: views.page_of("owners of services", "service-owners"),
+    lambda views: views.all_stores("the tables"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sysconfig
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,8 @@ from pipeline.testing.process import ServerProcess
 
 FLAGSHIP: Final = "topologies.observability"
 _LOG_LINES: Final = 30
+#: What moves and hides a terminal's cursor: Faust shows that it is busy.
+_TERMINAL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def worker_command(topology: str = FLAGSHIP) -> list[str]:
@@ -58,5 +61,6 @@ class WorkerProcess(ServerProcess):
 
     def log_tail(self) -> str:
         """Return the last 30 lines of its log, indented."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
-        return "\n".join(f"    {line}" for line in lines)
+        text = _TERMINAL.sub("", self.log.read_text(encoding="utf-8", errors="replace"))
+        lines = [line for line in text.splitlines() if line.strip()]
+        return "\n".join(f"    {line}" for line in lines[-_LOG_LINES:])

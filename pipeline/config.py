@@ -47,7 +47,7 @@ class StreamsConfig:
     cache_entries: int = 100_000
     max_record_bytes: int = MIB
     max_internal_record_bytes: int = 16 * MIB
-    restore_records: int = 20_000
+    restore_records: int = 5_000
     delivery_timeout_ms: int = 120_000
     replication_factor: int = -1
     changelog_retention_ms: int = 24 * 3_600_000

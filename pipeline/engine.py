@@ -11,8 +11,8 @@ import gc
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from mode import Service
 from mode.utils.logging import get_logger
@@ -42,18 +42,19 @@ class Engine(Service):
         super().__init__(**service)
         self._worker = worker
         self._halt = threading.Event()
-        self._outcome: Future[None] = Future()
         self._thread: threading.Thread | None = None
+        self._ended = asyncio.Event()
+        self._failure: BaseException | None = None
 
     @property
     def alive(self) -> bool:
         """Whether its thread runs."""
-        return self._thread is not None and not self._outcome.done()
+        return self._thread is not None and not self._ended.is_set()
 
     @property
     def failure(self) -> BaseException | None:
         """The error that ended it, None if there was none so far."""
-        return self._outcome.exception() if self._outcome.done() else None
+        return self._failure
 
     @property
     def stores(self) -> StoreRegistry:
@@ -71,19 +72,20 @@ class Engine(Service):
         gc.collect()
         gc.freeze()
         # A daemon: an event loop that died must not leave a process that nothing can end.
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        ended = partial(asyncio.get_running_loop().call_soon_threadsafe, self._ended.set)
+        self._thread = threading.Thread(target=self._run, args=(ended,), name="engine", daemon=True)
         self._thread.start()
 
     async def on_stop(self) -> None:
         """Have the worker closed by its own thread, and wait until that is done."""
         self._halt.set()
         if self._thread is not None:
-            await asyncio.wait([asyncio.wrap_future(self._outcome)])
+            await self._ended.wait()
             await self._crash_if_failed()
 
     @Service.task
     async def _watch(self) -> None:
-        await asyncio.wait([asyncio.wrap_future(self._outcome)])
+        await self._ended.wait()
         await self._crash_if_failed()
 
     @Service.task
@@ -100,24 +102,19 @@ class Engine(Service):
             await self.sleep(_REPORT_INTERVAL_S)
 
     async def _crash_if_failed(self) -> None:
-        if self.crashed:
+        if self._failure is None or self.crashed:
             return
         try:
-            self._outcome.result()
-        except StreamsError as error:
-            # The message says what happened and where; our own frames would bury it. What a
-            # user's function raised is its cause, and is logged with its frames.
-            await self.crash(error.with_traceback(None))
-        except BaseException as error:  # noqa: BLE001 - whatever ended the thread ends the process
+            _throw(readable(self._failure))
+        except BaseException as error:  # noqa: BLE001 - crash() logs the error that is being handled
             await self.crash(error)
 
-    def _run(self) -> None:
+    def _run(self, ended: Callable[[], object]) -> None:
         try:
             run_worker(self._worker, self._halt.is_set)
-        except BaseException as error:  # noqa: BLE001 - handed to the event loop, which takes the process down with it
-            self._outcome.set_exception(error)
-        else:
-            self._outcome.set_result(None)
+        except BaseException as error:  # noqa: BLE001 - handed to the event loop, which ends the process with it
+            self._failure = error
+        ended()
 
 
 def run_worker(worker: Worker, halted: Callable[[], bool]) -> None:
@@ -137,7 +134,26 @@ def run_worker(worker: Worker, halted: Callable[[], bool]) -> None:
     worker.close()
 
 
+def readable(error: BaseException) -> BaseException:
+    """Return an error as it is to be logged.
+
+    The message of a StreamsError says what happened and where: frames of this library would bury
+    it. What a user's function raised is its cause, and keeps its frames.
+    """
+    if not isinstance(error, StreamsError):
+        return error
+    cause = error.__cause__
+    while isinstance(cause, StreamsError):
+        cause = cause.__cause__
+    error.__cause__ = cause
+    return error.with_traceback(None)
+
+
 def summary(status: WorkerStatus) -> str:
     """Return one line for the log, such as `running at localhost:9092, 4 tasks`."""
     text = f"{status.state} at {status.address}, {status.tasks} tasks"
     return text if status.problem is None else f"{text}: {status.problem}"
+
+
+def _throw(error: BaseException) -> NoReturn:
+    raise error

@@ -35,6 +35,10 @@ class RecordTooLargeError(RecordError):
     """A record exceeds what may be produced."""
 
 
+class UnhandledRecordError(StreamsError):
+    """A record failed and there is no dead-letter topic to put it aside: the worker stops."""
+
+
 class StateError(StreamsError):
     """A state store cannot be opened, read or written."""
 

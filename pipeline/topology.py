@@ -6,9 +6,12 @@ its behaviour. A node knows nothing of how it runs.
 
 from __future__ import annotations
 
+import inspect
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -21,7 +24,7 @@ from pipeline.windows import JoinWindows, TimeWindows
 #: value are deserialised, its timestamp is the broker's.
 TimestampExtractor: TypeAlias = Callable[[Record[Any, Any], int], int]
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 def declaration_site() -> str:
@@ -33,9 +36,21 @@ def declaration_site() -> str:
 
 
 def describe_function(function: object) -> str:
-    """Return a function's name with its file and line, for messages about what it did."""
-    code = getattr(function, "__code__", None)
-    name = getattr(function, "__qualname__", None) or repr(function)
+    """Return a function's name with its file and line, for messages about what it did.
+
+    Sees through decorators and `functools.partial`; of an object that is called, and of a class,
+    the line is that of its `__call__` or `__init__`.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    if callable(function):
+        function = inspect.unwrap(function)
+    kind = function if isinstance(function, type) else type(function)
+    name = getattr(function, "__qualname__", kind.__qualname__)
+    called = function
+    if not hasattr(function, "__code__"):
+        called = getattr(kind, "__init__" if kind is function else "__call__", None)
+    code = getattr(called, "__code__", None)
     return f"{name} ({_short(code.co_filename)}:{code.co_firstlineno})" if code else name
 
 
@@ -310,6 +325,8 @@ class Sink(Node):
     #: A repartition topic: records without a key are dropped unless they are to be kept.
     internal: bool = False
     keep_null_keys: bool = True
+    #: Partitions that the user asked for, of a repartition topic.
+    partitions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,8 +353,9 @@ class Topology:
             )
         _unique("node", ((node.name, node) for node in self.nodes))
         _unique("store", ((store.name, node) for node in self.nodes for store in node.stores))
-        for store in (store for node in self.nodes for store in node.stores):
-            check_topic_name(store.name, "store name")
+        for node in self.nodes:
+            for store in node.stores:
+                check_topic_name(store.name, f"{node}: store name")
 
 
 def _unique(what: str, named: Iterable[tuple[str, Node]]) -> None:

@@ -41,6 +41,18 @@ def names() -> Iterator[str]:
     return (f"test-{number}" for number in itertools.count())
 
 
+@pytest.fixture
+def topic(names: Iterator[str]) -> str:
+    """A topic name of this test's own."""
+    return next(names)
+
+
+@pytest.fixture
+def group(names: Iterator[str]) -> str:
+    """A consumer group of this test's own."""
+    return next(names)
+
+
 @pytest.fixture(
     params=[
         "memory",

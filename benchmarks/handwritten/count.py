@@ -78,7 +78,7 @@ def count(job: Job) -> Measurement:
             entry[1] += 1
             entry[2] += amount
         done += len(batch)
-        if done == job.records or time.perf_counter() >= due:
+        if done == job.records or (batch and time.perf_counter() >= due):
             _commit(job, tables, reader, writer)
             due = time.perf_counter() + COMMIT_INTERVAL_S
     assert watch is not None  # noqa: S101 - there was a record

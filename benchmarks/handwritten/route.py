@@ -45,7 +45,7 @@ def route(job: Job) -> Measurement:
                 else:
                     break
         done += len(batch)
-        if done == job.records or time.perf_counter() >= due:
+        if done == job.records or (batch and time.perf_counter() >= due):
             writer.flush()
             reader.commit(offsets=reader.position(partitions(job.source)), asynchronous=False)
             due = time.perf_counter() + COMMIT_INTERVAL_S

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pipeline.errors import TopologyError
@@ -15,15 +15,24 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self._known: set[Node] = set()
         self._named: dict[str, int] = {}
 
     def add(self, type_: Callable[..., Node], kind: str, name: str | None = None, **fields: Any) -> Node:
-        """Make a node declared by the user's line, and keep it."""
+        """Make a node declared by the user's line, and keep it.
+
+        Raises:
+            TopologyError: one of its parents belongs to another graph.
+        """
         if name is None:
             number = self._named[kind] = self._named.get(kind, 0) + 1
             name = f"{kind}-{number}"
         node = type_(name=name, site=declaration_site(), **fields)
+        for parent in node.parents:
+            if parent not in self._known:
+                raise TopologyError(f"{node} takes records from {parent}, which is another application's")
         self.nodes.append(node)
+        self._known.add(node)
         return node
 
 
@@ -61,3 +70,10 @@ def known(serde: Serde[Any] | None, operator: str, what: str) -> Serde[Any]:
             f"operator before it changed it: give {what}="
         )
     return serde
+
+
+def common(serdes: Iterable[Serde[Any] | None]) -> Serde[Any] | None:
+    """Return the serde that all of `serdes` are; None if they differ, or one is not known."""
+    first, *others = serdes
+    alike = first is not None and all(other is not None and other.name == first.name for other in others)
+    return first if alike else None

@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeVar
 
 from pipeline.dsl.graph import Graph, known, required, resolve
 from pipeline.dsl.table import KTable, WindowedKTable
+from pipeline.errors import TopologyError
 from pipeline.serde import INT64, Serde, SerdeLike
-from pipeline.topology import Aggregate, Keyed, Node, StoreSpec
+from pipeline.topology import Aggregate, Keyed, Node, StoreSpec, declaration_site
 from pipeline.windows import TimeWindows
 
 K = TypeVar("K")
@@ -72,8 +73,8 @@ class _Grouped(Generic[K, V]):
         def aggregate(_key: Any, new: V, reduced: V | None) -> V:
             return new if reduced is None else reducer(reduced, new)
 
-        # The frame that a traceback shows is the user's; the name in messages should be, too.
-        aggregate.__qualname__ = getattr(reducer, "__qualname__", "reducer")
+        # Messages name the user's function, not this one.
+        aggregate.__wrapped__ = reducer  # type: ignore[attr-defined] # functools.wraps' attribute, without the rest
         return self._aggregate("reduce", name, serde, lambda: None, aggregate)
 
     def _fold(
@@ -91,7 +92,15 @@ class KGroupedStream(_Grouped[K, V]):
     """A stream grouped by key: aggregate it into a table, or window it first."""
 
     def windowed_by(self, windows: TimeWindows) -> TimeWindowedKStream[K, V]:
-        """Group by key and window, such as `tumbling(timedelta(minutes=1), grace=...)`."""
+        """Group by key and window, such as `tumbling(timedelta(minutes=1), grace=...)`.
+
+        Raises:
+            TopologyError: `windows` is not what `tumbling` returns.
+        """
+        if not isinstance(windows, TimeWindows):
+            raise TopologyError(
+                f"windowed_by at {declaration_site()} takes windows such as tumbling(...), not {windows!r}"
+            )
         return TimeWindowedKStream(self._graph, self._node, self._keyed, windows)
 
     def count(self, *, name: str | None = None) -> KTable[K, int]:

@@ -40,7 +40,12 @@ def declare_stream_join(
     unmatched = None
     if left_outer:
         unmatched = StoreSpec(
-            f"{name}-unmatched", "key-value", BYTES, ListSerde(left_store.value), ordered=True, queryable=False
+            f"{name}-unmatched",
+            "key-value",
+            BYTES,
+            ListSerde(left_store.value),
+            ordered=True,
+            queryable=False,
         )
     return graph.add(
         StreamStreamJoin,
@@ -68,6 +73,11 @@ def declare_table_join(
     left_outer: bool,
 ) -> Node:
     """Declare a lookup of each stream record in a table."""
+    if table.store.kind == "window":
+        raise TopologyError(
+            f"join at {declaration_site()}: table {table.name!r} is windowed, and a stream's key names no "
+            "window: join with to_stream() of it, within a window of time"
+        )
     node, key, value = stream
     return graph.add(
         StreamTableJoin,
@@ -90,9 +100,12 @@ def _windows(
             "records may be"
         )
     before, after = within if isinstance(within, tuple) else (within, within)
-    return JoinWindows(
-        milliseconds(before, "before"), milliseconds(after, "after"), milliseconds(grace, "grace")
-    )
+    try:
+        return JoinWindows(
+            milliseconds(before, "within"), milliseconds(after, "within"), milliseconds(grace, "grace")
+        )
+    except ValueError as error:
+        raise TopologyError(f"{operator} at {declaration_site()}: {error}") from error
 
 
 def _side_store(name: str, key: Serde[Any], value: Serde[Any], windows: JoinWindows) -> StoreSpec:

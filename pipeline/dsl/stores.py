@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline.dsl.graph import known, resolve
+from pipeline.errors import TopologyError
 from pipeline.serde import SerdeLike
-from pipeline.topology import StoreSpec, check_topic_name
+from pipeline.topology import StoreSpec, check_topic_name, declaration_site
 from pipeline.windows import milliseconds
 
 
@@ -27,8 +28,8 @@ class Store:
 
     def spec(self) -> StoreSpec:
         """Return what the planner needs."""
-        check_topic_name(self.name, "store name")
         what = f"store {self.name!r}"
+        check_topic_name(self.name, f"{what} at {declaration_site()}: name")
         return StoreSpec(
             self.name,
             "key-value",
@@ -57,6 +58,17 @@ class WindowedStore(Store):
             "window",
             plain.key,
             plain.value,
-            retention_ms=milliseconds(self.retention, f"retention of store {self.name!r}"),
-            window_size_ms=milliseconds(self.window_size, f"window size of store {self.name!r}"),
+            retention_ms=self._positive(self.retention, "retention"),
+            window_size_ms=self._positive(self.window_size, "window_size"),
         )
+
+    def _positive(self, duration: timedelta, what: str) -> int:
+        try:
+            ms = milliseconds(duration, what)
+        except ValueError as error:
+            raise TopologyError(f"store {self.name!r} at {declaration_site()}: {error}") from error
+        if ms < 1:
+            raise TopologyError(
+                f"store {self.name!r} at {declaration_site()} needs {what}= of at least a millisecond"
+            )
+        return ms

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, overload
 
-from pipeline.dsl.graph import Graph, key_serde, known, required, resolve
+from pipeline.dsl.graph import Graph, common, key_serde, known, required, resolve
 from pipeline.dsl.grouped import KGroupedStream
 from pipeline.dsl.joins import declare_stream_join, declare_table_join
 from pipeline.dsl.stores import Store
@@ -70,7 +70,8 @@ class KStream(Generic[K, V]):
 
     def filter(self, predicate: Callable[[K, V], bool]) -> KStream[K, V]:
         """Keep the records for which `predicate(key, value)` holds."""
-        return self._stream(self._then(Filter, "filter", predicate=predicate), self.key_serde, self.value_serde)
+        node = self._then(Filter, "filter", predicate=predicate)
+        return self._stream(node, self.key_serde, self.value_serde)
 
     def map(
         self,
@@ -122,9 +123,8 @@ class KStream(Generic[K, V]):
         """Return the records of this stream and the others; no order between streams is promised."""
         streams = (self, *others)
         node = self._graph.add(Merge, "merge", parents=tuple(s.node for s in streams))
-        same_key = len({id(s.key_serde) for s in streams}) == 1
-        same_value = len({id(s.value_serde) for s in streams}) == 1
-        return self._stream(node, self.key_serde if same_key else None, self.value_serde if same_value else None)
+        key, value = common(s.key_serde for s in streams), common(s.value_serde for s in streams)
+        return self._stream(node, key, value)
 
     def branch(
         self, predicates: Mapping[str, Callable[[K, V], bool]], *, default: str | None = None
@@ -199,7 +199,9 @@ class KStream(Generic[K, V]):
             partitions: of the topic; as many as upstream unless told.
         """
         name = required(name, "repartition", _REPARTITION_WHY)
-        check_topic_name(name, "repartition name")
+        check_topic_name(name, f"repartition at {declaration_site()}: name")
+        if partitions is not None and partitions < 1:
+            raise TopologyError(f"repartition at {declaration_site()} needs at least one of partitions=")
         keys = key_serde(key, self.key_serde, "repartition")
         values = known(resolve(value, self.value_serde, "repartition"), "repartition", "value")
         node = self._graph.add(
@@ -348,13 +350,12 @@ class KStream(Generic[K, V]):
         result = resolve(value, None, operator)
         keys = key_serde(None, self.key_serde, operator)
         if isinstance(other, KTable):
-            if within is not None:
-                raise TopologyError(
-                    f"{operator} at {declaration_site()}: within= is for two streams, not for a table"
-                )
-            node = declare_table_join(
-                self._graph, (self.node, keys, self.value_serde), other, joiner, name, left_outer=left_outer
-            )
+            if within is not None or grace:
+                raise TopologyError(f"{operator} at {declaration_site()}: a table takes no within= or grace=")
+            side = (self.node, keys, self.value_serde)
+            node = declare_table_join(self._graph, side, other, joiner, name, left_outer=left_outer)
+        elif not isinstance(other, KStream):
+            raise TopologyError(f"{operator} at {declaration_site()} takes a stream or table, not {other!r}")
         else:
             right_keys = key_serde(None, other.key_serde, operator)
             node = declare_stream_join(

@@ -7,7 +7,7 @@ from pipeline.observability.errors import InvalidEventError
 from pipeline.observability.model import LogRecord, Span
 from pipeline.observability.normalise import normalise_log, normalise_span
 from pipeline.observability.redact import Redactor, Rule
-from pipeline.observability.routes import Route, Routes, UnroutableError, Unmatched
+from pipeline.observability.routes import Route, Routes, Unmatched, UnroutableError
 from pipeline.observability.severity import DEBUG, ERROR, FATAL, INFO, TRACE, WARN
 from pipeline.observability.shapes import (
     archive_ndjson,

@@ -52,13 +52,18 @@ BRANDS: Final[tuple[Brand, ...]] = (
 SHORTEST: Final = 13
 LONGEST: Final = 19
 
-#: Brands by first digit: most numbers belong to none.
-_BY_DIGIT: dict[str, list[tuple[str, str, frozenset[int]]]] = {}
-for _each in BRANDS:
-    for _first, _last in _each.prefixes:
-        for _digit in range(int(_first[0]), int(_last[0]) + 1):
-            _BY_DIGIT.setdefault(str(_digit), []).append((_first, _last, _each.lengths))
 
+def _by_first_digit() -> dict[str, list[tuple[str, str, frozenset[int]]]]:
+    """Index prefixes by their first digit: most numbers belong to no brand."""
+    index: dict[str, list[tuple[str, str, frozenset[int]]]] = {}
+    for brand in BRANDS:
+        for first, last in brand.prefixes:
+            for digit in range(int(first[0]), int(last[0]) + 1):
+                index.setdefault(str(digit), []).append((first, last, brand.lengths))
+    return index
+
+
+_BY_DIGIT = _by_first_digit()
 _DOUBLED = str.maketrans("0123456789", "0246813579")
 
 #: As bytes, without separators, with every digit a 0: thirteen in a row can be searched for without a
@@ -72,7 +77,8 @@ _GROUP = re.compile(r"[0-9]+")
 _AFTER_HEX = re.compile(r".*[0-9A-Fa-f]{4}-", re.DOTALL).fullmatch
 _FIRST_GROUP = 4
 _MIDDLE_GROUP = range(3, 7)
-_LAST_GROUP = range(1, 7)
+_LARGEST_GROUP = 6
+_MOST_GROUPS = 6  # 4-3-3-3-3-3
 
 
 def is_card(digits: str) -> bool:
@@ -117,31 +123,26 @@ def _cards(text: str, groups: Sequence[tuple[int, int]]) -> Iterator[tuple[int, 
     """Find the card numbers in a run of groups of digits: from the left, the longest first."""
     begin, end = _free_of_neighbours(text, groups)
     while begin < end:
-        stop = next((stop for stop in _stops(groups, begin, end) if _is_card(text, groups[begin:stop])), 0)
-        if stop:
-            yield groups[begin][0], groups[stop - 1][1]
-        begin = stop or begin + 1
+        taken = _longest_card(text, groups[begin : min(end, begin + _MOST_GROUPS)])
+        if taken:
+            yield groups[begin][0], groups[begin + taken - 1][1]
+        begin += taken or 1
 
 
-def _stops(groups: Sequence[tuple[int, int]], begin: int, end: int) -> Iterator[int]:
-    """Where a card number that begins with a group may stop: the farthest first, never too long."""
-    stop, digits = begin, 0
-    while stop < end and digits <= LONGEST:
-        start, after = groups[stop]
-        digits += after - start
-        stop += 1
-    return iter(range(stop, begin, -1))
-
-
-def _is_card(text: str, groups: Sequence[tuple[int, int]]) -> bool:
-    sizes = [end - start for start, end in groups]
-    if len(sizes) > 1 and not (
-        sizes[0] == _FIRST_GROUP
-        and sizes[-1] in _LAST_GROUP
-        and all(size in _MIDDLE_GROUP for size in sizes[1:-1])
-    ):
-        return False
-    return is_card("".join(text[start:end] for start, end in groups))
+def _longest_card(text: str, groups: Sequence[tuple[int, int]]) -> int:
+    """How many groups the longest card number takes that begins with the first one; 0: there is none."""
+    longest = 0
+    digits = ""
+    for count, (start, end) in enumerate(groups, 1):
+        size = end - start
+        if count > 1 and size > _LARGEST_GROUP:
+            break
+        digits += text[start:end]
+        if is_card(digits):
+            longest = count
+        if (count == 1 and size != _FIRST_GROUP) or (count > 1 and size not in _MIDDLE_GROUP):
+            break
+    return longest
 
 
 def _free_of_neighbours(text: str, groups: Sequence[tuple[int, int]]) -> tuple[int, int]:

@@ -50,10 +50,11 @@ def _mask(text: str, domain: re.Pattern[str], mask: str) -> str:
         start = _local_start(text, floor, at)
         if start < at:
             pieces += (text[done:start], mask)
-            done = end
+            done = floor = end
         elif pieces and at == done:  # a@b.cc@d.ee: the second follows the first
-            done = end
-        floor = end
+            done = floor = end
+        else:
+            floor = at
     return "".join(pieces) + text[done:] if pieces else text
 
 

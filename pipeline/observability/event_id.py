@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
+from pipeline.observability.cards import mask_cards
 from pipeline.observability.errors import InvalidEventError
 
 _DIGEST_BYTES = 16
-#: Ids that are kept as they are. Others (an e-mail address, a card number, a sentence) are hashed,
-#: so that an id never holds what is to be redacted.
-_PLAIN_ID = re.compile(r"(?!.*[0-9]{12})[A-Za-z0-9_.:-]{1,128}").fullmatch
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}").fullmatch
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -36,10 +35,12 @@ def content_hash(event: Mapping[str, Any]) -> str:
 
 
 def own_id(value: str | int) -> str:
-    """Return an event's own id: as it is where it is short and plain, else hashed."""
+    """Return an event's own id: as it is where it is short and plain, else hashed.
+
+    An e-mail address, a card number and a sentence are not plain: so an id never holds what is to
+    be redacted, and can be left alone by redaction, which would make different events' ids equal.
+    """
     text = str(value)
-    return (
-        text
-        if _PLAIN_ID(text)
-        else blake2b(text.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()
-    )
+    if _PLAIN_ID(text) and mask_cards(text, "") is text:
+        return text
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()

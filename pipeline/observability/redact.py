@@ -63,9 +63,15 @@ EMAIL: Final = Rule("email", emails.mask_emails, emails.SHORTEST)
 #: Cards first: an address may end in a card number's last group.
 DEFAULT: Final = (CARD, EMAIL)
 
-#: Fields of ids. A 16-digit span id can be a valid card number by chance (one in 10,000 or so).
+#: Fields of ids and times. A 16-digit span id can be a valid card number by chance, and a trace that
+#: has lost one of its spans that way cannot be put together any more.
 ID_FIELDS: Final = frozenset(
-    {"trace_id", "span_id", "parent_span_id", "event_id", "traceId", "spanId", "parentSpanId", "eventId"}
+    {
+        *("trace_id", "span_id", "parent_span_id", "event_id"),
+        *("traceId", "spanId", "parentSpanId", "eventId"),
+        *("time_unix_nano", "observed_time_unix_nano", "start_time_unix_nano", "end_time_unix_nano"),
+        *("timeUnixNano", "observedTimeUnixNano", "startTimeUnixNano", "endTimeUnixNano"),
+    }
 )
 _SMALLEST_CARD = 10 ** (cards.SHORTEST - 1)
 _ABOVE_CARDS = 10**cards.LONGEST
@@ -82,7 +88,7 @@ class Redactor:
     Args:
         rules: applied in order.
         replacement: what stands in place of a secret; `{rule}` is the rule's name.
-        ids: fields whose values are ids: left alone if they are letters, digits and dashes.
+        ids: fields of ids and times: left alone if they are letters, digits and dashes.
 
     Raises:
         ConfigError: no rules, or a replacement that a rule would redact again.
@@ -99,6 +105,8 @@ class Redactor:
     ) -> None:
         if not rules:
             raise ConfigError("a redactor needs at least one rule, for instance redact.EMAIL")
+        if not replacement:
+            raise ConfigError("an empty replacement would join what stands around a secret to another")
         named = [(rule, replacement.replace("{rule}", rule.name)) for rule in rules]
         self._rules = [(rule.mask, text, rule.shortest) for rule, text in named]
         self._numbers = [(rule.number, text) for rule, text in named if rule.number]
@@ -170,11 +178,12 @@ class Redactor:
         return value if redacted is text else redacted.encode(errors="surrogateescape")
 
     def _number(self, value: float) -> float | str:
-        if _SMALLEST_CARD <= value < _ABOVE_CARDS and value == int(value):
-            digits = str(int(value))
-            for is_secret, replacement in self._numbers:
-                if is_secret(digits):
-                    return replacement
+        if not _SMALLEST_CARD <= value < _ABOVE_CARDS or value != (whole := int(value)):
+            return value
+        digits = str(whole)
+        for is_secret, replacement in self._numbers:
+            if is_secret(digits):
+                return replacement
         return value
 
     def _items(self, items: list[Any]) -> list[Any]:
@@ -219,11 +228,10 @@ class Redactor:
         return msgspec.structs.replace(struct, **changed) if changed else struct
 
     def _field(self, name: Any, item: Any) -> Any:
-        if type(item) is not str:
-            return self._search(item)
-        if name in self._ids and item.replace("-", "").isalnum():
+        kind = type(item)
+        if name in self._ids and (kind is int or (kind is str and item.replace("-", "").isalnum())):
             return item
-        return self.text(item)
+        return self.text(item) if kind is str else self._search(item)
 
     def _key(self, key: Any) -> Any:
         if type(key) is not str:

@@ -22,7 +22,7 @@ def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | No
     store = context.store(node.store.name)
     get, put = store.get_entry, store.put_entry
     encode, decode = node.grouped.key.serialize, node.grouped.key.deserialize
-    initializer, aggregator = node.initializer, node.aggregator
+    initializer, aggregator, fail = node.initializer, node.aggregator, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if key is None:
@@ -34,16 +34,19 @@ def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | No
         try:
             key_bytes = encode(key)
         except Exception as error:
-            raise unencodable(node, node.grouped.key, key, error) from error
+            fail(unencodable(node, node.grouped.key, key, error))
+            return
         entry = get(key_bytes)
+        function: object = initializer
         try:
-            if entry is None:
-                aggregate = aggregator(key, value, initializer())
-            else:
-                aggregate = aggregator(key, value, entry.value)
-                timestamp = max(timestamp, entry.timestamp)
+            so_far = initializer() if entry is None else entry.value
+            function = aggregator
+            aggregate = aggregator(key, value, so_far)
         except Exception as error:
-            raise failed(node, aggregator, error) from error
+            fail(failed(node, function, error))
+            return
+        if entry is not None:
+            timestamp = max(timestamp, entry.timestamp)
         put(key_bytes, aggregate, timestamp, headers)
 
     if forward is not None:
@@ -66,7 +69,7 @@ def _windowed(node: Aggregate, context: OperatorContext, forward: Forward | None
     store = context.store(node.store.name)
     get, put = store.get_entry, store.put_entry
     encode, decode = node.grouped.key.serialize, node.grouped.key.deserialize
-    initializer, aggregator = node.initializer, node.aggregator
+    initializer, aggregator, fail = node.initializer, node.aggregator, context.fail
     time = context.stream_time(node)
     size, grace, starts = windows.size_ms, windows.grace_ms, windows.starts
 
@@ -82,20 +85,23 @@ def _windowed(node: Aggregate, context: OperatorContext, forward: Forward | None
         try:
             key_bytes = encode(key)
         except Exception as error:
-            raise unencodable(node, node.grouped.key, key, error) from error
+            fail(unencodable(node, node.grouped.key, key, error))
+            return
         for start in starts(timestamp):
             if start + size <= first_open_end:
                 context.drop(node, "late")
                 continue
             entry = get(key_bytes, start)
+            function: object = initializer
             try:
-                if entry is None:
-                    aggregate, latest = aggregator(key, value, initializer()), timestamp
-                else:
-                    aggregate, latest = aggregator(key, value, entry.value), entry.timestamp
+                so_far = initializer() if entry is None else entry.value
+                function = aggregator
+                aggregate = aggregator(key, value, so_far)
             except Exception as error:
-                raise failed(node, aggregator, error) from error
-            put(key_bytes, start, aggregate, max(timestamp, latest), headers)
+                fail(failed(node, function, error))
+                continue
+            latest = timestamp if entry is None else max(timestamp, entry.timestamp)
+            put(key_bytes, start, aggregate, latest, headers)
 
     if forward is not None:
 

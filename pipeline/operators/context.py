@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from pipeline.errors import ProcessingError
+from pipeline.errors import ProcessingError, RecordError
 from pipeline.processor import ProcessorContext
 from pipeline.record import Forward, Headers
 from pipeline.serde import Serde
@@ -44,6 +44,17 @@ class OperatorContext(Protocol):
         """Return the partition of `topic` that records with this key lie in."""
         ...
 
+    def fail(self, error: RecordError) -> None:
+        """Put the record in hand aside as a dead letter: the operator cannot process it.
+
+        Called by the operator that fails, which then returns: what came before it and what stands
+        beside it goes on (Kafka Streams handles processing errors at the node, too).
+
+        Raises:
+            UnhandledRecordError: there is no dead-letter topic, or no record in hand: the worker stops.
+        """
+        ...
+
     def drop(self, node: Node, reason: str) -> None:
         """Count a record that a rule of the operator drops, such as a late one."""
         ...
@@ -71,12 +82,19 @@ class OperatorContext(Protocol):
 
 def failed(node: Node, function: object, error: Exception) -> ProcessingError:
     """Return the error that says which operator and which of the user's functions raised."""
-    return ProcessingError(f"{node}: {describe_function(function)} raised {type(error).__name__}: {error}")
+    failure = ProcessingError(f"{node}: {describe_function(function)} raised {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
 
 
 def unencodable(node: Node, serde: Serde[Any], key: object, error: Exception) -> ProcessingError:
     """Return the error that says that a key is not of the type that was declared."""
-    return ProcessingError(f"{node} cannot encode key {key!r} as {serde.name}: {error}; give the right key=")
+    failure = ProcessingError(
+        f"{node} cannot encode a key of type {type(key).__name__} as {serde.name}: {error}; give "
+        "the right key="
+    )
+    failure.__cause__ = error
+    return failure
 
 
 def fan_out(forwards: tuple[Forward, ...]) -> Forward:

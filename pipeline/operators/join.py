@@ -45,7 +45,7 @@ class _Unmatched:
     ) -> None:
         store = node.unmatched_store
         assert store is not None  # noqa: S101 - declared with every left join
-        self._node, self._forward, self._time = node, forward, time
+        self._node, self._forward, self._time, self._fail = node, forward, time, context.fail
         self._store = context.store(store.name)
         self._wait = node.windows.after_ms + node.windows.grace_ms
         # A bound below every waiting record's time, so that most records cost no scan.
@@ -63,7 +63,7 @@ class _Unmatched:
         stored = _TIME.pack(timestamp) + key_bytes
         entry = self._store.get_entry(stored)
         values = [value] if entry is None else [*entry.value, value]
-        self._store.put_entry(stored, values, timestamp, headers)
+        self._store.put_entry(stored, values, timestamp, NO_HEADERS)
         self._oldest = min(self._oldest, timestamp)
 
     def matched(self, key_bytes: bytes, timestamp: int) -> None:
@@ -72,8 +72,11 @@ class _Unmatched:
         if self._store.get_entry(stored) is not None:
             self._store.put_entry(stored, None, timestamp, NO_HEADERS)
 
-    def emit_due(self) -> None:
-        """Emit, oldest first, every record whose window has closed."""
+    def emit_due(self, headers: Headers) -> None:
+        """Emit, oldest first, every record whose window has closed.
+
+        They carry the headers of the record that closed it, as in Kafka Streams: the store keeps none.
+        """
         if not self.is_due(self._oldest):
             return
         decode = self._node.left.key.deserialize
@@ -89,7 +92,7 @@ class _Unmatched:
             entry = self._store.get_entry(stored)
             self._store.put_entry(stored, None, timestamp, NO_HEADERS)
             for value in entry.value:
-                self.emit(decode(stored[_TIME.size :]), value, timestamp, entry.headers)
+                self.emit(decode(stored[_TIME.size :]), value, timestamp, headers)
 
     def emit(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         """Emit one left record without a partner."""
@@ -97,7 +100,8 @@ class _Unmatched:
         try:
             joined = joiner(key, value, None)
         except Exception as error:
-            raise failed(self._node, joiner, error) from error
+            self._fail(failed(self._node, joiner, error))
+            return
         self._forward(key, joined, timestamp, headers)
 
 
@@ -111,52 +115,55 @@ def _build_side(
     is_left: bool,
 ) -> Forward:
     own = context.store((node.left_store if is_left else node.right_store).name)
-    other = context.store((node.right_store if is_left else node.left_store).name)
+    fetch = context.store((node.right_store if is_left else node.left_store).name).fetch_entries
     serde = (node.left if is_left else node.right).key
-    encode = serde.serialize
-    bounds, pair = node.windows.bounds, _pair(node, is_left=is_left)
-
-    def without_key(value: Any, timestamp: int, headers: Headers) -> None:
-        if unmatched is not None and is_left:
-            unmatched.emit(None, value, timestamp, headers)
-        else:
-            context.reject(node, "null key")
+    encode, put = serde.serialize, own.put_entry
+    bounds, fail = node.windows.bounds, context.fail
+    emit_due = None if unmatched is None else unmatched.emit_due
+    wait = unmatched.wait if unmatched is not None and is_left else None
+    matched = unmatched.matched if unmatched is not None and not is_left else None
+    keyless = _keyless(node, context, unmatched if is_left else None)
+    joiner = node.joiner if is_left else _swapped(node.joiner)
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if timestamp > time.ms:
             time.ms = timestamp
-            if unmatched is not None:
-                unmatched.emit_due()
+            if emit_due is not None:
+                emit_due(headers)
         if value is None:
             context.drop(node, "null value")
             return
         if key is None:
-            without_key(value, timestamp, headers)
+            keyless(key, value, timestamp, headers)
             return
         try:
             key_bytes = encode(key)
         except Exception as error:
-            raise unencodable(node, serde, key, error) from error
-        matches = other.fetch_entries(key_bytes, *bounds(timestamp, of_left=is_left))
+            fail(unencodable(node, serde, key, error))
+            return
+        matches = fetch(key_bytes, *bounds(timestamp, of_left=is_left))
         for other_time, entry in matches:
-            if unmatched is not None and not is_left:
-                unmatched.matched(key_bytes, other_time)
-            joined = pair(key, value, entry.value)
+            if matched is not None:
+                matched(key_bytes, other_time)
+            try:
+                joined = joiner(key, value, entry.value)
+            except Exception as error:
+                fail(failed(node, node.joiner, error))
+                continue
             forward(key, joined, max(timestamp, other_time), headers)
-        if unmatched is not None and is_left and not matches:
-            unmatched.wait(key, key_bytes, value, timestamp, headers)
-        own.put_entry(key_bytes, timestamp, value, timestamp, headers)
+        if wait is not None and not matches:
+            wait(key, key_bytes, value, timestamp, headers)
+        put(key_bytes, timestamp, value, timestamp, headers)
 
     return process
 
 
-def _pair(node: StreamStreamJoin, *, is_left: bool) -> Callable[[Any, Any, Any], Any]:
-    joiner = node.joiner
+def _keyless(node: StreamStreamJoin, context: OperatorContext, unmatched: _Unmatched | None) -> Forward:
+    """A record without a key has no partner: of a left join's left side it comes out alone (KIP-962)."""
+    if unmatched is not None:
+        return unmatched.emit
+    return lambda _key, _value, _timestamp, _headers: context.reject(node, "null key")
 
-    def pair(key: Any, mine: Any, theirs: Any) -> Any:
-        try:
-            return joiner(key, mine, theirs) if is_left else joiner(key, theirs, mine)
-        except Exception as error:
-            raise failed(node, joiner, error) from error
 
-    return pair
+def _swapped(joiner: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    return lambda key, right, left: joiner(key, left, right)

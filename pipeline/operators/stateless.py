@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.errors import ProcessingError, RecordTooLargeError
+from pipeline.errors import ProcessingError, RecordError, RecordTooLargeError
 from pipeline.operators.context import OperatorContext, failed
 from pipeline.record import Forward, Headers
 from pipeline.serde import TimeWindowedSerde
@@ -18,90 +18,97 @@ from pipeline.topology import (
     Peek,
     SelectKey,
     Sink,
+    describe_function,
 )
 
 
-def build_filter(node: Filter, _context: OperatorContext, forward: Forward) -> Forward:
+def build_filter(node: Filter, context: OperatorContext, forward: Forward) -> Forward:
     """Forward what the predicate holds for."""
-    predicate = node.predicate
+    predicate, fail = node.predicate, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             keep = predicate(key, value)
         except Exception as error:
-            raise failed(node, predicate, error) from error
+            fail(failed(node, predicate, error))
+            return
         if keep:
             forward(key, value, timestamp, headers)
 
     return process
 
 
-def build_map(node: Map, _context: OperatorContext, forward: Forward) -> Forward:
+def build_map(node: Map, context: OperatorContext, forward: Forward) -> Forward:
     """Forward the mapper's pair."""
-    mapper = node.mapper
+    mapper, fail = node.mapper, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             new_key, new_value = mapper(key, value)
         except Exception as error:
-            raise failed(node, mapper, error) from error
+            fail(failed(node, mapper, error))
+            return
         forward(new_key, new_value, timestamp, headers)
 
     return process
 
 
-def build_map_values(node: MapValues, _context: OperatorContext, forward: Forward) -> Forward:
+def build_map_values(node: MapValues, context: OperatorContext, forward: Forward) -> Forward:
     """Forward the mapper's value under the same key."""
-    mapper = node.mapper
+    mapper, fail = node.mapper, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             new_value = mapper(key, value)
         except Exception as error:
-            raise failed(node, mapper, error) from error
+            fail(failed(node, mapper, error))
+            return
         forward(key, new_value, timestamp, headers)
 
     return process
 
 
-def build_flat_map_values(node: FlatMapValues, _context: OperatorContext, forward: Forward) -> Forward:
+def build_flat_map_values(node: FlatMapValues, context: OperatorContext, forward: Forward) -> Forward:
     """Forward each of the mapper's values; none of them if the mapper fails at a later one."""
-    mapper = node.mapper
+    mapper, fail = node.mapper, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             new_values = tuple(mapper(key, value))
         except Exception as error:
-            raise failed(node, mapper, error) from error
+            fail(failed(node, mapper, error))
+            return
         for new_value in new_values:
             forward(key, new_value, timestamp, headers)
 
     return process
 
 
-def build_select_key(node: SelectKey, _context: OperatorContext, forward: Forward) -> Forward:
+def build_select_key(node: SelectKey, context: OperatorContext, forward: Forward) -> Forward:
     """Forward under the mapper's key."""
-    mapper = node.mapper
+    mapper, fail = node.mapper, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             new_key = mapper(key, value)
         except Exception as error:
-            raise failed(node, mapper, error) from error
+            fail(failed(node, mapper, error))
+            return
         forward(new_key, value, timestamp, headers)
 
     return process
 
 
-def build_peek(node: Peek, _context: OperatorContext, forward: Forward) -> Forward:
+def build_peek(node: Peek, context: OperatorContext, forward: Forward) -> Forward:
     """Show the record to the action, then forward it."""
-    action = node.action
+    action, fail = node.action, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             action(key, value)
         except Exception as error:
-            raise failed(node, action, error) from error
+            fail(failed(node, action, error))
+            return
         forward(key, value, timestamp, headers)
 
     return process
@@ -112,17 +119,19 @@ def build_pass_through(_node: Node, _context: OperatorContext, forward: Forward)
     return forward
 
 
-def build_branch(node: Branch, _context: OperatorContext, arms: tuple[Forward, ...]) -> Forward:
+def build_branch(node: Branch, context: OperatorContext, arms: tuple[Forward, ...]) -> Forward:
     """Forward to the first arm whose predicate holds; the arm after the last is the default."""
     tests = tuple(zip(node.predicates, arms, strict=False))
     default = arms[len(tests)] if len(arms) > len(tests) else None
+    fail = context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         for predicate, arm in tests:
             try:
                 chosen = predicate(key, value)
             except Exception as error:
-                raise failed(node, predicate, error) from error
+                fail(failed(node, predicate, error))
+                return
             if chosen:
                 arm(key, value, timestamp, headers)
                 return
@@ -134,12 +143,12 @@ def build_branch(node: Branch, _context: OperatorContext, arms: tuple[Forward, .
 
 def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forward:
     """Encode, and hand to the producer."""
-    fixed = node.topic if isinstance(node.topic, str) else None
+    fixed = node.topic if isinstance(node.topic, str) else ""
     choose = None if isinstance(node.topic, str) else node.topic
     encode_key, encode_value = node.key.serialize, node.value.serialize
     partition_of = _windowed_partitioner(node, context)
     produce, limit = context.produce, context.max_record_bytes
-    drop_null_keys = not node.keep_null_keys
+    drop_null_keys, fail = not node.keep_null_keys, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if key is None and drop_null_keys:
@@ -149,25 +158,40 @@ def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forwa
             key_bytes = None if key is None else encode_key(key)
             value_bytes = None if value is None else encode_value(value)
         except Exception as error:
-            raise ProcessingError(
-                f"{node} cannot encode the record as {node.key.name} to {node.value.name}: {error}"
-            ) from error
+            fail(_unencodable_record(node, error))
+            return
         if value_bytes is not None and len(value_bytes) > limit:
-            raise RecordTooLargeError(
-                f"{node}: value of {len(value_bytes)} bytes exceeds max_record_bytes ({limit})"
-            )
+            fail(_too_large(node, len(value_bytes), limit))
+            return
         topic = fixed
         if choose is not None:
             try:
                 topic = choose(key, value)
             except Exception as error:
-                raise failed(node, choose, error) from error
-        if not topic or not isinstance(topic, str):
-            raise ProcessingError(f"{node}: the function that chooses the topic returned {topic!r}")
-        partition = -1 if partition_of is None or key is None else partition_of(topic, key)
-        produce(topic, value_bytes, key_bytes, partition, timestamp, headers)
+                fail(failed(node, choose, error))
+                return
+            if not topic or not isinstance(topic, str):
+                fail(ProcessingError(f"{node}: {describe_function(choose)} returned no topic's name"))
+                return
+        try:
+            partition = -1 if partition_of is None or key is None else partition_of(topic, key)
+            produce(topic, value_bytes, key_bytes, partition, timestamp, headers)
+        except RecordError as error:
+            fail(error)
 
     return process
+
+
+def _unencodable_record(node: Sink, error: Exception) -> ProcessingError:
+    failure = ProcessingError(
+        f"{node} cannot encode the record as {node.key.name} to {node.value.name}: {error}"
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def _too_large(node: Sink, size: int, limit: int) -> RecordTooLargeError:
+    return RecordTooLargeError(f"{node}: value of {size} bytes exceeds max_record_bytes ({limit})")
 
 
 def _windowed_partitioner(node: Sink, context: OperatorContext) -> Any:

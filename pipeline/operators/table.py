@@ -37,7 +37,7 @@ def build_stream_table_join(
     """Only stream records trigger; the table's value is the latest by offset (rules a5.1 to a5.4)."""
     get = context.store(node.table_store.name).get_entry
     encode = node.table_store.key.serialize
-    joiner, left_outer = node.joiner, node.left_outer
+    joiner, left_outer, fail = node.joiner, node.left_outer, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if value is None:
@@ -49,13 +49,15 @@ def build_stream_table_join(
         try:
             entry = None if key is None else get(encode(key))
         except Exception as error:
-            raise unencodable(node, node.table_store.key, key, error) from error
+            fail(unencodable(node, node.table_store.key, key, error))
+            return
         if entry is None and not left_outer:
             return
         try:
             joined = joiner(key, value, None if entry is None else entry.value)
         except Exception as error:
-            raise failed(node, joiner, error) from error
+            fail(failed(node, joiner, error))
+            return
         forward(key, joined, timestamp, headers)
 
     # Updates of the table pass through its source alone: nothing to do here.

@@ -30,7 +30,6 @@ def resolve_partitions(plan: Plan, existing: Mapping[str, int]) -> dict[str, int
             raise TopologyError(f"{source} reads topic {topic!r}, which does not exist: create it first")
         counts[topic] = existing[topic]
     groups = _copartition_groups(plan)
-    _check_external(groups, counts)
     _resolve_repartitions(plan, groups, counts)
     for topic in plan.repartition_topics:
         if existing.get(topic, counts[topic]) != counts[topic]:
@@ -58,27 +57,17 @@ def _copartition_groups(plan: Plan) -> list[tuple[Node, frozenset[str]]]:
     return merged
 
 
-def _check_external(groups: list[tuple[Node, frozenset[str]]], counts: Mapping[str, int]) -> None:
-    for node, topics in groups:
-        external = {topic: counts[topic] for topic in sorted(topics) if topic in counts}
-        if len(set(external.values())) > 1:
-            listed = ", ".join(f"{topic} has {count}" for topic, count in external.items())
-            raise TopologyError(
-                f"topics not co-partitioned: {node} joins topics with different partition counts ({listed}); "
-                "give them equal counts, or put a repartition() before the join"
-            )
-
-
 def _resolve_repartitions(
     plan: Plan, groups: list[tuple[Node, frozenset[str]]], counts: dict[str, int]
 ) -> None:
-    """Settle repartition topics from upstream down, until every one is known."""
-    written_by = {
-        sink.topic: sub.topics
-        for sub in plan.subtopologies
-        for sink in sub.sinks
-        if sink.internal and isinstance(sink.topic, str)
-    }
+    """Settle repartition topics from upstream down, until every one is known; then groups agree."""
+    explicit: dict[str, int] = {}
+    written_by: dict[str, tuple[str, ...]] = {}
+    for topic, sub, sink in plan.repartitions:
+        written_by[topic] = sub.topics
+        if sink.partitions is not None:
+            explicit[topic] = sink.partitions
+    counts.update(explicit)
     open_topics = [topic for topic in written_by if topic not in counts]
     while open_topics:
         known = [t for t in open_topics if all(up in counts for up in written_by[t])]
@@ -87,8 +76,18 @@ def _resolve_repartitions(
         for topic in known:
             counts[topic] = max(counts[upstream] for upstream in written_by[topic])
         open_topics = [topic for topic in open_topics if topic not in counts]
-    internal = set(written_by)
-    for _node, topics in groups:
-        external = [counts[topic] for topic in topics if topic not in internal]
-        count = external[0] if external else max(counts[topic] for topic in topics)
+    derived = written_by.keys() - explicit.keys()
+    for node, topics in groups:
+        fixed = {topic: counts[topic] for topic in sorted(topics) if topic not in derived}
+        _check_equal(node, fixed)
+        count = next(iter(fixed.values()), max(counts[topic] for topic in topics))
         counts.update(dict.fromkeys(topics, count))
+
+
+def _check_equal(node: Node, fixed: Mapping[str, int]) -> None:
+    if len(set(fixed.values())) > 1:
+        listed = ", ".join(f"{topic} has {count}" for topic, count in fixed.items())
+        raise TopologyError(
+            f"topics not co-partitioned: {node} works by key on topics with different partition counts "
+            f"({listed}); give them equal counts, or put a repartition() before it"
+        )

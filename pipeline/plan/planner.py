@@ -44,12 +44,8 @@ class SubTopology:
     @property
     def copartitioned(self) -> tuple[tuple[Node, frozenset[str]], ...]:
         """Groups of topics that must have equal partition counts, with the node that says so."""
-        groups = []
-        for node in self.nodes:
-            if any(node.inputs_by_key) and len(node.parents) > 1:
-                topics = frozenset(topic for parent in node.parents for topic in source_topics(parent))
-                groups.append((node, topics))
-        return tuple(groups)
+        groups = ((node, source_topics(node)) for node in self.nodes if any(node.inputs_by_key))
+        return tuple((node, topics) for node, topics in groups if len(topics) > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +61,19 @@ class Plan:
     subtopologies: tuple[SubTopology, ...]
 
     @property
-    def repartition_topics(self) -> tuple[str, ...]:
-        """The internal topics between sub-topologies."""
+    def repartitions(self) -> tuple[tuple[str, SubTopology, Sink], ...]:
+        """The internal topics between sub-topologies, with who writes each."""
         return tuple(
-            sink.topic
+            (sink.topic, sub, sink)
             for sub in self.subtopologies
             for sink in sub.sinks
             if sink.internal and isinstance(sink.topic, str)
         )
+
+    @property
+    def repartition_topics(self) -> tuple[str, ...]:
+        """The internal topics between sub-topologies."""
+        return tuple(topic for topic, _sub, _sink in self.repartitions)
 
     @property
     def external_sources(self) -> dict[str, Source]:
@@ -116,11 +117,16 @@ def plan(topology: Topology) -> Plan:
     )
 
 
-def source_topics(node: Node) -> set[str]:
+def source_topics(node: Node) -> frozenset[str]:
     """Return the topics that `node`'s records come from, within its sub-topology."""
-    if isinstance(node, Source):
-        return set(node.topics)
-    return {topic for parent in node.parents for topic in source_topics(parent)}
+    seen: set[Node] = set()
+    open_nodes = [node]
+    while open_nodes:
+        upstream = open_nodes.pop()
+        if upstream not in seen:
+            seen.add(upstream)
+            open_nodes += upstream.parents
+    return frozenset(topic for upstream in seen if isinstance(upstream, Source) for topic in upstream.topics)
 
 
 def _components(nodes: Nodes) -> list[Nodes]:

@@ -16,6 +16,7 @@ from pipeline.topology import (
     Repartition,
     Sink,
     Source,
+    StreamStreamJoin,
     StreamTableJoin,
     Topology,
     check_topic_name,
@@ -79,6 +80,11 @@ def insert_repartitions(_application_id: str, nodes: Nodes) -> Nodes:
             known = shared.setdefault((parents[index], repartition.name), repartition)
             if known is repartition:
                 kept.append(repartition)
+            elif not _alike(known.keyed, keyed):
+                raise TopologyError(
+                    f"repartition name {keyed.name!r} is used twice, with different serdes: at {known.site} "
+                    f"and at {node.site}"
+                )
             parents[index] = known
         if parents != list(node.parents):
             node = dataclasses.replace(node, parents=tuple(parents))
@@ -101,13 +107,24 @@ def _repartition(node: Node, parent: Node, keyed: Keyed) -> Repartition:
     return Repartition(name=f"{keyed.name}-repartition", parents=(parent,), site=node.site, keyed=keyed)
 
 
+def _alike(one: Keyed, other: Keyed) -> bool:
+    """Whether one topic can serve both: the same grouping used twice, or one just like it."""
+    values = one.value is not None and other.value is not None and one.value.name == other.value.name
+    return values and one.key.name == other.key.name and one.keep_null_keys == other.keep_null_keys
+
+
 def key_changed(node: Node) -> bool:
     """Return whether records that leave `node` may lie in another partition than their key says."""
-    if node.changes_key:
-        return True
-    if node.restores_partitioning:
-        return False
-    return any(key_changed(parent) for parent in node.parents)
+    seen: set[Node] = set()
+    open_nodes = [node]
+    while open_nodes:
+        upstream = open_nodes.pop()
+        if upstream.changes_key:
+            return True
+        if not upstream.restores_partitioning and upstream not in seen:
+            seen.add(upstream)
+            open_nodes += upstream.parents
+    return False
 
 
 def cut_repartitions(application_id: str, nodes: Nodes) -> Nodes:
@@ -147,24 +164,31 @@ def _halves(node: Repartition, topic: str) -> tuple[Sink, Source]:
         value=keyed.value,
         internal=True,
         keep_null_keys=keyed.keep_null_keys,
+        partitions=node.partitions,
     )
     source = Source(name=node.name, site=node.site, topics=(topic,), key=keyed.key, value=keyed.value)
     return sink, source
 
 
-def check_table_keys(_application_id: str, nodes: Nodes) -> Nodes:
-    """A stream and the table it is joined with must encode keys alike, or no key would ever match."""
+def check_join_keys(_application_id: str, nodes: Nodes) -> Nodes:
+    """Both sides of a join must encode keys alike, or no key would ever match."""
     for node in nodes:
-        if isinstance(node, StreamTableJoin) and node.stream.key.name != node.table_store.key.name:
+        if isinstance(node, StreamTableJoin):
+            left, right, other = node.stream.key, node.table_store.key, f"table {node.table_store.name!r}"
+        elif isinstance(node, StreamStreamJoin):
+            left, right, other = node.left.key, node.right.key, "the other stream"
+        else:
+            continue
+        if left.name != right.name:
             raise TopologyError(
-                f"{node}: the stream's keys are {node.stream.key.name}, those of table "
-                f"{node.table_store.name!r} are {node.table_store.key.name}: no key would match"
+                f"{node}: the stream's keys are {left.name}, those of {other} are {right.name}: no key would "
+                "match; give both the same key="
             )
     return nodes
 
 
 #: The rules, in the order they are applied.
-REWRITES: Sequence[Rewrite] = (merge_sources, check_table_keys, insert_repartitions, cut_repartitions)
+REWRITES: Sequence[Rewrite] = (merge_sources, check_join_keys, insert_repartitions, cut_repartitions)
 
 
 def rewrite(topology: Topology) -> Nodes:

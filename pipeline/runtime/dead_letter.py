@@ -5,13 +5,16 @@ Header names follow Kafka Streams (KIP-1034), so that tools made for it read our
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from pipeline.config import StreamsConfig
-from pipeline.errors import DeliveryError, ProcessingError, StreamsError
-from pipeline.record import NO_HEADERS, Headers
+from pipeline.errors import DeliveryError, StreamsError, UnhandledRecordError
+from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Message, Producer, Undelivered
 from pipeline.runtime.counters import Counters
+from pipeline.state.store import Entry
 
 _PREFIX = "__streams.errors."
 
@@ -35,11 +38,22 @@ class Failure:
     offset: int
 
 
+class Update(NamedTuple):
+    """A table's update on its way to the operators after the table."""
+
+    changelog: TopicPartition
+    key: bytes
+    entry: Entry
+    serialize: Callable[[Any], bytes]
+
+
 class DeadLetters:
     """Sends what fails to the dead-letter topic; without one, what fails stops the worker."""
 
     def __init__(self, config: StreamsConfig, producer: Producer, counters: Counters) -> None:
         self._config, self._producer, self._counters = config, producer, counters
+        # A record that fails in several operators is one dead letter: the first reason counts.
+        self._last: object = None
 
     @property
     def enabled(self) -> bool:
@@ -50,14 +64,17 @@ class DeadLetters:
         """Handle a consumed record that failed.
 
         Raises:
-            ProcessingError: there is no dead-letter topic.
+            UnhandledRecordError: there is no dead-letter topic.
         """
         where = f"{message.topic()}-{message.partition()} offset {message.offset()}"
         if not self.enabled:
-            raise ProcessingError(
+            raise UnhandledRecordError(
                 f"{error} [record {where}]; the worker stops here: mend the cause, or set dead_letter= to "
                 "put such records aside"
             ) from error
+        if message is self._last:
+            return
+        self._last = message
         failure = Failure(
             type(error.__cause__ or error).__name__,
             str(error),
@@ -68,18 +85,25 @@ class DeadLetters:
         headers = message.headers() or NO_HEADERS
         self._send(message.key(), message.value(), message.timestamp()[1], headers, failure)
 
-    def update(
-        self, key: bytes, value: bytes | None, timestamp: int, changelog: str, error: Exception
-    ) -> None:
+    def update(self, update: Update, error: Exception) -> None:
         """Handle a table's update that an operator after the table failed on.
 
         Raises:
-            StreamsError: there is no dead-letter topic.
+            UnhandledRecordError: there is no dead-letter topic.
         """
+        topic, partition = update.changelog
         if not self.enabled:
-            raise error
-        cause = type(error.__cause__ or error).__name__
-        self._send(key, value, timestamp, NO_HEADERS, Failure(cause, str(error), changelog, -1, -1))
+            raise UnhandledRecordError(
+                f"{error} [changed row of {topic}-{partition}]; the worker stops here: mend the cause, or "
+                "set dead_letter= to put such records aside"
+            ) from error
+        if update is self._last:
+            return
+        self._last = update
+        entry = update.entry
+        value = None if entry.value is None else update.serialize(entry.value)
+        failure = Failure(type(error.__cause__ or error).__name__, str(error), topic, partition, -1)
+        self._send(update.key, value, entry.timestamp, entry.headers, failure)
 
     def undelivered(self, records: list[Undelivered], internal: frozenset[str]) -> None:
         """Handle records that the broker refused.

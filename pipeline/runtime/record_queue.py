@@ -6,10 +6,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pipeline.errors import SerdeError
+from pipeline.errors import RecordError, SerdeError
 from pipeline.record import NO_HEADERS, Forward, Headers, Record, TopicPartition
 from pipeline.runtime.broker import Message
 from pipeline.topology import Source
+
+#: 9999-12-31T23:59:59.999Z, the last time that RFC 3339 can write. Stream time never goes back: one
+#: record from beyond it would make every record after it late.
+_LAST_TIME_MS = 253_402_300_799_999
 
 
 class Head(NamedTuple):
@@ -39,7 +43,7 @@ class RecordQueue:
         source: Source,
         forward: Forward,
         max_record_bytes: int,
-        reject: Callable[[Message, Exception], None],
+        reject: Callable[[Message, RecordError], None],
     ) -> None:
         self.partition = partition
         self.source = source
@@ -99,8 +103,8 @@ class RecordQueue:
         timestamp = message.timestamp()[1]
         if self._extract is not None:
             timestamp = self._extracted(Record(key, value, timestamp, headers))
-        if timestamp < 0:
-            raise SerdeError(f"{self.source}: event time {timestamp} ms is negative: the record has none")
+        if not 0 <= timestamp <= _LAST_TIME_MS:
+            raise SerdeError(f"{self.source}: event time {timestamp} ms is not within the years 1970 to 9999")
         return Head(message, key, value, timestamp, headers)
 
     def _extracted(self, record: Record[Any, Any]) -> int:

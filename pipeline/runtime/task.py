@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
-from pipeline.errors import RecordError
+from pipeline.errors import RecordError, UnhandledRecordError
 from pipeline.operators.context import StreamTime
 from pipeline.plan.compiler import compile_subtopology
 from pipeline.plan.planner import Plan, SubTopology
@@ -15,7 +16,7 @@ from pipeline.processor import PunctuationSchedule
 from pipeline.record import NO_HEADERS, TaskId, TopicPartition
 from pipeline.runtime.broker import Committed, Message, Producer
 from pipeline.runtime.counters import Counters
-from pipeline.runtime.dead_letter import DeadLetters
+from pipeline.runtime.dead_letter import DeadLetters, Update
 from pipeline.runtime.partitioner import partition_for
 from pipeline.runtime.progress import Progress, encode_progress
 from pipeline.runtime.record_queue import Head, RecordQueue
@@ -68,7 +69,9 @@ class Task:
         self.partitions = partitions
         self.stores = stores
         self.stream_time = -1
+        #: The record in hand; or the table's update, while a flush forwards it.
         self.message: Message | None = None
+        self.update: Update | None = None
         self.times: dict[str, StreamTime] = {}
         self.stream_punctuations: list[PunctuationSchedule] = []
         self.clock_punctuations: list[PunctuationSchedule] = []
@@ -93,15 +96,13 @@ class Task:
             progress: what was written beside that commit.
             offsets: by source partition, the offset it is read from.
         """
-        for name, ms in progress.times.items():
-            self.times[name] = StreamTime(ms)
         for name, store in self.stores.items():
             store.resume(progress.stores.get(name, {}))
             self._positions[name] = store.position()
-        forwards = compile_subtopology(self.sub, TaskContext(self))
+        forwards = compile_subtopology(self.sub, TaskContext(self, progress.times))
         for name, store in self.stores.items():
             if store.on_flush is not None:
-                store.on_flush = self._guarded(name, store.on_flush)
+                store.on_flush = self._forwarding(name, store.on_flush)
         self._log_again()
         config = self.environment.config
         for source, forward in forwards.items():
@@ -116,7 +117,7 @@ class Task:
                 self.queues[partition] = queue
         self.stream_time = max((queue.partition_time for queue in self.queues.values()), default=-1)
 
-    def _reject(self, message: Message, error: Exception) -> None:
+    def _reject(self, message: Message, error: RecordError) -> None:
         """Handle a record that cannot be decoded; its offset is to be committed like any other."""
         self.environment.dead_letters.message(message, error)
         self.environment.counters.add("records_processed")
@@ -140,20 +141,28 @@ class Task:
             changelog.topic, value, key, changelog.partition, WRITE_TIME, NO_HEADERS
         )
 
-    def _guarded(self, name: str, on_flush: Callable[..., None]) -> Callable[..., None]:
-        """An update that fails after its table must not take the updates behind it with it."""
-        serialize = self.stores[name].value_serde.serialize
-        changelog = self.environment.plan.changelog(name)
+    def _forwarding(self, name: str, on_flush: Callable[..., None]) -> Callable[..., None]:
+        """Show the update in hand to whatever fails on it."""
+        changelog, serialize = self.changelog(name), self.stores[name].value_serde.serialize
 
-        def guarded(key_bytes: bytes, *rest: Any) -> None:
-            try:
-                on_flush(key_bytes, *rest)
-            except RecordError as error:
-                entry: Entry = rest[-2]
-                value = None if entry.value is None else serialize(entry.value)
-                self.environment.dead_letters.update(key_bytes, value, entry.timestamp, changelog, error)
+        def forwarding(key: bytes, *rest: Any) -> None:
+            entry: Entry = rest[-2]
+            self.update = Update(changelog, key, entry, serialize)
+            on_flush(key, *rest)
+            self.update = None
 
-        return guarded
+        return forwarding
+
+    def fail(self, error: RecordError) -> None:
+        """Put what is in hand aside as a dead letter; see `OperatorContext.fail`."""
+        if self.message is not None:
+            self.environment.dead_letters.message(self.message, error)
+        elif self.update is not None:
+            self.environment.dead_letters.update(self.update, error)
+        else:
+            raise UnhandledRecordError(
+                f"{error} [punctuation of task {self.id}]; the worker stops here: mend the cause"
+            ) from error
 
     def add(self, messages: Sequence[Message], partition: TopicPartition) -> int:
         """Queue messages of one partition, and return how many wait there now."""
@@ -200,10 +209,7 @@ class Task:
         message, key, value, timestamp, headers = head
         self.message = message
         self.stream_time = max(self.stream_time, timestamp)
-        try:
-            queue.forward(key, value, timestamp, headers)
-        except RecordError as error:
-            self.environment.dead_letters.message(message, error)
+        queue.forward(key, value, timestamp, headers)
         if self.stream_punctuations:
             self._punctuate(self.stream_punctuations, self.stream_time)
 
@@ -213,6 +219,8 @@ class Task:
 
     def _punctuate(self, schedules: list[PunctuationSchedule], now: int) -> bool:
         fired = False
+        # A punctuation has no record: what fails in one must not be blamed on the last record.
+        self.message = None
         for schedule in list(schedules):
             fired |= schedule.maybe_fire(now)
             if schedule.cancelled:
@@ -283,7 +291,9 @@ class Task:
 
     def close(self) -> None:
         """Close processors and stores. What was not committed is forgotten."""
-        for closer in self.closers:
-            closer()
-        for store in self.stores.values():
-            store.close()
+        with ExitStack() as stack:
+            # Whatever one of them raises, the others are closed.
+            for store in self.stores.values():
+                stack.callback(store.close)
+            for closer in self.closers:
+                stack.callback(closer)

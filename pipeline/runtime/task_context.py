@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ProcessingError, TopologyError
-from pipeline.operators.context import StreamTime
+from pipeline.errors import ProcessingError, StreamsError, TopologyError
+from pipeline.operators.context import StreamTime, failed
 from pipeline.processor import Cancellable, PunctuationSchedule, PunctuationType
 from pipeline.record import Forward, Headers, Record, TaskId, TopicPartition
 from pipeline.topology import Node
@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 
 
 class TaskContext:
-    """Implements `operators.context.OperatorContext` on a task."""
+    """Implements `operators.context.OperatorContext` on a task.
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    Args:
+        task: the task.
+        times: by operator, its stream time at the last commit, in ms.
+    """
+
+    def __init__(self, task: Task, times: Mapping[str, int]) -> None:
+        self._task, self._times = task, times
+        self.fail = task.fail
         environment = task.environment
         self.max_record_bytes = environment.config.max_record_bytes
         self.partition_for = environment.partition_for
@@ -46,7 +52,7 @@ class TaskContext:
 
     def stream_time(self, node: Node) -> StreamTime:
         """Return the operator's stream time, as the last commit left it."""
-        return self._task.times.setdefault(node.name, StreamTime())
+        return self._task.times.setdefault(node.name, StreamTime(self._times.get(node.name, -1)))
 
     def drop(self, _node: Node, _reason: str) -> None:
         """Count a record that a rule drops."""
@@ -54,9 +60,9 @@ class TaskContext:
 
     def reject(self, node: Node, reason: str) -> None:
         """Dead-letter the record in hand, or count it as dropped where there is no such topic."""
-        environment, message = self._task.environment, self._task.message
-        if environment.dead_letters.enabled and message is not None:
-            environment.dead_letters.message(message, ProcessingError(f"{node}: {reason}"))
+        environment = self._task.environment
+        if environment.dead_letters.enabled and (self._task.message or self._task.update):
+            self._task.fail(ProcessingError(f"{node}: {reason}"))
         else:
             environment.counters.add("records_rejected")
 
@@ -132,6 +138,7 @@ class ProcessorTaskContext:
     ) -> Cancellable:
         """Call back every `interval` of stream time or of the wall clock (rule a1.8)."""
         interval_ms = milliseconds(interval, "punctuation interval")
+        callback = self._named(callback)
         if kind is PunctuationType.STREAM_TIME:
             schedule = PunctuationSchedule(interval_ms, 0, callback)
             self._task.stream_punctuations.append(schedule)
@@ -140,3 +147,16 @@ class ProcessorTaskContext:
             schedule = PunctuationSchedule(interval_ms, first, callback)
             self._task.clock_punctuations.append(schedule)
         return schedule
+
+    def _named(self, callback: Callable[[int], None]) -> Callable[[int], None]:
+        """What a punctuation raises stops the worker: there is no record to put aside."""
+
+        def named(time_ms: int) -> None:
+            try:
+                callback(time_ms)
+            except StreamsError:
+                raise
+            except Exception as error:
+                self._task.fail(failed(self._node, callback, error))
+
+        return named

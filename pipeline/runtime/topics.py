@@ -16,6 +16,8 @@ _REPARTITION = {
     "message.timestamp.type": "CreateTime",
 }
 
+_NEVER = str(2**63 - 1)
+
 
 def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin) -> dict[str, int]:
     """Check the topics that must exist, create the internal ones, and return partition counts.
@@ -34,17 +36,17 @@ def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin) -> dict[str,
             raise TopologyError(f"{sink} writes to topic {topic!r}, which does not exist: create it first")
     counts = resolve_partitions(plan, existing)
     specs = [
-        TopicSpec(topic, counts[topic], _with_size(_REPARTITION, config)) for topic in plan.repartition_topics
+        TopicSpec(topic, counts[topic], _tolerant(_REPARTITION, config)) for topic in plan.repartition_topics
     ]
     for sub, store in stores:
         tasks = task_count(sub, counts)
         specs.append(TopicSpec(plan.changelog(store.name), tasks, changelog_config(store, config)))
+    _check_internal(existing, specs)
     if config.dead_letter:
         partitions = max(counts.values())
-        specs.append(TopicSpec(config.dead_letter, partitions, _with_size({}, config)))
-    _check_changelogs(plan, existing, specs)
+        specs.append(TopicSpec(config.dead_letter, partitions, _tolerant({}, config)))
     admin.create_topics([spec for spec in specs if spec.name not in existing])
-    return {**existing, **{spec.name: spec.partitions for spec in specs}, **counts}
+    return {**{spec.name: spec.partitions for spec in specs}, **existing, **counts}
 
 
 def task_count(sub: SubTopology, counts: dict[str, int]) -> int:
@@ -68,18 +70,26 @@ def changelog_config(store: StoreSpec, config: StreamsConfig) -> dict[str, str]:
     if store.kind == "window":
         retention = store.retention_ms + config.changelog_retention_ms
         topic |= {"cleanup.policy": "compact,delete", "retention.ms": str(retention)}
-    return _with_size(topic, config)
+    return _tolerant(topic, config)
 
 
-def _with_size(topic: dict[str, str], config: StreamsConfig) -> dict[str, str]:
-    """Dead letters, and what internal topics carry, may be larger than a broker's default takes."""
-    return {**topic, "max.message.bytes": str(config.max_internal_record_bytes)}
+def _tolerant(topic: dict[str, str], config: StreamsConfig) -> dict[str, str]:
+    """Return the configuration of a topic that refuses neither large records nor future ones.
+
+    Brokers since Kafka 4 refuse timestamps an hour ahead; a record that is refused here, internal or
+    a dead letter, has nowhere else to go.
+    """
+    limits = {
+        "max.message.bytes": str(config.max_internal_record_bytes),
+        "message.timestamp.after.max.ms": _NEVER,
+    }
+    return topic | limits
 
 
-def _check_changelogs(plan: Plan, existing: dict[str, int], specs: list[TopicSpec]) -> None:
+def _check_internal(existing: dict[str, int], specs: list[TopicSpec]) -> None:
     for spec in specs:
         count = existing.get(spec.name, spec.partitions)
-        if spec.name.startswith(f"{plan.application_id}-") and count != spec.partitions:
+        if count != spec.partitions:
             raise TopologyError(
                 f"internal topic {spec.name!r} has {count} partitions and should have {spec.partitions}: "
                 "the partition count of a source changed; delete the application's internal topics and "

@@ -38,6 +38,11 @@ class TypedJsonSerde:
         self.name = f"json:{getattr(type_, '__name__', None) or type_}"
         if getattr(type_, "__args__", None):
             self.name = f"json:{type_}"
+        try:
+            # A class that msgspec knows nothing of makes a decoder, too: one that refuses every record.
+            msgspec.json.schema(type_)
+        except TypeError as error:
+            raise TypeError("msgspec does not know how to decode into it, or into a part of it") from error
         decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(type_)
         encoder = msgspec.json.Encoder()
         self.serialize: Callable[[Any], bytes] = encoder.encode

@@ -161,16 +161,22 @@ class KeyValueStore(Generic[K, V]):
     # For the task.
 
     def flush(self) -> list[tuple[bytes, bytes | None]]:
-        """Forward what changed since the last flush, and return it as changelog records."""
+        """Forward what changed since the last flush, and return it as changelog records.
+
+        Forwarded last: who gets an update, and reads this store, sees every update of this flush.
+        """
         dirty, self._dirty = self._dirty, self._new_cache()
+        olds: dict[bytes, V | None] = {}
+        if self.on_flush is not None and self.send_old_values:
+            olds = {key: self._old_value(key) for key in dirty}
         log = []
         for key, entry in dirty.items():
-            if self.on_flush is not None:
-                old = self._old_value(key) if self.send_old_values else None
-                self.on_flush(key, entry, old)
             stored = encode_entry(entry, self.value_serde)
             self._flushed[key] = (entry, stored)
             log.append((key, stored))
+        if self.on_flush is not None:
+            for key, entry in dirty.items():
+                self.on_flush(key, entry, olds.get(key))
         return log
 
     def _old_value(self, key: bytes) -> V | None:
@@ -192,6 +198,7 @@ class KeyValueStore(Generic[K, V]):
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
         """Apply changelog records: they are what is stored."""
         self._engine.write(dict(records), position)
+        self._clean.clear()
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
         """Return what is committed under changelog keys, as changelog records."""

@@ -34,8 +34,16 @@ class MemoryStore:
         """Iterate entries with `start <= key < end` as they are now."""
         with self._lock:
             self._check_open()
-            keys = list(self._entries.irange(start, end, inclusive=(True, False), reverse=reverse))
-            return iter([(key, self._entries[key]) for key in keys])
+            keys = [] if end is not None and end <= start else self._keys(start, end, reverse=reverse)
+            return self._checked([(key, self._entries[key]) for key in keys])
+
+    def _keys(self, start: bytes, end: bytes | None, *, reverse: bool = False) -> list[bytes]:
+        return list(self._entries.irange(start, end, inclusive=(True, False), reverse=reverse))
+
+    def _checked(self, entries: list[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        for entry in entries:
+            self._check_open()
+            yield entry
 
     def write(
         self, changes: Mapping[bytes, bytes | None], position: int, drop: Sequence[tuple[bytes, bytes]] = ()
@@ -44,7 +52,7 @@ class MemoryStore:
         with self._lock:
             self._check_open()
             for start, end in drop:
-                for key in list(self._entries.irange(start, end, inclusive=(True, False))):
+                for key in self._keys(start, end) if start < end else ():
                     del self._entries[key]
             for key, value in changes.items():
                 if value is None:
@@ -55,11 +63,13 @@ class MemoryStore:
 
     def position(self) -> int:
         """Return the changelog position of the last write."""
+        self._check_open()
         return self._position
 
     def wipe(self) -> None:
         """Remove every entry."""
         with self._lock:
+            self._check_open()
             self._entries.clear()
             self._position = 0
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from rocksdict import (
     BlockBasedOptions,
@@ -26,8 +27,6 @@ _META = "meta"
 _POSITION = b"position"
 #: A write holds the interpreter's lock: HTTP waits for at most this many entries.
 _CHUNK = 4_000
-#: How long closing waits for scans of other threads; queries are bounded, so this is long.
-_READERS_TIMEOUT_S = 30.0
 
 
 class RocksDBSettings:
@@ -64,14 +63,17 @@ class RocksDBSettings:
         options.set_block_based_table_factory(table)
         options.set_write_buffer_size(self._write_buffer_bytes)
         options.set_max_open_files(self._max_open_files)
+        # Every opening starts a new one.
+        options.set_keep_log_file_num(2)
         return options
 
 
 class RocksDBStore:
     """`BytesStore` on a RocksDB database of its own, without a write-ahead log.
 
-    The changelog is the log: what was not flushed to a file when the process is killed comes from
-    there. Data and position are flushed together, so that they always agree.
+    The changelog is the log. A killed process leaves what RocksDB had flushed to files, data and
+    position as of one moment; the rest is restored from the changelog. `close` flushes, so a clean
+    restart restores nothing.
 
     Args:
         path: folder of the database.
@@ -84,16 +86,18 @@ class RocksDBStore:
     def __init__(self, path: Path, settings: RocksDBSettings) -> None:
         self._path = path
         self._settings = settings
-        self._reading = threading.Condition()
-        self._readers = 0
+        # Whatever refers to a database keeps it locked, and closing it under a call of another
+        # thread fails in that thread: so both take turns.
+        self._lock = threading.RLock()
+        self._scans: WeakSet[_Scan] = WeakSet()
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True  # type: ignore[method-assign,assignment] # a property, whatever the stubs say
         self._open()
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         options = self._settings.options()
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._db: Any = Rdict(str(self._path), options, column_families={_META: options})
         except Exception as error:
             raise StateError(
@@ -105,43 +109,30 @@ class RocksDBStore:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value under `key`, or None."""
-        try:
-            value: bytes | None = self._db.get(key)
-        except DbClosedError as error:
-            raise self._closed() from error
-        return value
+        with self._lock:
+            try:
+                value: bytes | None = self._db.get(key)
+            except Exception as error:
+                raise self._failed("read", error) from error
+            return value
 
     def scan(
         self, start: bytes, end: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate entries with `start <= key < end`, as they are when the first is taken."""
-        if end is not None and end <= start:
-            return iter(())
-        return self._iterate(start, end, reverse=reverse)
-
-    def _iterate(self, start: bytes, end: bytes | None, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        # The bindings' lower bound does not work (0.3.29 sets the upper one): forward, the scan
-        # seeks; backward, it stops by itself.
+        """Iterate entries with `start <= key < end`, as they are now; closing ends it with an error."""
         options = ReadOptions()
         if end is not None:
-            options.set_iterate_upper_bound(end)
-        # An iterator holds the database open and locked: closing waits for those of other threads.
-        with self._reading:
-            self._readers += 1
-        try:
-            if not reverse:
-                yield from self._db.items(from_key=start, read_opt=options)
-                return
-            for key, value in self._db.items(backwards=True, read_opt=options):
-                if key < start:
-                    return
-                yield key, value
-        except DbClosedError as error:
-            raise self._closed() from error
-        finally:
-            with self._reading:
-                self._readers -= 1
-                self._reading.notify_all()
+            # RocksDB's bounds may not cross.
+            options.set_iterate_upper_bound(max(start, end))
+        with self._lock:
+            try:
+                # Not `set_iterate_lower_bound`: it sets the upper bound (rocksdict 0.3.29).
+                entries = self._db.items(reverse, None if reverse else start, options)
+            except Exception as error:
+                raise self._failed("scan", error) from error
+            scan = _Scan(self, entries, start if reverse else None, options)
+            self._scans.add(scan)
+        return scan
 
     def write(
         self, changes: Mapping[bytes, bytes | None], position: int, drop: Sequence[tuple[bytes, bytes]] = ()
@@ -149,11 +140,14 @@ class RocksDBStore:
         """Drop the ranges, apply the changes, set the position.
 
         In several batches, the position in the last: a crash in between leaves the old position,
-        and the changelog from there applies the same changes again.
+        and the changelog from there applies the same changes again. All of them are committed
+        already, so nothing is there too early.
         """
         batch = WriteBatch(raw_mode=True)
         for start, end in drop:
-            batch.delete_range(start, end)
+            # RocksDB refuses a range whose end is before its start.
+            if start < end:
+                batch.delete_range(start, end)
         entries = iter(changes.items())
         while chunk := list(islice(entries, _CHUNK)):
             for key, value in chunk:
@@ -164,42 +158,90 @@ class RocksDBStore:
             if len(chunk) == _CHUNK:
                 self._write(batch)
                 batch = WriteBatch(raw_mode=True)
-        batch.put(_POSITION, position.to_bytes(8, "big"), self._meta_handle)
-        self._write(batch)
+        with self._lock:
+            self._check_open()
+            batch.put(_POSITION, position.to_bytes(8, "big"), self._meta_handle)
+            self._write(batch)
 
     def _write(self, batch: WriteBatch) -> None:
-        try:
-            self._db.write(batch, self._write_options)
-        except DbClosedError as error:
-            raise self._closed() from error
+        with self._lock:
+            try:
+                self._db.write(batch, self._write_options)
+            except Exception as error:
+                raise self._failed("write", error) from error
 
     def position(self) -> int:
         """Return the changelog position of the last write."""
-        stored = self._meta.get(_POSITION)
+        with self._lock:
+            self._check_open()
+            stored = self._meta.get(_POSITION)
         return 0 if stored is None else int.from_bytes(stored, "big")
 
     def wipe(self) -> None:
         """Remove the database, and start an empty one."""
-        self._release(flush=False)
-        shutil.rmtree(self._path)
-        self._open()
+        with self._lock:
+            self._check_open()
+            self._release()
+            shutil.rmtree(self._path)
+            self._open()
 
     def close(self) -> None:
         """Flush to disk, so that the next start restores nothing, and release the database."""
-        self._release(flush=True)
-
-    def _release(self, *, flush: bool) -> None:
         if self._meta_handle is None:
             return
-        with self._reading:
-            if not self._reading.wait_for(lambda: self._readers == 0, _READERS_TIMEOUT_S):
-                raise StateError(f"the state store at {self._path} is still being read: it cannot be closed")
-        if flush:
+        # Data before position: killed in between, the old position applies the same data again.
+        # Flushing releases the interpreter's lock, and needs none of ours: readers go on.
+        try:
             self._db.flush()
-        # Whatever refers to the database keeps it locked.
-        self._meta.close()
+        finally:
+            with self._lock:
+                self._release()
+
+    def _release(self) -> None:
+        for scan in list(self._scans):
+            scan.end()
         self._meta_handle = None
+        self._meta.close()
         self._db.close()
+
+    def _check_open(self) -> None:
+        if self._meta_handle is None:
+            raise self._closed()
 
     def _closed(self) -> StateError:
         return StateError(f"the state store at {self._path} is closed")
+
+    def _failed(self, what: str, error: Exception) -> StateError:
+        if isinstance(error, DbClosedError):
+            return self._closed()
+        return StateError(f"cannot {what} the state store at {self._path}: {error}; check disk and folder")
+
+
+class _Scan:
+    """An iteration that its store can end: as long as it refers to the database, that stays locked."""
+
+    def __init__(
+        self, store: RocksDBStore, entries: Iterator[tuple[bytes, bytes]], first: bytes | None, options: Any
+    ) -> None:
+        self._lock, self._closed = store._lock, store._closed  # noqa: SLF001 - a part of the store
+        self._entries: Iterator[tuple[bytes, bytes]] | None = entries
+        self._first = first
+        # RocksDB reads the upper bound where these options keep it: freed, a scan ends anywhere.
+        self._options = options
+
+    def __iter__(self) -> _Scan:
+        return self
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        with self._lock:
+            if self._entries is None:
+                raise self._closed()
+            # No variable refers to the iterator: when the lock is free, `end` frees it.
+            entry = next(self._entries)
+        if self._first is not None and entry[0] < self._first:
+            raise StopIteration
+        return entry
+
+    def end(self) -> None:
+        """Let go of the database."""
+        self._entries = None

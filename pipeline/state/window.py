@@ -116,6 +116,9 @@ class WindowStore(Generic[K, V]):
             return False
         slot = (start, 0)
         if self._duplicates:
+            if value is None:
+                # Which of them? Nothing is deleted, as in Kafka Streams' `RocksDBWindowStore.put`.
+                return True
             # Never overwrites: every put is one changelog record, so a count that begins at the
             # changelog's position has not been used by an earlier run.
             self._sequence = (self._sequence + 1) & 0xFFFFFFFF
@@ -194,18 +197,25 @@ class WindowStore(Generic[K, V]):
     # For the task.
 
     def flush(self) -> list[tuple[bytes, bytes | None]]:
-        """Forward what changed since the last flush, and return it as changelog records."""
+        """Forward what changed since the last flush, and return it as changelog records.
+
+        Forwarded last: who gets an update, and reads this store, sees every update of this flush.
+        """
         dirty, self._dirty, self.dirty = self._dirty, {}, 0
+        olds: dict[tuple[bytes, Slot], V | None] = {}
+        if self.on_flush is not None and self.send_old_values:
+            olds = {(key, slot): self._old_value(key, slot) for key, slots in dirty.items() for slot in slots}
         log = []
         for key, slots in dirty.items():
             flushed = self._flushed.setdefault(key, {})
             for slot, entry in slots.items():
-                if self.on_flush is not None:
-                    old = self._old_value(key, slot) if self.send_old_values else None
-                    self.on_flush(key, slot[0], entry, old)
                 stored = encode_entry(entry, self.value_serde)
                 flushed[slot] = (entry, stored)
                 log.append((changelog_key(key, *slot), stored))
+        if self.on_flush is not None:
+            for key, slots in dirty.items():
+                for slot, entry in slots.items():
+                    self.on_flush(key, slot[0], entry, olds.get((key, slot)))
         return log
 
     def _old_value(self, key: bytes, slot: Slot) -> V | None:
@@ -222,15 +232,19 @@ class WindowStore(Generic[K, V]):
 
     def commit(self, position: int) -> None:
         """Write what was flushed with the position that follows it; drop segments that have expired."""
+        expired = self._expired()
+        first_kept = self._dropped_before * self._segment_ms
         changes: dict[bytes, bytes | None] = {}
         for key, slots in self._flushed.items():
             escaped_key = escaped(key)
             for slot, (entry, stored) in slots.items():
+                if slot[0] < first_kept:
+                    # Expired since it was put: its segment is dropped for good.
+                    continue
                 stored_key = self._stored_key(escaped_key, slot)
                 changes[stored_key] = stored
                 if not self._duplicates:
                     self._remember(stored_key, entry)
-        expired = self._expired()
         if changes or expired or position != self._engine.position():
             self._engine.write(changes, position, expired)
         self._flushed.clear()
@@ -257,6 +271,7 @@ class WindowStore(Generic[K, V]):
             if window.start > horizon
         }
         self._engine.write(changes, position)
+        self._clean.clear()
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
         """Return what is committed under changelog keys, as changelog records."""
@@ -290,7 +305,7 @@ class WindowStore(Generic[K, V]):
     def wipe(self) -> None:
         """Forget everything."""
         self._dirty, self._flushed, self._clean, self.dirty = {}, {}, {}, 0
-        self._time = -1
+        self._time, self._dropped_before, self._sequence = -1, 0, 0
         self._engine.wipe()
 
     def close(self) -> None:

@@ -1,118 +1,32 @@
-"""The contract of `pipeline.runtime.broker`, for every implementation on every broker."""
+"""The contract of `pipeline.runtime.broker` for records, topics and ranges, on every broker."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 
 import pytest
+from confluent_kafka import Producer as Transactional
 
-from pipeline.errors import BrokerError, BrokerUnreachableError, RecordTooLargeError, TaskMigratedError
+from pipeline.errors import RecordTooLargeError
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
-from pipeline.runtime.broker import Broker, Committed, Consumer, Message, Producer, TopicSpec
+from pipeline.runtime.broker import Broker, Message
 from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.partitioner import partition_for
-from pipeline.testing.process import free_port
-
-FLUSH_S = 30.0
-#: Each attempt waits at most 50 ms: so many are a deadline of 30 s.
-ATTEMPTS = 600
-
-
-class Listener:
-    """Takes what it is given, from the start or from `offsets`, and notes what happens."""
-
-    def __init__(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
-        self.owned: set[TopicPartition] = set()
-        self.revoked: list[TopicPartition] = []
-        self.lost: list[TopicPartition] = []
-        self.before_revoke: Callable[[Sequence[TopicPartition]], None] = lambda partitions: None
-        self._offsets = dict(offsets or {})
-
-    def on_assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        self.owned.update(partitions)
-        return {partition: self._offsets.get(partition, 0) for partition in partitions}
-
-    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        self.before_revoke(partitions)
-        self.revoked += partitions
-        self.owned.difference_update(partitions)
-
-    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        self.lost += partitions
-        self.owned.difference_update(partitions)
-
-
-@pytest.fixture
-def topic(names: Iterator[str]) -> str:
-    return next(names)
-
-
-@pytest.fixture
-def group(names: Iterator[str]) -> str:
-    return next(names)
-
-
-def create(broker: Broker, topic: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> None:
-    with closing(broker.admin()) as admin:
-        admin.create_topics([TopicSpec(topic, partitions, config or {})])
-
-
-def write(broker: Broker, topic: str, values: Sequence[bytes | None], partition: int = 0) -> None:
-    with closing(broker.producer("writer")) as producer:
-        for number, value in enumerate(values):
-            producer.produce(topic, value, b"k%d" % number, partition, 1_000 + number, NO_HEADERS)
-        assert producer.flush(FLUSH_S) == []
-
-
-def ends(broker: Broker, *partitions: TopicPartition) -> dict[TopicPartition, int]:
-    with closing(broker.admin()) as admin:
-        return admin.end_offsets(partitions)
-
-
-def until(condition: Callable[[], bool], *consumers: Consumer) -> list[Message]:
-    """Poll until the condition holds; return what was read."""
-    read: list[Message] = []
-    for _ in range(ATTEMPTS):
-        if condition():
-            return read
-        for consumer in consumers:
-            read += consumer.poll(1_000, 0.05)
-    pytest.fail("it did not happen in 30 s")
-
-
-def join(broker: Broker, group: str, topics: Sequence[str], listener: Listener, count: int) -> Consumer:
-    """Return a member that owns `count` partitions, paused as they begin."""
-    consumer = broker.consumer(group, "member")
-    consumer.subscribe(topics, listener)
-    assert until(lambda: len(listener.owned) == count, consumer) == []
-    return consumer
-
-
-def read_all(broker: Broker, topic: str, partitions: int = 1) -> list[Message]:
-    """Read a whole topic, partition after partition."""
-    records: list[Message] = []
-    for number in range(partitions):
-        partition = TopicPartition(topic, number)
-        records += read_range(broker, partition, 0, ends(broker, partition)[partition])
-    return records
-
-
-def read_range(broker: Broker, partition: TopicPartition, start: int, end: int) -> list[Message]:
-    records: list[Message] = []
-    with closing(broker.reader()) as reader:
-        reader.add(partition, start, end)
-        for _ in range(ATTEMPTS):
-            records += reader.poll(1_000, 0.05)
-            if partition in reader.finished():
-                return records
-    pytest.fail(f"{partition} was not read to {end} in 30 s, only {len(records)} records")
-
-
-def one(producer: Producer, topic: str, value: bytes | None, headers: Headers = NO_HEADERS) -> None:
-    producer.produce(topic, value, b"key", 0, 1_000, headers)
-    assert producer.flush(FLUSH_S) == []
+from pipeline.testing.brokers import ApacheKafka
+from tests.contract.broker_clients import (
+    ATTEMPTS,
+    FLUSH_S,
+    Epoch,
+    create,
+    ends,
+    expect_failure,
+    one,
+    one_keyed,
+    read_all,
+    read_range,
+    write,
+)
 
 
 class TestRecords:
@@ -155,7 +69,8 @@ class TestRecords:
 
     @pytest.mark.parametrize("timestamp", [1, 1_000, 1_700_000_000_000, 4_102_444_800_000])
     def test_timestamp_is_the_producers(self, broker: Broker, topic: str, timestamp: int) -> None:
-        create(broker, topic)
+        # Kafka 4 refuses what is more than an hour ahead of its clock, unless the topic allows it.
+        create(broker, topic, config={"message.timestamp.after.max.ms": str(2**63 - 1)})
         with closing(broker.producer("writer")) as producer:
             producer.produce(topic, b"value", None, 0, timestamp, NO_HEADERS)
             assert producer.flush(FLUSH_S) == []
@@ -227,14 +142,8 @@ class TestProducer:
             producer.produce(topic, b"x" * 5_000, b"key", 0, 1_234, headers)
             (failed,) = producer.flush(FLUSH_S)
             assert producer.flush(FLUSH_S) == []
-        assert failed[:6] == (topic, 0, b"key", b"x" * 5_000, 1_234, headers) or failed[:6] == (
-            topic,
-            0,
-            b"key",
-            b"x" * 5_000,
-            1_234,
-            tuple(headers),
-        )
+        assert failed[:5] == (topic, 0, b"key", b"x" * 5_000, 1_234)
+        assert list(failed.headers) == headers
         assert failed.reason
 
     def test_unknown_topic_is_reported(
@@ -324,7 +233,7 @@ class TestReader:
         assert [message.partition() for message in read] == [1] * 10
 
     def test_hole_at_the_end_of_the_range(self) -> None:
-        broker = MemoryBroker(_Epoch())
+        broker = MemoryBroker(Epoch())
         broker.create_topic("compacted")
         with closing(broker.producer("writer")) as producer:
             for key in (b"a", b"b", b"a"):
@@ -336,10 +245,8 @@ class TestReader:
         assert [message.offset() for message in left] == [1, 2]
 
     @pytest.mark.kafka
-    def test_transaction_markers_are_holes(self, apache_kafka: object, topic: str) -> None:
-        from confluent_kafka import Producer as Transactional
-
-        address: str = apache_kafka.address  # type: ignore[attr-defined] # typed where it is made
+    def test_transaction_markers_are_holes(self, apache_kafka: ApacheKafka, topic: str) -> None:
+        address = apache_kafka.address
         broker = KafkaBroker(address)
         create(broker, topic)
         producer = Transactional({"bootstrap.servers": address, "transactional.id": topic})
@@ -352,193 +259,3 @@ class TestReader:
         end = ends(broker, partition)[partition]
         records = read_range(broker, partition, 0, end)
         assert (end, [message.offset() for message in records]) == (6, [0, 2, 4])
-
-
-class TestGroup:
-    def test_partitions_start_paused_at_the_given_offset(
-        self, broker: Broker, topic: str, group: str
-    ) -> None:
-        create(broker, topic, 2)
-        write(broker, topic, [b"value"] * 10, 0)
-        write(broker, topic, [b"value"] * 10, 1)
-        listener = Listener({TopicPartition(topic, 0): 4, TopicPartition(topic, 1): 9})
-        with closing(join(broker, group, [topic], listener, 2)) as consumer:
-            assert list(consumer.poll(100, 0.2)) == []
-            consumer.resume([TopicPartition(topic, 0)])
-            first = read_count(consumer, 6)
-            consumer.resume([TopicPartition(topic, 1)])
-            second = read_count(consumer, 1)
-        assert [(message.partition(), message.offset()) for message in first] == [
-            (0, n) for n in range(4, 10)
-        ]
-        assert [(message.partition(), message.offset()) for message in second] == [(1, 9)]
-
-    def test_pause_and_resume_lose_and_repeat_nothing(self, broker: Broker, topic: str, group: str) -> None:
-        create(broker, topic)
-        write(broker, topic, [b"value"] * 3_000)
-        partition = TopicPartition(topic, 0)
-        offsets: list[int] = []
-        with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
-            for _ in range(ATTEMPTS):
-                consumer.resume([partition])
-                offsets += [message.offset() for message in consumer.poll(100, 0.05)]
-                consumer.pause([partition])
-                assert list(consumer.poll(100, 0)) == []
-                if len(offsets) >= 3_000:
-                    break
-        assert offsets == list(range(3_000))
-
-    def test_commit_is_there_for_the_next_member(self, broker: Broker, topic: str, group: str) -> None:
-        create(broker, topic, 3)
-        first, second = TopicPartition(topic, 0), TopicPartition(topic, 1)
-        with closing(join(broker, group, [topic], Listener(), 3)) as consumer:
-            assert consumer.committed([first, second]) == {}
-            consumer.commit({first: Committed(5), second: Committed(0)})
-        with closing(broker.consumer(group, "next")) as consumer:
-            committed = consumer.committed([first, second, TopicPartition(topic, 2)])
-        assert {partition: entry.offset for partition, entry in committed.items()} == {first: 5, second: 0}
-
-    def test_commit_keeps_metadata(
-        self, broker: Broker, topic: str, group: str, request: pytest.FixtureRequest
-    ) -> None:
-        expect_failure(request, "embedded", "Tansu takes metadata and does not keep it")
-        create(broker, topic)
-        partition = TopicPartition(topic, 0)
-        with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
-            consumer.commit({partition: Committed(5, '{"store": 17, "é": 1}')})
-            assert consumer.committed([partition]) == {partition: Committed(5, '{"store": 17, "é": 1}')}
-
-    def test_end_offset_is_known_after_a_fetch(self, broker: Broker, topic: str, group: str) -> None:
-        create(broker, topic)
-        write(broker, topic, [b"value"] * 10)
-        partition = TopicPartition(topic, 0)
-        with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
-            consumer.resume([partition])
-            read_count(consumer, 10)
-            assert consumer.end_offset(partition) == 10
-
-    def test_two_members_share_and_the_second_inherits(self, broker: Broker, topic: str, group: str) -> None:
-        other = f"{topic}-other"
-        create(broker, topic, 4)
-        create(broker, other, 4)
-        first, second = Listener(), Listener()
-        consumer = join(broker, group, [topic, other], first, 8)
-        committed: list[Committed] = []
-
-        def commit(partitions: Sequence[TopicPartition]) -> None:
-            consumer.commit({partition: Committed(7) for partition in partitions})
-            committed.extend(consumer.committed(partitions).values())
-
-        first.before_revoke = commit
-        with closing(broker.consumer(group, "second")) as joining:
-            joining.subscribe([topic, other], second)
-            until(lambda: len(first.owned) == len(second.owned) == 4, consumer, joining)
-            assert not first.owned & second.owned
-            # Range: the same numbers of both topics, so that joins find their other side.
-            assert {p.partition for p in first.owned if p.topic == topic} == {
-                p.partition for p in first.owned if p.topic == other
-            }
-            assert {entry.offset for entry in committed} == {7}
-            gone = next(iter(second.owned))
-            with pytest.raises(TaskMigratedError, match=str(gone)):
-                consumer.commit({gone: Committed(9)})
-            consumer.close()
-            until(lambda: len(second.owned) == 8, joining)
-            assert joining.committed([gone])[gone].offset == 7
-
-    def test_listeners_error_comes_out_of_poll(self, broker: Broker, topic: str, group: str) -> None:
-        create(broker, topic)
-
-        class Failing(Listener):
-            def on_assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-                raise BrokerError("the listener cannot")
-
-        with closing(broker.consumer(group, "member")) as consumer:
-            consumer.subscribe([topic], Failing())
-            with pytest.raises(BrokerError, match="the listener cannot"):
-                until(lambda: False, consumer)
-
-    def test_unknown_topic_is_an_error(
-        self, broker: Broker, topic: str, group: str, request: pytest.FixtureRequest
-    ) -> None:
-        expect_failure(request, "embedded", "Tansu creates topics on demand")
-        with closing(broker.consumer(group, "member")) as consumer:
-            consumer.subscribe([topic], Listener())
-            with pytest.raises(BrokerError, match=topic):
-                until(lambda: False, consumer)
-
-
-class TestUnreachable:
-    """Nothing listens there."""
-
-    @pytest.fixture
-    def address(self) -> str:
-        return f"127.0.0.1:{free_port()}"
-
-    def test_flush_names_the_address(self, address: str) -> None:
-        with closing(KafkaBroker(address).producer("writer")) as producer:
-            producer.produce("topic", b"value", None, 0, 1_000, NO_HEADERS)
-            with pytest.raises(BrokerUnreachableError, match=address):
-                producer.flush(0.5)
-
-    def test_poll_names_the_address(self, address: str) -> None:
-        broker = KafkaBroker(address, settings={"group.protocol": "consumer"})
-        with closing(broker.consumer("group", "member")) as consumer:
-            consumer.subscribe(["topic"], Listener())
-            with pytest.raises(BrokerUnreachableError, match=address):
-                until(lambda: False, consumer)
-
-    def test_memory_broker_can_play_dead_and_come_back(self) -> None:
-        broker = MemoryBroker(_Epoch())
-        broker.create_topic("topic")
-        producer = broker.producer("writer")
-        broker.reachable = False
-        producer.produce("topic", b"value", None, 0, 1_000, NO_HEADERS)
-        with pytest.raises(BrokerUnreachableError, match="memory"):
-            producer.flush(1)
-        broker.reachable = True
-        assert producer.flush(1) == []
-        assert [message.value() for message in broker.records("topic")] == [b"value"]
-
-
-class TestExpiredMember:
-    def test_loses_its_partitions_and_may_not_commit(self) -> None:
-        broker = MemoryBroker(_Epoch())
-        broker.create_topic("topic", 2)
-        listener = Listener()
-        consumer = join(broker, "group", ["topic"], listener, 2)
-        partition = TopicPartition("topic", 0)
-        broker.expire("group", "member")
-        with pytest.raises(TaskMigratedError, match="topic-0"):
-            consumer.commit({partition: Committed(1)})
-        consumer.poll(1, 0)
-        assert (sorted(listener.lost), len(listener.owned)) == (
-            [partition, TopicPartition("topic", 1)],
-            2,
-        )
-        consumer.commit({partition: Committed(1)})
-
-
-class _Epoch:
-    def now_ms(self) -> int:
-        return 1_700_000_000_001
-
-
-def one_keyed(producer: Producer, topic: str, key: bytes) -> None:
-    producer.produce(topic, b"value", key, 0, 1_000, NO_HEADERS)
-    assert producer.flush(FLUSH_S) == []
-
-
-def read_count(consumer: Consumer, count: int) -> list[Message]:
-    read: list[Message] = []
-    for _ in range(ATTEMPTS):
-        read += consumer.poll(100, 0.05)
-        if len(read) >= count:
-            return read
-    pytest.fail(f"only {len(read)} of {count} records in 30 s")
-
-
-def expect_failure(request: pytest.FixtureRequest, kind: str, reason: str) -> None:
-    """Mark what one kind of broker cannot do: if it learns to, the test says so."""
-    if request.node.callspec.params["broker"] == kind:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))

@@ -3,125 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
-from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
-from pipeline import App, StreamsError, tumbling
-from pipeline.clock import ManualClock
-from pipeline.config import StreamsConfig
-from pipeline.engine import Engine
-from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.partitioner import partition_for
-from pipeline.runtime.worker import Worker
-from pipeline.state.provider import MemoryProvider
-
-MINUTE = 60_000
-START = 1_674_981_720_000  # 2023-01-29T08:42:00Z
-
-Answer: TypeAlias = "tuple[int, dict[str, Any], dict[str, str]]"
-
-
-class MemoryApp(App):
-    """An application whose worker is on a broker in memory."""
-
-    worker: Worker
-
-    def make_worker(self) -> Worker:
-        return self.worker
-
-
-class World(NamedTuple):
-    app: MemoryApp
-    worker: Worker
-    broker: MemoryBroker
-    clock: ManualClock
-
-
-def declare(name: str = "web") -> MemoryApp:
-    app = MemoryApp(name)
-    events = app.stream("events", key=str, value=dict, timestamp=lambda record, _: record.value["at"])
-    events.group_by_key().count(name="counts")
-    events.group_by_key().windowed_by(tumbling(timedelta(minutes=1), grace=timedelta(hours=1))).count(
-        name="per-minute"
-    )
-    app.table("pairs", name="pairs", key=tuple[str, int], value=dict)
-    app.table("numbers", name="numbers", key=int, value=dict)
-    app.table("blobs", name="blobs", key=bytes, value=bytes)
-    return app
-
-
-def make_worker(app: MemoryApp, broker: MemoryBroker, clock: ManualClock, **settings: Any) -> Worker:
-    config = StreamsConfig(app.conf.id, app.conf.tabledir, **settings)
-    return Worker(app.topology, config, broker, clock, MemoryProvider())
-
-
-def world(partitions: int = 2, **settings: Any) -> World:
-    app = declare()
-    clock = ManualClock(START)
-    broker = MemoryBroker(clock)
-    for topic in ("events", "pairs", "numbers", "blobs"):
-        broker.create_topic(topic, partitions)
-    app.worker = make_worker(app, broker, clock, **settings)
-    return World(app, app.worker, broker, clock)
-
-
-def produce(broker: MemoryBroker, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
-    producer = broker.producer("test")
-    for key, value in records:
-        producer.produce(topic, value, key, -1, START, ())
-    assert not producer.flush(1)
-
-
-def event(key: str, at: int = START) -> tuple[bytes, bytes]:
-    return key.encode(), json.dumps({"at": at}).encode()
-
-
-def step(place: World, workers: Sequence[Worker] = (), until: Callable[[], bool] | None = None) -> None:
-    """Step until `until` holds, or until a commit has nothing left to do."""
-    for _ in range(500):
-        place.clock.advance(100)
-        moved = sum(worker.step() for worker in workers or (place.worker,))
-        if until is not None and until():
-            return
-        if until is None and not moved and place.worker.status().state == "running":
-            place.clock.advance(5_000)
-            if not sum(worker.step() for worker in workers or (place.worker,)):
-                return
-    pytest.fail(f"no rest: {place.worker.status()}")
-
-
-def ask(app: App, *paths: str) -> list[Answer]:
-    """Return status, body and headers of each."""
-
-    async def scenario() -> list[Answer]:
-        app.web.init_server()
-        answers = []
-        async with TestClient(TestServer(app.web.web_app)) as client:
-            for path in paths:
-                async with client.get(path) as response:
-                    text = await response.text()
-                    body = json.loads(text) if response.content_type == "application/json" else {"text": text}
-                    answers.append((response.status, body, dict(response.headers)))
-        return answers
-
-    return asyncio.run(scenario())
-
-
-def filled() -> World:
-    place = world()
-    produce(place.broker, "events", [event(f"k{i % 5}", START + i * 20_000) for i in range(15)])
-    produce(place.broker, "pairs", [(b'["a",1]', b'{"n":1}'), ('["é/b",2]'.encode(), b'{"n":2}')])
-    numbers = [(n.to_bytes(8, "big", signed=True), b'{"n":%d}' % n) for n in (-1, 0, 7)]
-    produce(place.broker, "numbers", numbers)
-    produce(place.broker, "blobs", [(b"\xff\x00", b"\x01\x02")])
-    step(place)
-    return place
+from tests.unit.app_in_memory import (
+    MINUTE,
+    START,
+    Answer,
+    MemoryApp,
+    World,
+    answers,
+    ask,
+    declare,
+    event,
+    filled,
+    make_worker,
+    produce,
+    step,
+    world,
+)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +262,8 @@ def test_a_key_of_another_worker_is_told_from_one_that_does_not_exist() -> None:
 
     def shared() -> bool:
         states = {place.worker.status().state, other_app.worker.status().state}
-        return states == {"running"} and place.worker.status().tasks and other_app.worker.status().tasks
+        shares = (place.worker.status().tasks, other_app.worker.status().tasks)
+        return states == {"running"} and all(shares)
 
     step(place, [place.worker, other_app.worker], until=shared)
     here = {task.partition for task in place.worker.registry.open("counts")}
@@ -422,23 +325,13 @@ def test_a_value_without_a_json_form_is_an_error_that_says_so() -> None:
 def test_health_is_that_of_the_engines_thread() -> None:
     place = world()
 
-    async def scenario() -> tuple[Answer, Answer]:
-        engine = place.app.engine
-        await engine.start()
+    async def scenario() -> list[Answer]:
+        before = await answers(place.app, "/health")
+        await place.app.engine.start()
         try:
-            alive = await _get(place.app, "/health")
+            during = await answers(place.app, "/health")
         finally:
-            await engine.stop()
-        return alive, await _get(place.app, "/health")
+            await place.app.engine.stop()
+        return [*before, *during, *(await answers(place.app, "/health"))]
 
-    alive, dead = asyncio.run(scenario())
-    assert alive[0] == 200
-    assert dead[0] == 500
-    assert isinstance(place.app.engine, Engine)
-    assert not issubclass(Engine, StreamsError)
-
-
-async def _get(app: App, path: str) -> Answer:
-    app.web.init_server()
-    async with TestClient(TestServer(app.web.web_app)) as client, client.get(path) as response:
-        return response.status, await response.json(), dict(response.headers)
+    assert [status for status, _, _ in asyncio.run(scenario())] == [500, 200, 500]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeAlias
 
@@ -19,7 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but 
 from pipeline.errors import BrokerError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import TopicSpec
-from pipeline.runtime.kafka.errors import translated_exception
+from pipeline.runtime.kafka.errors import LEADERLESS, translated_exception
 from pipeline.runtime.kafka.settings import Settings
 
 #: From the ends as listed to the ends as they are.
@@ -27,8 +27,10 @@ ExactEnds: TypeAlias = Callable[[Mapping[TopicPartition, int]], dict[TopicPartit
 
 _log: Final = logging.getLogger(__name__)
 _TIMEOUT_S: Final = 30.0
+#: Of the request that a worker makes first: where nobody listens, it is to say so soon.
+_FIRST_TIMEOUT_S: Final = 4.0
 _PAUSE_S: Final = 0.02
-_VISIBLE_ATTEMPTS: Final = 1_500
+_ATTEMPTS: Final = 1_500
 _BROKERS_DEFAULT: Final = -1
 
 
@@ -55,10 +57,12 @@ class KafkaAdmin:
             return {}
         client = self._open()
         # Not `list_topics`: brokers that create topics on demand would create these.
-        futures = client.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT_S)
+        futures = client.describe_topics(TopicCollection(list(topics)), request_timeout=_FIRST_TIMEOUT_S)
         counts = {}
         for topic, future in futures.items():
-            description = self._result(future, f"describing topic {topic}", KafkaError.UNKNOWN_TOPIC_OR_PART)
+            description = self._result(
+                future, f"describing topic {topic}", (KafkaError.UNKNOWN_TOPIC_OR_PART,)
+            )
             if description is not None:
                 counts[topic] = len(description.partitions)
         self._serve_log()
@@ -79,8 +83,8 @@ class KafkaAdmin:
             [_new_topic(spec) for spec in topics], request_timeout=_TIMEOUT_S
         )
         for topic, future in futures.items():
-            self._result(future, f"creating topic {topic}", KafkaError.TOPIC_ALREADY_EXISTS)
-        self._wait_visible([spec.name for spec in topics])
+            self._result(future, f"creating topic {topic}", (KafkaError.TOPIC_ALREADY_EXISTS,))
+        self._wait_usable([spec.name for spec in topics])
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition.
@@ -105,24 +109,45 @@ class KafkaAdmin:
         self._client = None
 
     def _offsets(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
-        if not partitions:
-            return {}
+        """Ask until every partition's leader has answered: one may be changing just now."""
+        offsets: dict[TopicPartition, int] = {}
+        waiting = threading.Event()
+        for attempt in range(_ATTEMPTS):
+            missing = [partition for partition in partitions if partition not in offsets]
+            if not missing:
+                break
+            if attempt:
+                waiting.wait(_PAUSE_S)
+            offsets |= self._answered_offsets(missing, spec, last=attempt == _ATTEMPTS - 1)
+        return offsets
+
+    def _answered_offsets(
+        self, partitions: Sequence[TopicPartition], spec: OffsetSpec, *, last: bool
+    ) -> dict[TopicPartition, int]:
+        """Ask once; leave out partitions without a leader, unless this is the last attempt."""
         wanted = {ClientPartition(topic, partition): spec for topic, partition in partitions}
         futures: Mapping[ClientPartition, Future[Any]]
         futures = self._open().list_offsets(wanted, request_timeout=_TIMEOUT_S)
         offsets = {}
         for found, future in futures.items():
             partition = TopicPartition(found.topic, found.partition)
-            offsets[partition] = self._result(future, f"asking for the offsets of {partition}").offset
+            accepted = frozenset[int]() if last else LEADERLESS
+            answer = self._result(future, f"asking for the offsets of {partition}", accepted)
+            if answer is not None:
+                offsets[partition] = answer.offset
         self._serve_log()
         return offsets
 
-    def _wait_visible(self, topics: Sequence[str]) -> None:
-        """Wait until the cluster's metadata has them: a creation is answered before it is known."""
+    def _wait_usable(self, topics: Sequence[str]) -> None:
+        """Wait until the metadata has them and their leaders answer: both come after the creation."""
         waiting = threading.Event()
-        for _ in range(_VISIBLE_ATTEMPTS):
-            missing = set(topics) - set(self.partition_counts(topics))
+        for _ in range(_ATTEMPTS):
+            counts = self.partition_counts(topics)
+            missing = set(topics) - set(counts)
             if not missing:
+                self.beginning_offsets(
+                    [TopicPartition(t, n) for t, count in counts.items() for n in range(count)]
+                )
                 return
             waiting.wait(_PAUSE_S)
         raise BrokerError(f"{self._address} accepted {', '.join(sorted(missing))} but does not show them")
@@ -136,12 +161,12 @@ class KafkaAdmin:
         """Hand the client's log lines to `logging`: they wait in a queue until somebody polls."""
         self._open().poll(0)
 
-    def _result(self, future: Future[Any], what: str, accepted: int | None = None) -> Any:
-        """Return the answer, or None for the one error code that is no error here."""
+    def _result(self, future: Future[Any], what: str, accepted: Collection[int] = ()) -> Any:
+        """Return the answer, or None for an error code that is no error here."""
         try:
             return future.result(timeout=_TIMEOUT_S + 5)
         except KafkaException as error:
-            if error.args[0].code() == accepted:
+            if error.args[0].code() in accepted:
                 return None
             raise translated_exception(error, self._address, what) from error
 

@@ -33,6 +33,18 @@ UNREACHABLE: Final = frozenset(
     }
 )
 
+#: The partition's leader is changing, or not ready: asking again in a moment is right.
+LEADERLESS: Final = frozenset(
+    {
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
+)
+
 #: The group went on without this member, or gave its partitions away.
 MIGRATED: Final = frozenset(
     {
@@ -81,7 +93,7 @@ def translated(error: KafkaError, address: str, what: str) -> StreamsError:
         what: what was being done, to be named in the message.
     """
     code, reason = error.code(), f"{error.name()}: {error.str()}"
-    if code in UNREACHABLE:
+    if code in UNREACHABLE or code in LEADERLESS:
         return unreachable(address, what, reason)
     if code in MIGRATED:
         return TaskMigratedError(

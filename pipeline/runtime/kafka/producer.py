@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
@@ -76,16 +76,30 @@ class KafkaProducer:
             timestamp = 1 if timestamp == 0 else 0
         try:
             # Positional: parsing keywords takes a quarter of the time.
-            if headers:
-                on_failure = partial(self._on_failure, timestamp=timestamp, headers=headers)
-                self._produce(topic, value, key, partition, on_failure, None, timestamp, list(headers))
-            else:
+            if not headers:
                 self._produce(topic, value, key, partition, None, None, timestamp)
+                return
         except BufferError:
             self._client.poll(_ROOM_WAIT_S)
-            self.produce(topic, value, key, partition, timestamp, headers)
         except KafkaException as error:
             raise self._produce_error(error, topic, value, key) from error
+        on_failure = partial(self._on_failure, timestamp=timestamp, headers=headers) if headers else None
+        self._produce_waiting(topic, value, key, partition, on_failure, None, timestamp, list(headers))
+
+    def _produce_waiting(self, topic: str, value: bytes | None, key: bytes | None, *arguments: Any) -> None:
+        """Queue a record, however long the local queue is full.
+
+        It empties by itself: what is not delivered within message.timeout.ms fails.
+        """
+        while True:
+            try:
+                self._produce(topic, value, key, *arguments)
+            except BufferError:
+                self._client.poll(_ROOM_WAIT_S)
+            except KafkaException as error:
+                raise self._produce_error(error, topic, value, key) from error
+            else:
+                return
 
     def flush(self, timeout_s: float) -> Sequence[Undelivered]:
         """Wait until everything queued is acknowledged or has failed.

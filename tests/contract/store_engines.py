@@ -1,0 +1,51 @@
+"""What the suites over typed stores share: engines to put them on, and the life of an update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from pipeline.record import TaskId
+from pipeline.state.provider import MemoryProvider, RocksDBProvider, StoreProvider
+from pipeline.state.store import BytesStore, StateStore
+
+Open: TypeAlias = Callable[[], BytesStore]
+Log: TypeAlias = list[tuple[bytes, bytes | None]]
+
+KINDS: Final = ("rocksdb", "memory")
+
+#: What an update goes through.
+STAGES: Final = ("put", "flushed", "committed")
+
+
+@contextmanager
+def engines(kind: str, folder: Path) -> Iterator[Open]:
+    """Yield what opens one engine, again after it was closed; it is closed at the end."""
+    provider: StoreProvider = MemoryProvider()
+    if kind == "rocksdb":
+        provider = RocksDBProvider(folder, "app")
+    opened: list[BytesStore] = []
+
+    def open_again() -> BytesStore:
+        opened.append(provider.open(TaskId(0, 3), "counts"))
+        return opened[-1]
+
+    yield open_again
+    for store in opened:
+        store.close()
+    provider.close()
+
+
+def reach(store: StateStore, stage: str) -> None:
+    """Bring what was put to a stage."""
+    if stage != "put":
+        list(store.flush())
+    if stage == "committed":
+        store.commit(store.position() + 1)
+
+
+def size(engine: BytesStore) -> int:
+    """Return the number of entries."""
+    return sum(1 for _ in engine.scan(b"", None))

@@ -1,0 +1,191 @@
+"""The contract of `pipeline.runtime.broker` for group members, and for brokers that do not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+
+import pytest
+
+from pipeline.errors import BrokerError, BrokerUnreachableError, TaskMigratedError
+from pipeline.record import NO_HEADERS, TopicPartition
+from pipeline.runtime.broker import Broker, Committed
+from pipeline.runtime.kafka import KafkaBroker
+from pipeline.runtime.memory import MemoryBroker
+from pipeline.testing.process import free_port
+from tests.contract.broker_clients import (
+    ATTEMPTS,
+    Epoch,
+    Listener,
+    create,
+    expect_failure,
+    join,
+    read_count,
+    until,
+    write,
+)
+
+
+class TestGroup:
+    def test_partitions_start_paused_at_the_given_offset(
+        self, broker: Broker, topic: str, group: str
+    ) -> None:
+        create(broker, topic, 2)
+        write(broker, topic, [b"value"] * 10, 0)
+        write(broker, topic, [b"value"] * 10, 1)
+        listener = Listener({TopicPartition(topic, 0): 4, TopicPartition(topic, 1): 9})
+        with closing(join(broker, group, [topic], listener, 2)) as consumer:
+            assert list(consumer.poll(100, 0.2)) == []
+            consumer.resume([TopicPartition(topic, 0)])
+            first = read_count(consumer, 6)
+            consumer.resume([TopicPartition(topic, 1)])
+            second = read_count(consumer, 1)
+        assert [(message.partition(), message.offset()) for message in first] == [
+            (0, n) for n in range(4, 10)
+        ]
+        assert [(message.partition(), message.offset()) for message in second] == [(1, 9)]
+
+    def test_pause_and_resume_lose_and_repeat_nothing(self, broker: Broker, topic: str, group: str) -> None:
+        create(broker, topic)
+        write(broker, topic, [b"value"] * 3_000)
+        partition = TopicPartition(topic, 0)
+        offsets: list[int] = []
+        with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
+            for _ in range(ATTEMPTS):
+                consumer.resume([partition])
+                offsets += [message.offset() for message in consumer.poll(100, 0.05)]
+                consumer.pause([partition])
+                assert list(consumer.poll(100, 0)) == []
+                if len(offsets) >= 3_000:
+                    break
+        assert offsets == list(range(3_000))
+
+    def test_commit_is_there_for_the_next_member(self, broker: Broker, topic: str, group: str) -> None:
+        create(broker, topic, 3)
+        first, second = TopicPartition(topic, 0), TopicPartition(topic, 1)
+        with closing(join(broker, group, [topic], Listener(), 3)) as consumer:
+            assert consumer.committed([first, second]) == {}
+            consumer.commit({first: Committed(5), second: Committed(0)})
+        with closing(broker.consumer(group, "next")) as consumer:
+            committed = consumer.committed([first, second, TopicPartition(topic, 2)])
+        assert {partition: entry.offset for partition, entry in committed.items()} == {first: 5, second: 0}
+
+    def test_commit_keeps_metadata(
+        self, broker: Broker, topic: str, group: str, request: pytest.FixtureRequest
+    ) -> None:
+        expect_failure(request, "embedded", "Tansu takes metadata and does not keep it")
+        create(broker, topic)
+        partition = TopicPartition(topic, 0)
+        with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
+            consumer.commit({partition: Committed(5, '{"store": 17, "é": 1}')})
+            assert consumer.committed([partition]) == {partition: Committed(5, '{"store": 17, "é": 1}')}
+
+    def test_end_offset_is_known_after_a_fetch(self, broker: Broker, topic: str, group: str) -> None:
+        create(broker, topic)
+        write(broker, topic, [b"value"] * 10)
+        partition = TopicPartition(topic, 0)
+        with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
+            consumer.resume([partition])
+            read_count(consumer, 10)
+            assert consumer.end_offset(partition) == 10
+
+    def test_two_members_share_and_the_second_inherits(self, broker: Broker, topic: str, group: str) -> None:
+        other = f"{topic}-other"
+        create(broker, topic, 4)
+        create(broker, other, 4)
+        first, second = Listener(), Listener()
+        consumer = join(broker, group, [topic, other], first, 8)
+
+        def commit(partitions: Sequence[TopicPartition]) -> None:
+            consumer.commit({partition: Committed(7) for partition in partitions})
+
+        first.before_revoke = commit
+        with closing(broker.consumer(group, "second")) as joining:
+            joining.subscribe([topic, other], second)
+            until(lambda: len(first.owned) == len(second.owned) == 4, consumer, joining)
+            assert not first.owned & second.owned
+            # Range: the same numbers of both topics, so that joins find their other side.
+            assert {p.partition for p in first.owned if p.topic == topic} == {
+                p.partition for p in first.owned if p.topic == other
+            }
+            assert {entry.offset for entry in joining.committed(sorted(second.owned)).values()} == {7}
+            gone = next(iter(second.owned))
+            with pytest.raises(TaskMigratedError, match=str(gone)):
+                consumer.commit({gone: Committed(9)})
+            consumer.close()
+            until(lambda: len(second.owned) == 8, joining)
+            everything = joining.committed(sorted(second.owned))
+            assert [entry.offset for entry in everything.values()] == [7] * 8
+
+    def test_listeners_error_comes_out_of_poll(self, broker: Broker, topic: str, group: str) -> None:
+        create(broker, topic)
+
+        class Failing(Listener):
+            def on_assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+                raise BrokerError("the listener cannot")
+
+        with closing(broker.consumer(group, "member")) as consumer:
+            consumer.subscribe([topic], Failing())
+            with pytest.raises(BrokerError, match="the listener cannot"):
+                until(lambda: False, consumer)
+
+    def test_unknown_topic_is_an_error(self, broker: Broker, topic: str, group: str) -> None:
+        if isinstance(broker, KafkaBroker):
+            # Under KIP-848 the coordinator waits for the topic without a word: a worker asks
+            # `partition_counts` before it subscribes.
+            broker = KafkaBroker(broker.address, settings={"group.protocol": "classic"})
+        with closing(broker.consumer(group, "member")) as consumer:
+            consumer.subscribe([topic], Listener())
+            with pytest.raises(BrokerError, match=topic):
+                until(lambda: False, consumer)
+
+
+class TestUnreachable:
+    """Nothing listens there."""
+
+    @pytest.fixture
+    def address(self) -> str:
+        return f"127.0.0.1:{free_port()}"
+
+    def test_flush_names_the_address(self, address: str) -> None:
+        with closing(KafkaBroker(address).producer("writer")) as producer:
+            producer.produce("topic", b"value", None, 0, 1_000, NO_HEADERS)
+            with pytest.raises(BrokerUnreachableError, match=address):
+                producer.flush(0.5)
+
+    def test_poll_names_the_address(self, address: str) -> None:
+        broker = KafkaBroker(address, settings={"group.protocol": "consumer"})
+        with closing(broker.consumer("group", "member")) as consumer:
+            consumer.subscribe(["topic"], Listener())
+            with pytest.raises(BrokerUnreachableError, match=address):
+                until(lambda: False, consumer)
+
+    def test_memory_broker_can_play_dead_and_come_back(self) -> None:
+        broker = MemoryBroker(Epoch())
+        broker.create_topic("topic")
+        producer = broker.producer("writer")
+        broker.reachable = False
+        producer.produce("topic", b"value", None, 0, 1_000, NO_HEADERS)
+        with pytest.raises(BrokerUnreachableError, match="memory"):
+            producer.flush(1)
+        broker.reachable = True
+        assert producer.flush(1) == []
+        assert [message.value() for message in broker.records("topic")] == [b"value"]
+
+
+class TestExpiredMember:
+    def test_loses_its_partitions_and_may_not_commit(self) -> None:
+        broker = MemoryBroker(Epoch())
+        broker.create_topic("topic", 2)
+        listener = Listener()
+        consumer = join(broker, "group", ["topic"], listener, 2)
+        partition = TopicPartition("topic", 0)
+        broker.expire("group", "member")
+        with pytest.raises(TaskMigratedError, match="topic-0"):
+            consumer.commit({partition: Committed(1)})
+        consumer.poll(1, 0)
+        assert (sorted(listener.lost), len(listener.owned)) == (
+            [partition, TopicPartition("topic", 1)],
+            2,
+        )
+        consumer.commit({partition: Committed(1)})

@@ -1,0 +1,100 @@
+"""What is in a broker's topics, and how far a group has come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from pipeline.record import Headers, TopicPartition
+from pipeline.runtime.broker import Message, TopicSpec
+from pipeline.runtime.kafka import KafkaBroker
+from tests.integration.flagship.waiting import wait_until
+
+_FLUSH_S: Final = 30.0
+_UNACKNOWLEDGED: Final = 20_000
+_POLLED: Final = 10_000
+
+
+class Outgoing(NamedTuple):
+    """A record to write; see `pipeline.runtime.broker.Producer.produce`."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    timestamp: int
+    headers: Headers = ()
+    partition: int = -1
+
+
+class Topics:
+    """A broker, seen from beside the application.
+
+    Args:
+        address: bootstrap servers.
+        group: the application's consumer group.
+    """
+
+    def __init__(self, address: str, group: str) -> None:
+        self.address = address
+        broker = KafkaBroker(address)
+        self._broker, self._admin = broker, broker.admin()
+        self._producer = broker.producer("test")
+        self._consumer = broker.consumer(group, "test")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+        self._producer.close()
+        self._admin.close()
+
+    def create(self, specs: Sequence[TopicSpec]) -> None:
+        """Create topics."""
+        self._admin.create_topics(specs)
+
+    def write(self, records: Iterable[Outgoing]) -> None:
+        """Write records, and wait until the broker has them."""
+        for number, (topic, key, value, timestamp, headers, partition) in enumerate(records, 1):
+            self._producer.produce(topic, value, key, partition, timestamp, headers)
+            if number % _UNACKNOWLEDGED == 0:
+                assert not self._producer.flush(_FLUSH_S)
+        assert not self._producer.flush(_FLUSH_S)
+
+    def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
+        """Return the offset after the last record, by partition."""
+        return self._admin.end_offsets(self._partitions(topics))
+
+    def committed(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
+        """Return the group's committed offsets, 0 where there is none."""
+        partitions = self._partitions(topics)
+        found = self._consumer.committed(partitions)
+        return {each: found[each].offset if each in found else 0 for each in partitions}
+
+    def read(self, topic: str) -> list[Message]:
+        """Return every record of a topic, partition by partition."""
+        reader = self._broker.reader()
+        messages: list[Message] = []
+        waiting = self.ends([topic])
+        try:
+            for partition, end in waiting.items():
+                reader.add(partition, 0, end)
+
+            def finished() -> bool:
+                while polled := reader.poll(_POLLED, 0.1):
+                    messages.extend(polled)
+                for partition in reader.finished():
+                    del waiting[partition]
+                return not waiting
+
+            wait_until(finished, f"all of {topic} is read, {waiting} is not")
+        finally:
+            reader.close()
+        return sorted(messages, key=lambda each: (each.partition(), each.offset()))
+
+    def _partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
+        counts = self._admin.partition_counts(sorted(set(topics)))
+        return [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
