@@ -38,8 +38,8 @@ _READY_MS: Final = 35_000
 #: How long the best questions may be without an answer before others are shown instead.
 _PATIENCE_MS: Final = 10_000
 _ANSWERS_MS: Final = 15_000
-#: How a worker ends when it is asked to: in the second case before it had begun anything.
-_ORDERLY: Final = (0, -signal.SIGTERM)
+#: How a worker ends when it is asked to; with a signal's number only before it has begun anything.
+_ORDERLY: Final = (0, -signal.SIGTERM, -signal.SIGINT)
 _PAUSE_S: Final = 0.1
 _WATCH_S: Final = 1.0
 _SHOWN_CHARACTERS: Final = 400
@@ -65,6 +65,9 @@ class _Running:
     def check(self) -> None:
         """Raise what went wrong in worker or feeder."""
         if not self.worker.running:
+            # Ctrl-C at the very moment of its start ends the worker too.
+            if self.stop.wait(_PAUSE_S):
+                raise _StopRequestedError
             raise DemoError(
                 f"the worker ended with exit code {self.worker.exit_code}. The end of its log:\n"
                 f"{self.worker.log_tail()}"

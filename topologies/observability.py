@@ -30,6 +30,7 @@ from pipeline.observability import (
     Route,
     Routes,
     Span,
+    TimestampParser,
     Unmatched,
     archive_ndjson,
     cloud_trace_span,
@@ -52,9 +53,10 @@ PER_MINUTE = tumbling(timedelta(minutes=1), grace=GRACE)
 #: A log and the start of its request are at most this far apart.
 REQUEST = timedelta(minutes=5)
 
+LOG_FORMATS = ("rfc3339", "epoch", "%d/%b/%Y:%H:%M:%S %z", "%Y-%m-%d %H:%M:%S,%f")
 LOG_TIME = EventTime(
-    ("timestamp", "@timestamp", "time", "time_unix_nano", "ts"),
-    formats=("rfc3339", "epoch", "%d/%b/%Y:%H:%M:%S %z", "%Y-%m-%d %H:%M:%S,%f"),
+    ("time_unix_nano", "timeUnixNano", "timestamp", "@timestamp", "time", "ts"),
+    formats=LOG_FORMATS,
     missing=Policy.RECORD_TIME,
     invalid=Policy.REJECT,
 )
@@ -88,7 +90,7 @@ owners = app.table("service.owners", name="service-owners", value=ServiceOwner)
 
 raw_logs = app.stream("raw.logs", value=dict[str, Any], timestamp=LOG_TIME)
 logs = dedup(
-    redact(normalise_logs(raw_logs), redactor, name="redact-logs"),
+    redact(normalise_logs(raw_logs, times=TimestampParser(LOG_FORMATS)), redactor, name="redact-logs"),
     event_id,
     within=COPIES,
     grace=GRACE,

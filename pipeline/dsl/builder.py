@@ -54,7 +54,7 @@ class StreamsBuilder:
         Raises:
             TopologyError: a topic's name or a serde cannot be used.
         """
-        topics = (topic,) if isinstance(topic, str) else tuple(topic)
+        topics = tuple(topic) if isinstance(topic, Sequence) and not isinstance(topic, str) else (topic,)
         _check_topics(topics, "stream")
         key_serde = known(resolve(key, None, "stream"), "stream", "key")
         value_serde = known(resolve(value, None, "stream"), "stream", "value")

@@ -144,7 +144,9 @@ class KStream(Generic[K, V]):
         names = [*predicates, *([default] if default is not None else [])]
         return {
             name: self._stream(
-                self._graph.add(BranchArm, f"{branch.name}-{name}", parents=(branch,), index=index),
+                self._graph.add(
+                    BranchArm, "branch-arm", f"{branch.name}-{name}", parents=(branch,), index=index
+                ),
                 self.key_serde,
                 self.value_serde,
             )

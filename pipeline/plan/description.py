@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.plan.planner import Plan, SubTopology
-from pipeline.topology import Aggregate, Node, Sink, Source, StreamStreamJoin, TableSource, describe_function
+from pipeline.topology import (
+    Aggregate,
+    Node,
+    Sink,
+    Source,
+    StreamStreamJoin,
+    StreamTableJoin,
+    describe_function,
+)
 
 
 def describe(plan: Plan) -> str:
@@ -34,13 +42,25 @@ def _subtopology(plan: Plan, sub: SubTopology) -> Iterator[str]:
 
 
 def _label(node: Node) -> str:
-    kind = type(node).__name__
-    detail = ""
-    if isinstance(node, TableSource | Source):
-        detail = f" (topics: {', '.join(node.topics)}; {node.key.name} to {node.value.name})"
-    elif isinstance(node, Sink):
-        topic = node.topic if isinstance(node.topic, str) else f"chosen by {describe_function(node.topic)}"
-        detail = f" (topic: {topic})"
-    elif isinstance(node, Aggregate | StreamStreamJoin) and node.windows is not None:
-        detail = f" ({node.windows})"
-    return f"{kind} {node.name}{detail}"
+    details = "; ".join(_details(node))
+    return f"{type(node).__name__} {node.name}{f' ({details})' if details else ''}"
+
+
+def _details(node: Node) -> Iterator[str]:
+    match node:
+        case Source():
+            yield f"topics: {', '.join(node.topics)}"
+            yield f"{node.key.name} to {node.value.name}"
+        case Sink():
+            topic = (
+                node.topic if isinstance(node.topic, str) else f"chosen by {describe_function(node.topic)}"
+            )
+            yield f"topic: {topic}"
+            if node.partitions is not None:
+                yield f"{node.partitions} partitions"
+        case StreamStreamJoin() | StreamTableJoin():
+            yield "left" if node.left_outer else "inner"
+            if isinstance(node, StreamStreamJoin):
+                yield str(node.windows)
+        case Aggregate() if node.windows is not None:
+            yield str(node.windows)

@@ -56,7 +56,7 @@ class Committer:
             task.commit()
         # 5. Report.
         self._written.clear()
-        self._environment.counters.add("commits")
+        self._environment.counters["commits"] += 1
 
     def _deliver(self) -> None:
         refused = self._environment.producer.flush(FLUSH_S)

@@ -23,16 +23,9 @@ CounterName: TypeAlias = Literal[
 ]
 
 
-class Counters:
+class Counters(Counter[CounterName]):
     """Counts since the worker started. Written by the engine's thread, read by any."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[CounterName] = Counter()
-
-    def add(self, name: CounterName, count: int = 1) -> None:
-        """Count."""
-        self._counts[name] += count
 
     def snapshot(self) -> dict[str, int]:
         """Return all counts."""
-        return {name: count for name, count in self._counts.items()}  # noqa: C416 - widens the keys' type
+        return {name: count for name, count in self.items()}  # noqa: C416 - widens the keys' type

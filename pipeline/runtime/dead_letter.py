@@ -135,4 +135,4 @@ class DeadLetters:
         }
         added = [(_PREFIX + name, text.encode()) for name, text in why.items()]
         self._producer.produce(topic, value, key, -1, timestamp, [*headers, *added])
-        self._counters.add("dead_letters")
+        self._counters["dead_letters"] += 1

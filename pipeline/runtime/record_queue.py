@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from pipeline.errors import RecordError, SerdeError
 from pipeline.record import NO_HEADERS, Forward, Headers, Record, TopicPartition
 from pipeline.runtime.broker import Message
-from pipeline.topology import Source
+from pipeline.topology import Source, TimestampExtractor, describe_function
 
 #: 9999-12-31T23:59:59.999Z, the last time that RFC 3339 can write. Stream time never goes back: one
 #: record from beyond it would make every record after it late.
 _LAST_TIME_MS = 253_402_300_799_999
 
 
+#: Key, value, event time in ms, headers.
+Decoded: TypeAlias = tuple[Any, Any, int, Headers]
+
+
 class Head(NamedTuple):
-    """The next record of a queue, decoded, with its event time."""
+    """The next record of a queue: as it came, and decoded with its event time."""
 
     message: Message
-    key: Any
-    value: Any
-    timestamp: int
-    headers: Headers
+    record: Decoded
 
 
 class RecordQueue:
@@ -56,11 +57,8 @@ class RecordQueue:
         #: Offset after the last record put on the queue.
         self.fetched_offset = -1
         self._head: Head | None = None
-        self._limit = max_record_bytes
         self._reject = reject
-        self._decode_key = source.key.deserialize
-        self._decode_value = source.value.deserialize
-        self._extract = source.timestamp
+        self.decode = self._decoder(max_record_bytes)
 
     def __len__(self) -> int:
         return len(self.messages) + (self._head is not None)
@@ -70,7 +68,7 @@ class RecordQueue:
         while self._head is None and self.messages:
             message = self.messages.popleft()
             try:
-                self._head = self._decode(message)
+                self._head = Head(message, self.decode(message))
             except SerdeError as error:
                 self._reject(message, error)
                 self.next_offset = message.offset() + 1
@@ -82,40 +80,59 @@ class RecordQueue:
         if head is not None:
             self._head = None
             self.next_offset = head.message.offset() + 1
-            self.partition_time = max(self.partition_time, head.timestamp)
+            self.partition_time = max(self.partition_time, head.record[2])
         return head
 
-    def _decode(self, message: Message) -> Head:
-        key_bytes, value_bytes = message.key(), message.value()
-        if value_bytes is not None and len(value_bytes) > self._limit:
-            raise SerdeError(
-                f"{self.source}: value of {len(value_bytes)} bytes exceeds max_record_bytes ({self._limit})"
-            )
-        try:
-            key = None if key_bytes is None else self._decode_key(key_bytes)
-            value = None if value_bytes is None else self._decode_value(value_bytes)
-        except Exception as error:
-            raise SerdeError(
-                f"{self.source} cannot decode the record as {self.source.key.name} to "
-                f"{self.source.value.name}: {type(error).__name__}: {error}"
-            ) from error
-        headers = message.headers() or NO_HEADERS
-        timestamp = message.timestamp()[1]
-        if self._extract is not None:
-            timestamp = self._extracted(Record(key, value, timestamp, headers))
-        if not 0 <= timestamp <= _LAST_TIME_MS:
-            raise SerdeError(f"{self.source}: event time {timestamp} ms is not within the years 1970 to 9999")
-        return Head(message, key, value, timestamp, headers)
+    def _decoder(self, max_record_bytes: int) -> Callable[[Message], Decoded]:
+        """Return what decodes a message, or raises a SerdeError: a closure, for it runs per record."""
+        source = self.source
+        decode_key, decode_value = source.key.deserialize, source.value.deserialize
+        extract = None if source.timestamp is None else self._extractor(source.timestamp)
 
-    def _extracted(self, record: Record[Any, Any]) -> int:
-        extract = self._extract
-        assert extract is not None  # noqa: S101 - the caller's check
-        try:
-            timestamp = extract(record, self.partition_time)
-        except Exception as error:
-            raise SerdeError(
-                f"{self.source}: the timestamp extractor raised {type(error).__name__}: {error}"
-            ) from error
-        if not isinstance(timestamp, int):
-            raise SerdeError(f"{self.source}: the timestamp extractor returned {timestamp!r}, not ms")
-        return timestamp
+        def decode(message: Message) -> Decoded:
+            key_bytes, value_bytes = message.key(), message.value()
+            if value_bytes is not None and len(value_bytes) > max_record_bytes:
+                raise _too_large(source, len(value_bytes), max_record_bytes)
+            try:
+                key = None if key_bytes is None else decode_key(key_bytes)
+                value = None if value_bytes is None else decode_value(value_bytes)
+            except Exception as error:
+                raise _undecodable(source, error) from error
+            headers = message.headers() or NO_HEADERS
+            timestamp = message.timestamp()[1]
+            if extract is not None:
+                timestamp = extract(Record(key, value, timestamp, headers))
+            if not 0 <= timestamp <= _LAST_TIME_MS:
+                raise SerdeError(f"{source}: event time {timestamp} ms is not within the years 1970 to 9999")
+            return key, value, timestamp, headers
+
+        return decode
+
+    def _extractor(self, extract: TimestampExtractor) -> Callable[[Record[Any, Any]], int]:
+        source = self.source
+
+        def extracted(record: Record[Any, Any]) -> int:
+            try:
+                timestamp = extract(record, self.partition_time)
+            except Exception as error:
+                raise SerdeError(
+                    f"{source}: timestamp extractor {describe_function(extract)} raised {type(error).__name__}: {error}"
+                ) from error
+            if not isinstance(timestamp, int):
+                raise SerdeError(
+                    f"{source}: timestamp extractor {describe_function(extract)} returned {type(timestamp).__name__}, not ms"
+                )
+            return timestamp
+
+        return extracted
+
+
+def _too_large(source: Source, size: int, limit: int) -> SerdeError:
+    return SerdeError(f"{source}: value of {size} bytes exceeds max_record_bytes ({limit})")
+
+
+def _undecodable(source: Source, error: Exception) -> SerdeError:
+    return SerdeError(
+        f"{source} cannot decode the record as {source.key.name} to {source.value.name}: "
+        f"{type(error).__name__}: {error}"
+    )

@@ -97,7 +97,7 @@ class Restoration:
             target = self._targets.pop(changelog, None)
             if target is not None:
                 self._finish(target)
-        self._counters.add("records_restored", len(messages))
+        self._counters["records_restored"] += len(messages)
         return len(messages)
 
     def _apply(self, target: _Target, run: list[Message]) -> None:

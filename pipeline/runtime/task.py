@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
-from pipeline.errors import RecordError, UnhandledRecordError
+from pipeline.errors import RecordError, SerdeError, UnhandledRecordError
 from pipeline.operators.context import StreamTime
 from pipeline.plan.compiler import compile_subtopology
 from pipeline.plan.planner import Plan, SubTopology
@@ -19,7 +19,7 @@ from pipeline.runtime.counters import Counters
 from pipeline.runtime.dead_letter import DeadLetters, Update
 from pipeline.runtime.partitioner import partition_for
 from pipeline.runtime.progress import Progress, encode_progress
-from pipeline.runtime.record_queue import Head, RecordQueue
+from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.task_context import TaskContext
 from pipeline.state.store import Entry
 
@@ -120,7 +120,7 @@ class Task:
     def _reject(self, message: Message, error: RecordError) -> None:
         """Handle a record that cannot be decoded; its offset is to be committed like any other."""
         self.environment.dead_letters.message(message, error)
-        self.environment.counters.add("records_processed")
+        self.environment.counters["records_processed"] += 1
         self._processed_since_commit += 1
 
     def _log_again(self) -> None:
@@ -177,21 +177,40 @@ class Task:
         The next record is that whose queue's head has the smallest timestamp (rule a1.5). While a
         queue is empty although the broker has more of it, the task waits (rule a1.6, idle 0).
         """
-        count = 0
         if len(self.queues) == 1:
-            (queue,) = self.queues.values()
-            while count < limit and (head := queue.pop()) is not None:
-                self._run(queue, head)
-                count += 1
+            (only,) = self.queues.values()
+            count = self._drain(only, limit)
         else:
+            count = 0
             while count < limit and (chosen := self._choose(has_lag)) is not None:
-                head = chosen.pop()
-                assert head is not None  # noqa: S101 - it was chosen for its head
-                self._run(chosen, head)
+                self._run(chosen)
                 count += 1
         self.message = None
         self._processed_since_commit += count
-        self.environment.counters.add("records_processed", count)
+        self.environment.counters["records_processed"] += count
+        return count
+
+    def _drain(self, queue: RecordQueue, limit: int) -> int:
+        """Process one queue's records: most tasks have one, and nothing to choose."""
+        messages, decode, forward = queue.messages, queue.decode, queue.forward
+        punctuations = self.stream_punctuations
+        message, count = None, 0
+        while messages and count < limit:
+            message = messages.popleft()
+            try:
+                key, value, timestamp, headers = decode(message)
+            except SerdeError as error:
+                self._reject(message, error)
+                continue
+            count += 1
+            self.message = message
+            if timestamp > self.stream_time:
+                self.stream_time = queue.partition_time = timestamp
+            forward(key, value, timestamp, headers)
+            if punctuations:
+                self._punctuate(punctuations, self.stream_time)
+        if message is not None:
+            queue.next_offset = message.offset() + 1
         return count
 
     def _choose(self, has_lag: Callable[[TopicPartition, int], bool]) -> RecordQueue | None:
@@ -201,15 +220,16 @@ class Task:
             if head is None:
                 if has_lag(queue.partition, queue.fetched_offset):
                     return None
-            elif chosen is None or head.timestamp < smallest:
-                chosen, smallest = queue, head.timestamp
+            elif chosen is None or head.record[2] < smallest:
+                chosen, smallest = queue, head.record[2]
         return chosen
 
-    def _run(self, queue: RecordQueue, head: Head) -> None:
-        message, key, value, timestamp, headers = head
-        self.message = message
-        self.stream_time = max(self.stream_time, timestamp)
-        queue.forward(key, value, timestamp, headers)
+    def _run(self, queue: RecordQueue) -> None:
+        head = queue.pop()
+        assert head is not None  # noqa: S101 - it was chosen for its head
+        self.message = head.message
+        self.stream_time = max(self.stream_time, head.record[2])
+        queue.forward(*head.record)
         if self.stream_punctuations:
             self._punctuate(self.stream_punctuations, self.stream_time)
 
@@ -253,7 +273,7 @@ class Task:
                 count += 1
             if count:
                 written.append(changelog)
-                self.environment.counters.add("records_produced", count)
+                self.environment.counters["records_produced"] += count
         return written
 
     def changelog(self, store: str) -> TopicPartition:

@@ -42,7 +42,7 @@ class TaskContext:
             headers: Headers,
         ) -> None:
             produce(topic, value, key, partition, timestamp, headers)
-            counters.add("records_produced")
+            counters["records_produced"] += 1
 
         self.produce: Callable[[str, bytes | None, bytes | None, int, int, Headers], None] = counted
 
@@ -56,7 +56,7 @@ class TaskContext:
 
     def drop(self, _node: Node, _reason: str) -> None:
         """Count a record that a rule drops."""
-        self._task.environment.counters.add("records_dropped")
+        self._task.environment.counters["records_dropped"] += 1
 
     def reject(self, node: Node, reason: str) -> None:
         """Dead-letter the record in hand, or count it as dropped where there is no such topic."""
@@ -64,7 +64,7 @@ class TaskContext:
         if environment.dead_letters.enabled and (self._task.message or self._task.update):
             self._task.fail(ProcessingError(f"{node}: {reason}"))
         else:
-            environment.counters.add("records_rejected")
+            environment.counters["records_rejected"] += 1
 
     def processor_context(self, node: Node, forward: Forward) -> ProcessorTaskContext:
         """Return what a user's processor is given."""

@@ -17,23 +17,10 @@ TIMESTAMP_SIZE = _TIMESTAMP.size
 pack_time = _TIMESTAMP.pack
 
 
-def encode_entry(entry: Entry, serde: Serde[Any]) -> bytes | None:
-    """Return timestamp (8 bytes, big-endian) and value, as stored and as logged; None for a deletion."""
-    if entry.value is None:
-        return None
-    return pack_time(entry.timestamp) + serde.serialize(entry.value)
-
-
 def decode_entry(stored: bytes, serde: Serde[Any]) -> Entry:
-    """Return the entry that `encode_entry` encoded."""
+    """Return the entry of a stored value: timestamp (8 bytes, big-endian), then the value's bytes."""
     timestamp: int = _TIMESTAMP.unpack_from(stored)[0]
     return Entry(serde.deserialize(stored[TIMESTAMP_SIZE:]), timestamp, NO_HEADERS)
-
-
-def timestamp_of(stored: bytes) -> int:
-    """Return the timestamp of a stored value."""
-    timestamp: int = _TIMESTAMP.unpack_from(stored)[0]
-    return timestamp
 
 
 def merge_scans(

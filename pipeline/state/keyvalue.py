@@ -9,7 +9,7 @@ from sortedcontainers import SortedDict
 
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.serde import Serde
-from pipeline.state.caching import decode_entry, encode_entry, merge_scans
+from pipeline.state.caching import decode_entry, merge_scans, pack_time
 from pipeline.state.store import BytesStore, Entry
 
 K = TypeVar("K")
@@ -59,7 +59,9 @@ class KeyValueStore(Generic[K, V]):
         self._engine, self._bound = engine, cache_entries
         self._new_cache: Callable[[], MutableMapping[bytes, Any]] = SortedDict if ordered else dict
         self._dirty: MutableMapping[bytes, Entry] = self._new_cache()
-        self._flushed: MutableMapping[bytes, tuple[Entry, bytes | None]] = self._new_cache()
+        self._flushed: MutableMapping[bytes, Entry] = self._new_cache()
+        #: What was flushed, as it will be stored.
+        self._changes: dict[bytes, bytes | None] = {}
         self._clean: dict[bytes, Entry] = {}
 
     @property
@@ -71,27 +73,18 @@ class KeyValueStore(Generic[K, V]):
 
     def get_entry(self, key: bytes) -> Entry | None:
         """Return the entry under `key`, uncommitted ones included; None if there is none."""
-        entry = self._dirty.get(key)
-        if entry is None:
-            entry = self._committed(key) if key not in self._flushed else self._flushed[key][0]
-            if entry is None:
-                return None
-        return None if entry.value is None else entry
+        entry = self._dirty.get(key) or self._flushed.get(key) or self._clean.get(key) or self._read(key)
+        return None if entry is None or entry.value is None else entry
 
-    def _committed(self, key: bytes) -> Entry | None:
-        entry = self._clean.get(key)
-        if entry is None:
-            stored = self._engine.get(key)
-            if stored is None:
-                return None
-            entry = decode_entry(stored, self.value_serde)
-            self._remember(key, entry)
-        return entry
-
-    def _remember(self, key: bytes, entry: Entry) -> None:
+    def _read(self, key: bytes) -> Entry | None:
+        stored = self._engine.get(key)
+        if stored is None:
+            return None
+        entry = decode_entry(stored, self.value_serde)
         if len(self._clean) >= self._bound:
             self._clean.clear()
         self._clean[key] = entry
+        return entry
 
     def put_entry(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Put a value; None deletes."""
@@ -141,9 +134,7 @@ class KeyValueStore(Generic[K, V]):
         return self._scan(b"", None, reverse=False)
 
     def _scan(self, start: bytes, end: bytes | None, *, reverse: bool) -> Iterator[tuple[K, V]]:
-        overlay: dict[bytes, Entry | None] = {
-            key: self._flushed[key][0] for key in self._cached(self._flushed, start, end)
-        }
+        overlay = {key: self._flushed[key] for key in self._cached(self._flushed, start, end)}
         overlay |= {key: self._dirty[key] for key in self._cached(self._dirty, start, end)}
         ordered = sorted(overlay.items(), reverse=reverse)
         stored = self._engine.scan(start, end, reverse=reverse)
@@ -169,11 +160,13 @@ class KeyValueStore(Generic[K, V]):
         olds: dict[bytes, V | None] = {}
         if self.on_flush is not None and self.send_old_values:
             olds = {key: self._old_value(key) for key in dirty}
-        log = []
-        for key, entry in dirty.items():
-            stored = encode_entry(entry, self.value_serde)
-            self._flushed[key] = (entry, stored)
-            log.append((key, stored))
+        serialize = self.value_serde.serialize
+        log: list[tuple[bytes, bytes | None]] = [
+            (key, None if entry.value is None else pack_time(entry.timestamp) + serialize(entry.value))
+            for key, entry in dirty.items()
+        ]
+        self._changes.update(log)
+        self._flushed.update(dirty)
         if self.on_flush is not None:
             for key, entry in dirty.items():
                 self.on_flush(key, entry, olds.get(key))
@@ -181,7 +174,7 @@ class KeyValueStore(Generic[K, V]):
 
     def _old_value(self, key: bytes) -> V | None:
         """Return what was forwarded last: an aggregate may have been changed in place since."""
-        stored = self._flushed[key][1] if key in self._flushed else self._engine.get(key)
+        stored = self._changes[key] if key in self._changes else self._engine.get(key)
         if stored is None:
             return None
         value: V = decode_entry(stored, self.value_serde).value
@@ -189,11 +182,12 @@ class KeyValueStore(Generic[K, V]):
 
     def commit(self, position: int) -> None:
         """Write what was flushed, with the changelog position that follows it."""
-        if self._flushed or position != self._engine.position():
-            self._engine.write({key: stored for key, (_, stored) in self._flushed.items()}, position)
-        for key, (entry, _) in self._flushed.items():
-            self._remember(key, entry)
-        self._flushed.clear()
+        if self._changes or position != self._engine.position():
+            self._engine.write(self._changes, position)
+        if len(self._clean) + len(self._flushed) > self._bound:
+            self._clean.clear()
+        self._clean.update(self._flushed)
+        self._flushed, self._changes = self._new_cache(), {}
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
         """Apply changelog records: they are what is stored."""
@@ -217,7 +211,8 @@ class KeyValueStore(Generic[K, V]):
 
     def wipe(self) -> None:
         """Forget everything."""
-        self._dirty, self._flushed, self._clean = self._new_cache(), self._new_cache(), {}
+        self._dirty, self._flushed = self._new_cache(), self._new_cache()
+        self._changes, self._clean = {}, {}
         self._engine.wipe()
 
     def close(self) -> None:

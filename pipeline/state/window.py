@@ -9,15 +9,17 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pipeline.record import NO_HEADERS, Headers, Windowed
 from pipeline.serde import Serde
-from pipeline.state.caching import decode_entry, encode_entry
+from pipeline.state.caching import decode_entry, pack_time
 from pipeline.state.keyvalue import ValueAndTimestamp
 from pipeline.state.store import BytesStore, Entry
 from pipeline.state.window_keys import (
-    changelog_key,
+    SUFFIX_SIZE,
     escaped,
     pack_segment,
+    pack_suffix,
     parse_changelog_key,
     parse_store_key,
+    start_of,
     store_key,
 )
 
@@ -28,6 +30,8 @@ V = TypeVar("V")
 Slot: TypeAlias = tuple[int, int]
 
 _MIN_SEGMENT_MS = 60_000
+#: Windows of one key that are read into the cache; more are not of one time.
+_CLEAN_WINDOWS = 8
 
 
 class WindowStore(Generic[K, V]):
@@ -75,38 +79,39 @@ class WindowStore(Generic[K, V]):
         self._dropped_before = 0
         self._sequence = engine.position()
         self._dirty: dict[bytes, dict[Slot, Entry]] = {}
-        self._flushed: dict[bytes, dict[Slot, tuple[Entry, bytes | None]]] = {}
-        self._clean: dict[bytes, Entry] = {}
+        self._flushed: dict[bytes, dict[Slot, Entry]] = {}
+        #: What was flushed, as it will be stored.
+        self._changes: dict[bytes, bytes | None] = {}
+        self._clean: dict[bytes, dict[Slot, Entry]] = {}
 
     # For operators: keys as bytes, entries with timestamp and headers.
 
     def get_entry(self, key: bytes, start: int) -> Entry | None:
         """Return the entry of a window, uncommitted ones included; None if there is none to see."""
-        slots = self._dirty.get(key)
-        entry = None if slots is None else slots.get((start, 0))
-        if entry is None:
-            flushed = self._flushed.get(key)
-            found = None if flushed is None else flushed.get((start, 0))
-            entry = self._committed(key, start) if found is None else found[0]
-        if entry is None or entry.value is None or start <= self._time - self.retention_ms:
+        if start <= self._time - self.retention_ms:
             return None
-        return entry
+        slot = (start, 0)
+        for cache in (self._dirty, self._flushed, self._clean):
+            slots = cache.get(key)
+            if slots is not None:
+                entry = slots.get(slot)
+                if entry is not None:
+                    return None if entry.value is None else entry
+        return self._read(key, slot)
 
-    def _committed(self, key: bytes, start: int) -> Entry | None:
-        stored_key = store_key(start // self._segment_ms, escaped(key), start)
-        entry = self._clean.get(stored_key)
-        if entry is None:
-            stored = self._engine.get(stored_key)
-            if stored is None:
-                return None
-            entry = decode_entry(stored, self.value_serde)
-            self._remember(stored_key, entry)
+    def _read(self, key: bytes, slot: Slot) -> Entry | None:
+        stored = self._engine.get(self._stored_key(escaped(key), slot))
+        if stored is None:
+            return None
+        entry = decode_entry(stored, self.value_serde)
+        slots = self._clean.get(key)
+        if slots is not None and len(slots) < _CLEAN_WINDOWS:
+            slots[slot] = entry
+        else:
+            if len(self._clean) >= self._bound:
+                self._clean.clear()
+            self._clean[key] = {slot: entry}
         return entry
-
-    def _remember(self, stored_key: bytes, entry: Entry) -> None:
-        if len(self._clean) >= self._bound:
-            self._clean.clear()
-        self._clean[stored_key] = entry
 
     def put_entry(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> bool:
         """Put a window's value, None deletes; return False, having done nothing, if it has expired."""
@@ -143,8 +148,7 @@ class WindowStore(Generic[K, V]):
         for stored_key, stored in chain.from_iterable(self._segment_scans(key, first, last)):
             window = parse_store_key(stored_key)
             found[window.start, window.sequence] = stored
-        uncommitted = {slot: entry for slot, (entry, _) in self._flushed.get(key, {}).items()}
-        uncommitted |= self._dirty.get(key, {})
+        uncommitted = self._flushed.get(key, {}) | self._dirty.get(key, {})
         found |= {slot: entry for slot, entry in uncommitted.items() if first <= slot[0] <= last}
         entries = ((slot[0], self._decoded(found[slot])) for slot in sorted(found))
         return [(start, entry) for start, entry in entries if entry.value is not None]
@@ -205,23 +209,35 @@ class WindowStore(Generic[K, V]):
         olds: dict[tuple[bytes, Slot], V | None] = {}
         if self.on_flush is not None and self.send_old_values:
             olds = {(key, slot): self._old_value(key, slot) for key, slots in dirty.items() for slot in slots}
-        log = []
+        log = self._encode(dirty)
         for key, slots in dirty.items():
-            flushed = self._flushed.setdefault(key, {})
-            for slot, entry in slots.items():
-                stored = encode_entry(entry, self.value_serde)
-                flushed[slot] = (entry, stored)
-                log.append((changelog_key(key, *slot), stored))
+            flushed = self._flushed.get(key)
+            self._flushed[key] = slots if flushed is None else flushed | slots
         if self.on_flush is not None:
             for key, slots in dirty.items():
                 for slot, entry in slots.items():
                     self.on_flush(key, slot[0], entry, olds.get((key, slot)))
         return log
 
+    def _encode(self, dirty: dict[bytes, dict[Slot, Entry]]) -> list[tuple[bytes, bytes | None]]:
+        """Note what will be stored, and return what is to be logged."""
+        changes, serialize, segment_ms = self._changes, self.value_serde.serialize, self._segment_ms
+        log: list[tuple[bytes, bytes | None]] = []
+        for key, slots in dirty.items():
+            escaped_key = escaped(key)
+            for slot, entry in slots.items():
+                value = entry.value
+                stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
+                suffix = pack_suffix(*slot)
+                changes[pack_segment(slot[0] // segment_ms) + escaped_key + suffix] = stored
+                log.append((key + suffix, stored))
+        return log
+
     def _old_value(self, key: bytes, slot: Slot) -> V | None:
         """Return what was forwarded last: an aggregate may have been changed in place since."""
-        flushed = self._flushed.get(key, {}).get(slot)
-        stored = flushed[1] if flushed else self._engine.get(self._stored_key(escaped(key), slot))
+        stored_key = self._stored_key(escaped(key), slot)
+        known = stored_key in self._changes
+        stored = self._changes[stored_key] if known else self._engine.get(stored_key)
         if stored is None:
             return None
         value: V = decode_entry(stored, self.value_serde).value
@@ -233,21 +249,18 @@ class WindowStore(Generic[K, V]):
     def commit(self, position: int) -> None:
         """Write what was flushed with the position that follows it; drop segments that have expired."""
         expired = self._expired()
-        first_kept = self._dropped_before * self._segment_ms
-        changes: dict[bytes, bytes | None] = {}
-        for key, slots in self._flushed.items():
-            escaped_key = escaped(key)
-            for slot, (entry, stored) in slots.items():
-                if slot[0] < first_kept:
-                    # Expired since it was put: its segment is dropped for good.
-                    continue
-                stored_key = self._stored_key(escaped_key, slot)
-                changes[stored_key] = stored
-                if not self._duplicates:
-                    self._remember(stored_key, entry)
+        changes = self._changes
+        if expired:
+            # What has expired since it was put: its segment is dropped for good.
+            first_kept = pack_segment(self._dropped_before)
+            changes = {key: stored for key, stored in changes.items() if key >= first_kept}
         if changes or expired or position != self._engine.position():
             self._engine.write(changes, position, expired)
-        self._flushed.clear()
+        if not self._duplicates:
+            if len(self._clean) + len(self._flushed) > self._bound:
+                self._clean.clear()
+            self._clean.update(self._flushed)
+        self._flushed, self._changes = {}, {}
 
     def _expired(self) -> list[tuple[bytes, bytes]]:
         first_live = max(0, self._time - self.retention_ms + 1) // self._segment_ms
@@ -260,15 +273,13 @@ class WindowStore(Generic[K, V]):
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
         """Apply changelog records, without those of windows that have expired."""
         last = dict(records)
-        windows = {data: parse_changelog_key(data) for data in last}
-        self._time = max([self._time, *(window.start for window in windows.values())])
-        horizon = self._time - self.retention_ms
+        starts = [start_of(data) for data in last]
+        self._time = max(self._time, max(starts, default=-1))
+        horizon, segment_ms = self._time - self.retention_ms, self._segment_ms
         changes = {
-            store_key(
-                window.start // self._segment_ms, escaped(window.key), window.start, window.sequence
-            ): last[data]
-            for data, window in windows.items()
-            if window.start > horizon
+            pack_segment(start // segment_ms) + escaped(data[:-SUFFIX_SIZE]) + data[-SUFFIX_SIZE:]: stored
+            for start, (data, stored) in zip(starts, last.items(), strict=True)
+            if start > horizon
         }
         self._engine.write(changes, position)
         self._clean.clear()
@@ -304,7 +315,7 @@ class WindowStore(Generic[K, V]):
 
     def wipe(self) -> None:
         """Forget everything."""
-        self._dirty, self._flushed, self._clean, self.dirty = {}, {}, {}, 0
+        self._dirty, self._flushed, self._changes, self._clean, self.dirty = {}, {}, {}, {}, 0
         self._time, self._dropped_before, self._sequence = -1, 0, 0
         self._engine.wipe()
 

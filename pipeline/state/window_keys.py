@@ -19,6 +19,8 @@ _END = b"\0\0"
 SUFFIX_SIZE = _SUFFIX.size
 
 pack_segment = _SEGMENT.pack
+#: Start and sequence, as both keys end with.
+pack_suffix = _SUFFIX.pack
 
 
 class WindowKey(NamedTuple):
@@ -31,7 +33,7 @@ class WindowKey(NamedTuple):
 
 def escaped(key: bytes) -> bytes:
     """Return the key so that it ends where it ends, in the same order."""
-    return key.replace(b"\0", b"\0\xff") + _END
+    return (key.replace(b"\0", b"\0\xff") if b"\0" in key else key) + _END
 
 
 def store_key(segment: int, escaped_key: bytes, start: int, sequence: int = 0) -> bytes:
@@ -55,3 +57,9 @@ def parse_changelog_key(data: bytes) -> WindowKey:
     """Return what `changelog_key` packed."""
     start, sequence = _SUFFIX.unpack(data[-SUFFIX_SIZE:])
     return WindowKey(data[:-SUFFIX_SIZE], start, sequence)
+
+
+def start_of(data: bytes) -> int:
+    """Return the start of either key's window."""
+    start: int = _SUFFIX.unpack_from(data, len(data) - SUFFIX_SIZE)[0]
+    return start

@@ -1,0 +1,172 @@
+"""What `describe` prints, as golden texts: a change of a plan, of a name or of a topic shows here.
+
+Write them anew with `UPDATE_GOLDEN=1 pytest tests/plan`, and read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline import Processor, Record, Store, WindowedStore, tumbling
+from pipeline.dsl.builder import StreamsBuilder
+from pipeline.dsl.stream import KStream
+from pipeline.plan.description import describe
+from pipeline.plan.planner import plan
+
+GOLDEN = Path(__file__).parent / "golden"
+MINUTE = timedelta(minutes=1)
+PER_MINUTE = tumbling(MINUTE, grace=timedelta(seconds=30))
+
+
+class Order(msgspec.Struct):
+    id: str
+
+
+class Silent(Processor[Any, Any, Any, Any]):
+    def process(self, record: Record[Any, Any]) -> None:
+        pass
+
+
+def orders(builder: StreamsBuilder, topic: str = "orders") -> KStream[str, Order]:
+    return builder.stream(topic, key=str, value=Order)
+
+
+def by_id(_key: object, order: Order) -> str:
+    return order.id
+
+
+def pair(_key: object, left: Order, _right: object) -> Order:
+    return left
+
+
+def by_size(_key: object, _order: object) -> str:
+    return "large"
+
+
+def stateless(builder: StreamsBuilder) -> None:
+    """One sub-topology, no store, no internal topic."""
+    kept = orders(builder).filter(lambda k, v: True).map_values(by_id, value=str).peek(print)
+    kept.flat_map_values(lambda k, v: [v], value=str).to("ids")
+
+
+def branches(builder: StreamsBuilder) -> None:
+    arms = orders(builder).branch({"large": lambda k, v: True, "small": lambda k, v: True}, default="rest")
+    arms["large"].merge(arms["small"]).to("sized")
+    arms["rest"].to(by_size)
+
+
+def table_only(builder: StreamsBuilder) -> None:
+    builder.table("owners", name="owners", value=Order)
+
+
+def count_by_key(builder: StreamsBuilder) -> None:
+    """No key change: no repartition topic."""
+    orders(builder).group_by_key().count(name="counts").to_stream().to("counts.out")
+
+
+def windowed_count(builder: StreamsBuilder) -> None:
+    """A key change: two sub-topologies."""
+    grouped = orders(builder).group_by(by_id, name="by-id")
+    grouped.windowed_by(PER_MINUTE).count(name="per-minute").to_stream().to("out")
+
+
+def two_aggregates_of_one_grouping(builder: StreamsBuilder) -> None:
+    """One repartition topic."""
+    grouped = orders(builder).group_by(by_id, name="by-id")
+    grouped.count(name="counts")
+    grouped.windowed_by(PER_MINUTE).reduce(lambda first, second: second, name="last")
+
+
+def stream_stream_join(builder: StreamsBuilder) -> None:
+    one, other = orders(builder), orders(builder, "payments")
+    one.join(other, pair, within=(MINUTE, timedelta(0)), grace=MINUTE, name="paid", value=Order).to("out")
+
+
+def left_join_repartitioned(builder: StreamsBuilder) -> None:
+    """Three sub-topologies; the unmatched rows have a store of their own."""
+    one, other = (orders(builder, topic).select_key(by_id, key=str) for topic in ("orders", "payments"))
+    one.left_join(other, pair, within=MINUTE, name="paid", value=Order).to("out")
+
+
+def stream_table_join(builder: StreamsBuilder) -> None:
+    owners = builder.table("owners", name="owners", value=Order)
+    orders(builder).join(owners, pair, value=Order).to("out")
+
+
+def enriched_twice(builder: StreamsBuilder) -> None:
+    """A table shared by two streams, one of them repartitioned: all in one sub-topology with it."""
+    owners = builder.table("owners", name="owners", value=Order)
+    orders(builder).join(owners, pair, value=Order).to("out")
+    orders(builder, "payments").select_key(by_id, key=str).left_join(owners, pair, name="p", value=Order).to("out")
+
+
+def processor_with_stores(builder: StreamsBuilder) -> None:
+    stores = (Store("last", value=Order), WindowedStore("seen", value=int, retention=MINUTE))
+    orders(builder).process(Silent, *stores, name="dedup", key=str, value=Order).to("out")
+
+
+def shared_sources(builder: StreamsBuilder) -> None:
+    """Two streams of one topic are one source."""
+    orders(builder).to("a")
+    orders(builder).filter(lambda k, v: True).to("b")
+
+
+def explicit_repartition(builder: StreamsBuilder) -> None:
+    orders(builder).repartition(name="spread", partitions=12).process(Silent, name="work")
+
+
+def independent(builder: StreamsBuilder) -> None:
+    """Nothing shared: two sub-topologies, in the order of declaration."""
+    orders(builder, "b").to("b.out")
+    orders(builder, "a").to("a.out")
+
+
+TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
+    stateless,
+    branches,
+    table_only,
+    count_by_key,
+    windowed_count,
+    two_aggregates_of_one_grouping,
+    stream_stream_join,
+    left_join_repartitioned,
+    stream_table_join,
+    enriched_twice,
+    processor_with_stores,
+    shared_sources,
+    explicit_repartition,
+    independent,
+]
+
+
+def described(declare: Callable[[StreamsBuilder], None]) -> str:
+    builder = StreamsBuilder("shop")
+    declare(builder)
+    # Where this file's functions stand is not what the golden texts are about.
+    return re.sub(r"\.py:\d+", ".py:*", describe(plan(builder.build())))
+
+
+@pytest.mark.parametrize("declare", TOPOLOGIES, ids=lambda declare: declare.__name__)
+def test_golden(declare: Callable[[StreamsBuilder], None]) -> None:
+    golden = GOLDEN / f"{declare.__name__}.txt"
+    text = described(declare)
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+def test_every_golden_text_belongs_to_a_topology() -> None:
+    assert {file.stem for file in GOLDEN.iterdir()} == {declare.__name__ for declare in TOPOLOGIES}
+
+
+@pytest.mark.parametrize("declare", TOPOLOGIES, ids=lambda declare: declare.__name__)
+def test_the_same_topology_has_the_same_description(declare: Callable[[StreamsBuilder], None]) -> None:
+    assert described(declare) == described(declare)
