@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 CounterName: TypeAlias = Literal[
     # Records taken from source topics and processed, whatever came of them.
@@ -23,8 +22,11 @@ CounterName: TypeAlias = Literal[
 ]
 
 
-class Counters(Counter[CounterName]):
+class Counters(dict[CounterName, int]):
     """Counts since the worker started. Written by the engine's thread, read by any."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(get_args(CounterName), 0))
 
     def snapshot(self) -> dict[str, int]:
         """Return all counts."""

@@ -109,19 +109,15 @@ class RecordQueue:
         return decode
 
     def _extractor(self, extract: TimestampExtractor) -> Callable[[Record[Any, Any]], int]:
-        source = self.source
+        who = f"{self.source}: timestamp extractor {describe_function(extract)}"
 
         def extracted(record: Record[Any, Any]) -> int:
             try:
                 timestamp = extract(record, self.partition_time)
             except Exception as error:
-                raise SerdeError(
-                    f"{source}: timestamp extractor {describe_function(extract)} raised {type(error).__name__}: {error}"
-                ) from error
+                raise SerdeError(f"{who} raised {type(error).__name__}: {error}") from error
             if not isinstance(timestamp, int):
-                raise SerdeError(
-                    f"{source}: timestamp extractor {describe_function(extract)} returned {type(timestamp).__name__}, not ms"
-                )
+                raise SerdeError(f"{who} returned {type(timestamp).__name__}, not ms")
             return timestamp
 
         return extracted

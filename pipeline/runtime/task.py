@@ -130,16 +130,12 @@ class Task:
         does not touch, such as a window that takes no record this time because it comes late.
         """
         for name, keys in self.uncommitted.items():
+            changelog, produce = self.changelog(name), self.environment.producer.produce
             for key, stored in self.stores[name].stored(keys):
-                self._log(self.changelog(name), key, stored)
-            self._logged.append(self.changelog(name))
+                produce(changelog.topic, stored, key, changelog.partition, WRITE_TIME, NO_HEADERS)
+            self._logged.append(changelog)
             self._processed_since_commit += 1
         self.uncommitted.clear()
-
-    def _log(self, changelog: TopicPartition, key: bytes, value: bytes | None) -> None:
-        self.environment.producer.produce(
-            changelog.topic, value, key, changelog.partition, WRITE_TIME, NO_HEADERS
-        )
 
     def _forwarding(self, name: str, on_flush: Callable[..., None]) -> Callable[..., None]:
         """Show the update in hand to whatever fails on it."""
@@ -264,16 +260,16 @@ class Task:
 
         Parents come before children in `stores`: what a flush forwards is flushed in turn.
         """
+        produce, partition = self.environment.producer.produce, self.id.partition
         written, self._logged = self._logged, []
         for name, store in self.stores.items():
             changelog = self.changelog(name)
-            count = 0
-            for key, value in store.flush():
-                self._log(changelog, key, value)
-                count += 1
-            if count:
+            topic = changelog.topic
+            while log := store.flush():
+                for key, value in log:
+                    produce(topic, value, key, partition, WRITE_TIME, NO_HEADERS)
                 written.append(changelog)
-                self.environment.counters["records_produced"] += count
+                self.environment.counters["records_produced"] += len(log)
         return written
 
     def changelog(self, store: str) -> TopicPartition:

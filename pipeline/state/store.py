@@ -93,8 +93,8 @@ class StateStore(Protocol):
         """Number of entries put since the last flush: a task commits before it passes its bound."""
         ...
 
-    def flush(self) -> Iterable[tuple[bytes, bytes | None]]:
-        """Forward what changed since the last flush, and return it as changelog records."""
+    def flush(self) -> Sequence[tuple[bytes, bytes | None]]:
+        """Forward what changed since the last flush, and return it as changelog records, none if clean."""
         ...
 
     def commit(self, position: int) -> None:
