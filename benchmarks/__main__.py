@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,7 @@ _SIDES: Final[tuple[Side, Side]] = ("headrace", "hand-written")
 
 def main() -> None:
     """Measure what was asked for; print the report, and write it to a file if told to."""
-    options = _options()
+    options = parse()
     brokers = list(_BROKERS) if options.broker == "both" else [options.broker]
     works: list[Work] = [options.only] if options.only else list(WORKS)
     head = _head(options.runs, options.records)
@@ -44,7 +44,15 @@ def main() -> None:
         options.output.write_text(report, encoding="utf-8")
 
 
-def _options() -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options.
+
+    Args:
+        arguments: instead of those of the command line.
+
+    Raises:
+        SystemExit: they are wrong, or help was asked for; it has been printed.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--broker", choices=[*_BROKERS, "both"], default="both")
     parser.add_argument("--only", choices=list(WORKS), help="measure this work alone")
@@ -56,7 +64,7 @@ def _options() -> argparse.Namespace:
         help="records of a run; twice as many are restored (1000000)",
     )
     parser.add_argument("--output", type=Path, help="write the report to this file, too")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def _positive(text: str) -> int:
@@ -69,8 +77,8 @@ def _positive(text: str) -> int:
 def _head(runs: int, records: int) -> str:
     return (
         f"Thousands of records a second: medians of {runs} runs, each in a process of its own, taking turns; "
-        f"{records} records (restored: {2 * records}), values of 190 bytes of JSON, 100,000 keys, 4 partitions. "
-        "us: processor time of the process per record, its client's threads included.\n\n"
+        f"{records} records (restored: {2 * records}), values of 190 bytes of JSON, 100,000 keys, 4 "
+        "partitions. us: processor time of the process per record, its client's threads included.\n\n"
         f"- machine: {describe_machine()}\n"
         f"- versions: {describe_versions()}\n"
         f"- settings (defaults): {describe_settings()}\n"

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from benchmarks.events import Event
 
@@ -50,6 +51,8 @@ def fill(address: str, topic: str, events: Iterable[Event]) -> None:
             "queue.buffering.max.messages": 200_000,
             "delivery.report.only.error": True,
             "on_delivery": failed,
+            # A broker that has just started makes the client warn that it tries again.
+            "log_level": 3,
         }
     )
     produce = producer.produce

@@ -13,6 +13,7 @@ from benchmarks.digest import Digest
 from benchmarks.engine import changelog_of
 from benchmarks.events import (
     USERS,
+    WINDOW_MS,
     CountExpectation,
     Event,
     RouteExpectation,
@@ -99,7 +100,7 @@ class Route:
         found = Digest()
         for key, value in read_all(self._place.address, target):
             found.add(key, value or b"")
-        _compare(f"route, {side}: records in {target}", found, self._expected)
+        check(f"route, {side}: records in {target}", found, self._expected)
         return measurement
 
 
@@ -127,7 +128,7 @@ class Count:
             create_topic(self._place.address, changelog, _CHANGELOG)
         with _job("count", side, self._place, application_id, self._records) as job:
             measurement = measure(msgspec.structs.replace(job, grace_ms=_COUNT_GRACE_MS))
-        _compare(
+        check(
             f"count, {side}: windows in {changelog}", _logged(self._place.address, changelog), self._expected
         )
         return measurement
@@ -150,26 +151,29 @@ class Restore:
         expected = self._expected
 
         def expect(event: Event) -> None:
-            start = event.timestamp - event.timestamp % 60_000
+            start = event.timestamp - event.timestamp % WINDOW_MS
             expected.add_window(event.key, start, 1, event.amount)
 
         _fill_source(self._place.address, events, expect)
         with _job("count", "headrace", self._place, self._application, self._records) as job:
             measure(msgspec.structs.replace(job, grace_ms=_RESTORE_GRACE_MS))
         changelog = changelog_of(self._application)
-        _compare(f"windows in {changelog}", _logged(self._place.address, changelog), expected)
+        check(f"windows in {changelog}", _logged(self._place.address, changelog), expected)
 
     def run(self, side: Side, number: int) -> Measurement:
         """Measure one side once; it says what its stores hold."""
         group = self._application if side == "headrace" else f"restore-{side}-{number}"
+        changelog = changelog_of(self._application)
         with _job("restore", side, self._place, group, self._records) as job:
-            measurement = measure(msgspec.structs.replace(job, grace_ms=_RESTORE_GRACE_MS))
+            measurement = measure(
+                msgspec.structs.replace(job, grace_ms=_RESTORE_GRACE_MS, changelog=changelog)
+            )
         found = Digest(measurement.entries, measurement.checksum)
-        _compare(f"restore, {side}: windows in the stores", found, self._expected)
+        check(f"restore, {side}: windows in the stores", found, self._expected)
         return measurement
 
 
-WORKS: Final[dict[Work, type[Route] | type[Count] | type[Restore]]] = {
+WORKS: Final[dict[Work, Callable[[Place, int], Runner]]] = {
     "route": Route,
     "count": Count,
     "restore": Restore,
@@ -187,7 +191,7 @@ def _job(work: Work, side: Side, place: Place, application_id: str, records: int
             application_id=application_id,
             source=SOURCE,
             target="",
-            changelog=changelog_of(Restore._application if work == "restore" else application_id),  # noqa: SLF001
+            changelog=changelog_of(application_id),
             records=records,
             grace_ms=0,
             state_dir=folder,
@@ -209,6 +213,11 @@ def _logged(address: str, changelog: str) -> Digest:
     return windows_digest(last.items())
 
 
-def _compare(what: str, found: Digest, expected: Digest) -> None:
+def check(what: str, found: Digest, expected: Digest) -> None:
+    """Compare what was found with what must be.
+
+    Raises:
+        ResultError: they differ.
+    """
     if found != expected:
         raise ResultError(f"{what}: found {found}, expected {expected}")

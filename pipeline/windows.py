@@ -103,9 +103,11 @@ class JoinWindows:
     def retention_ms(self) -> int:
         """How long a record can still be matched by one that is not late.
 
-        At least 1: a window of zero width without grace matches equal timestamps.
+        Kafka Streams keeps `before + after + grace`. That is too short where all of the window lies
+        on one side: a left record at 0 with before 0 and after 20 waits for right ones until stream
+        time is 20, the last one included, and there it would be hidden.
         """
-        return max(1, self.size_ms + self.grace_ms)
+        return self.grace_ms + max(self.size_ms, self.before_ms + 1, self.after_ms + 1)
 
     def bounds(self, timestamp: int, *, of_left: bool) -> tuple[int, int]:
         """Return the first and last time at which the other side matches a record at `timestamp`."""

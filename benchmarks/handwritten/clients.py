@@ -100,7 +100,7 @@ class Store:
         self._meta = self._db.get_column_family_handle("meta")
         # The changelog is the log.
         self._write = WriteOptions()
-        self._write.disable_wal = True
+        self._write.disable_wal = True  # type: ignore[method-assign,assignment] # a property, whatever the stubs say
         self.get: Any = self._db.get
 
     def write(self, changes: dict[bytes, bytes], position: int) -> None:

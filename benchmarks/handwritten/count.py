@@ -73,8 +73,7 @@ def count(job: Job) -> Measurement:
             entry = table.changed.get(key)
             if entry is None:
                 entry = table.changed[key] = table.stored(key)
-            if timestamp > entry[0]:
-                entry[0] = timestamp
+            entry[0] = max(entry[0], timestamp)
             entry[1] += 1
             entry[2] += amount
         done += len(batch)

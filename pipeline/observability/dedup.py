@@ -21,6 +21,8 @@ from pipeline.windows import milliseconds
 K = TypeVar("K")
 V = TypeVar("V")
 
+_MS = timedelta(milliseconds=1)
+
 
 def dedup(
     stream: KStream[K, V],
@@ -44,7 +46,7 @@ def dedup(
     """
     within_ms = milliseconds(within, "within")
     store = WindowedStore(
-        name, key=str, value=int, retention=within + grace + timedelta(milliseconds=1), window_size=within
+        name, key=str, value=int, retention=within + grace + _MS, window_size=max(within, _MS)
     )
     keyed = stream.select_key(event_id, key=str).repartition(name=name, value=value)
     return keyed.process(lambda: _Dedup(name, within_ms), store, key=str, value=keyed.value_serde)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pipeline.dsl.stream import KStream
+from pipeline.observability.errors import InvalidEventError
 from pipeline.observability.model import LogRecord, Span
 from pipeline.observability.normalise import DEFAULT_TIMES, normalise_log, normalise_span
 from pipeline.observability.redact import Redactor
@@ -59,6 +60,9 @@ class _NormaliseLogs(Processor[Any, Mapping[str, Any], Any, LogRecord]):
         self._context = context
 
     def process(self, record: Record[Any, Mapping[str, Any]]) -> None:
+        # Any record's value may be null, which no type of a stream says.
+        if record.value is None:
+            raise InvalidEventError("the record has no value")
         log = normalise_log(record.value, observed_ms=self._context.source_timestamp, times=self._times)
         self._context.forward(record.with_value(log))
 

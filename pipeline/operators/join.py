@@ -81,8 +81,8 @@ class _Unmatched:
             return
         decode = self._node.left.key.deserialize
         due: list[tuple[bytes, int]] = []
-        self._oldest = self._time.ms
-        for stored, _values in self._store.range():
+        oldest, self._oldest = self._oldest, self._time.ms
+        for stored, _values in self._store.range(_TIME.pack(max(0, oldest))):
             timestamp = _TIME.unpack_from(stored)[0]
             if not self.is_due(timestamp):
                 self._oldest = min(self._oldest, timestamp)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sortedcontainers import SortedDict
@@ -134,20 +136,13 @@ class KeyValueStore(Generic[K, V]):
         return self._scan(b"", None, reverse=False)
 
     def _scan(self, start: bytes, end: bytes | None, *, reverse: bool) -> Iterator[tuple[K, V]]:
-        overlay = {key: self._flushed[key] for key in self._cached(self._flushed, start, end)}
-        overlay |= {key: self._dirty[key] for key in self._cached(self._dirty, start, end)}
-        ordered = sorted(overlay.items(), reverse=reverse)
+        caches = (_cached(cache, start, end, reverse=reverse) for cache in (self._dirty, self._flushed))
+        overlay = heapq.merge(*caches, key=itemgetter(0), reverse=reverse)
         stored = self._engine.scan(start, end, reverse=reverse)
-        for key, found in merge_scans(stored, ordered, reverse=reverse):
+        for key, found in merge_scans(stored, overlay, reverse=reverse):
             entry = decode_entry(found, self.value_serde) if isinstance(found, bytes) else found
             if entry is not None and entry.value is not None:
                 yield self.key_serde.deserialize(key), entry.value
-
-    def _cached(self, cache: MutableMapping[bytes, Any], start: bytes, end: bytes | None) -> Iterable[bytes]:
-        if isinstance(cache, SortedDict):
-            keys: Iterable[bytes] = cache.irange(start, end, inclusive=(True, False))
-            return keys
-        return [key for key in cache if start <= key and (end is None or key < end)]
 
     # For the task.
 
@@ -242,3 +237,13 @@ def after_prefix(prefix: bytes) -> bytes | None:
     """Return the first key after all that begin with `prefix`; None if there is none."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
+
+
+def _cached(
+    cache: MutableMapping[bytes, Any], start: bytes, end: bytes | None, *, reverse: bool
+) -> Iterable[tuple[bytes, Any]]:
+    """Return a cache's entries from `start` to before `end`, in order; lazily if the cache has one."""
+    if isinstance(cache, SortedDict):
+        return ((key, cache[key]) for key in cache.irange(start, end, (True, False), reverse))
+    keys = sorted((key for key in cache if start <= key and (end is None or key < end)), reverse=reverse)
+    return [(key, cache[key]) for key in keys]

@@ -13,8 +13,8 @@ import pytest
 from tests.integration.flagship.broker import started
 from tests.integration.nezha.data import FULL, SAMPLE, load, owners
 from tests.integration.nezha.oracle import DEAD_LETTERS, DESTINATIONS, FOLDS, METRICS, REPARTITIONS, Oracle
-from tests.integration.nezha.run import OWNED_SINCE_MS, Run, running
 from tests.integration.nezha.rows import differences
+from tests.integration.nezha.run import OWNED_SINCE_MS, Run, running
 
 _ABSENT: Final = pytest.mark.skipif(not FULL.is_dir(), reason=f"the full data is not at {FULL}")
 _EMBEDDED: Final = pytest.mark.embedded

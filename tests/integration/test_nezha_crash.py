@@ -59,7 +59,7 @@ class Finished(NamedTuple):
     params=[
         pytest.param(Crash("embedded", SAMPLE, forget=True), id="embedded-state-deleted", marks=_EMBEDDED),
         pytest.param(Crash("kafka", SAMPLE, forget=True), id="kafka-state-deleted", marks=_KAFKA),
-        pytest.param(Crash("embedded", _DATA, forget=False), id="embedded-state-kept", marks=_EMBEDDED),
+        pytest.param(Crash("embedded", SAMPLE, forget=False), id="embedded-state-kept", marks=_EMBEDDED),
         pytest.param(Crash("kafka", _DATA, forget=False), id="kafka-state-kept", marks=_KAFKA),
     ],
 )

@@ -105,7 +105,9 @@ def enriched_twice(builder: StreamsBuilder) -> None:
     """A table shared by two streams, one of them repartitioned: all in one sub-topology with it."""
     owners = builder.table("owners", name="owners", value=Order)
     orders(builder).join(owners, pair, value=Order).to("out")
-    orders(builder, "payments").select_key(by_id, key=str).left_join(owners, pair, name="p", value=Order).to("out")
+    orders(builder, "payments").select_key(by_id, key=str).left_join(owners, pair, name="p", value=Order).to(
+        "out"
+    )
 
 
 def processor_with_stores(builder: StreamsBuilder) -> None:

@@ -22,7 +22,10 @@ def aggregate(builder: StreamsBuilder) -> None:
     """As in Kafka Streams' tests: starts with `0`, appends `+value`; `!` deletes."""
     grouped = builder.stream("in", key=str, value=str).group_by_key()
     table = grouped.aggregate(
-        lambda: "0", lambda _, value, so_far: None if value == "!" else f"{so_far}+{value}", name="t", value=str
+        lambda: "0",
+        lambda _, value, so_far: None if value == "!" else f"{so_far}+{value}",
+        name="t",
+        value=str,
     )
     table.to_stream().to("out")
 
@@ -100,7 +103,12 @@ def test_an_aggregate_changed_in_place_is_forwarded_as_it_was_then() -> None:
         grouped = builder.stream("in", key=str, value=str).group_by_key()
         grouped.aggregate(list, add, name="t", value=list[str]).to_stream().to("out")
 
-    steps = [("in k:a@1", "k:['a']@1"), ("in k:b@2", "k:['a', 'b']@2"), ("crash", ""), ("in k:c@3", "k:['a', 'b', 'c']@3")]
+    steps = [
+        ("in k:a@1", "k:['a']@1"),
+        ("in k:b@2", "k:['a', 'b']@2"),
+        ("crash", ""),
+        ("in k:c@3", "k:['a', 'b', 'c']@3"),
+    ]
     check(declare, steps, value=list[str])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,6 +16,10 @@ HEADERS = [("trace", b"1"), ("trace", b"2"), ("empty", None)]
 
 def text(value: str | None) -> str:
     return "null" if value is None else value
+
+
+def labelled(name: str) -> Callable[[str, str | None], str]:
+    return lambda _, value: f"{name}={text(value)}"
 
 
 class Twice(Processor[str, str, str, str]):
@@ -34,7 +38,9 @@ def letters(_key: str, value: str | None) -> Iterator[str]:
 
 
 def filter_(builder: StreamsBuilder) -> None:
-    builder.stream("in", key=str, value=str).filter(lambda key, value: value != "no" and key != "no").to("out")
+    builder.stream("in", key=str, value=str).filter(lambda key, value: value != "no" and key != "no").to(
+        "out"
+    )
 
 
 def map_(builder: StreamsBuilder) -> None:
@@ -79,7 +85,7 @@ def branch(builder: StreamsBuilder) -> None:
         default="rest",
     )
     for name, stream in arms.items():
-        stream.map_values(lambda _, value, name=name: f"{name}={text(value)}", value=str).to("out")
+        stream.map_values(labelled(name), value=str).to("out")
 
 
 def branch_without_default(builder: StreamsBuilder) -> None:
@@ -117,7 +123,12 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
     "stream-of-several-topics": (several_topics, [("in k:a@5", "k:a@5"), ("in2 k:b@3", "k:b@3")]),
     "branch: the first that holds, else the default": (
         branch,
-        [("in k:ab@5", "k:a=ab@5"), ("in k:bc@5", "k:b=bc@5"), ("in k:c@5", "k:rest=c@5"), ("in k:∅@5", "k:rest=null@5")],
+        [
+            ("in k:ab@5", "k:a=ab@5"),
+            ("in k:bc@5", "k:b=bc@5"),
+            ("in k:c@5", "k:rest=c@5"),
+            ("in k:∅@5", "k:rest=null@5"),
+        ],
     ),
     "branch-without-default: the rest goes nowhere": (
         branch_without_default,

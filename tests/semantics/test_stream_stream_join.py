@@ -14,10 +14,10 @@ import pytest
 from pipeline.dsl.builder import StreamsBuilder
 from tests.semantics.timed import Declare, Step, check, joined, ms
 
-INPUT_II = (
-    ("L k:∅@1", "R k:∅@2", "L k:A@3", "R k:a@4", "L k:B@5", "R k:b@6", "L k:∅@7", "R k:∅@8", "L k:C@9")
-    + ("R k:c@10", "R k:∅@11", "L k:∅@12", "R k:∅@13", "R k:d@14", "L k:D@15", "L ∅:E@16", "R ∅:e@17")
-)  # fmt: skip
+INPUT_II = [
+    *("L k:∅@1", "R k:∅@2", "L k:A@3", "R k:a@4", "L k:B@5", "R k:b@6", "L k:∅@7", "R k:∅@8", "L k:C@9"),
+    *("R k:c@10", "R k:∅@11", "L k:∅@12", "R k:∅@13", "R k:d@14", "L k:D@15", "L ∅:E@16", "R ∅:e@17"),
+]
 INNER_II = {
     4: "k:A-a@4",
     5: "k:B-a@5",
@@ -29,9 +29,7 @@ INNER_II = {
 }
 
 
-def join(
-    within: timedelta | tuple[timedelta, timedelta], grace: int = 0, *, left: bool = False
-) -> Declare:
+def join(within: timedelta | tuple[timedelta, timedelta], grace: int = 0, *, left: bool = False) -> Declare:
     def declare(builder: StreamsBuilder) -> None:
         one, other = builder.stream("L", key=str, value=str), builder.stream("R", key=str, value=str)
         method = one.left_join if left else one.join
@@ -52,7 +50,7 @@ def repartitioned(*, left: bool) -> Declare:
     return declare
 
 
-def numbered(inputs: tuple[str, ...], expected: dict[int, str]) -> list[Step]:
+def numbered(inputs: list[str], expected: dict[int, str]) -> list[Step]:
     return [(given, expected.get(number, "")) for number, given in enumerate(inputs, start=1)]
 
 
@@ -60,13 +58,9 @@ def numbered(inputs: tuple[str, ...], expected: dict[int, str]) -> list[Step]:
     ("declare", "expected"),
     [
         pytest.param(join(ms(10_000), 86_400_000), INNER_II, id="b1-inner"),
-        pytest.param(
-            join(ms(10_000), 86_400_000, left=True), INNER_II | {16: "∅:E-null@16"}, id="b1-left"
-        ),
+        pytest.param(join(ms(10_000), 86_400_000, left=True), INNER_II | {16: "∅:E-null@16"}, id="b1-left"),
         pytest.param(repartitioned(left=False), INNER_II, id="b1-inner-repartitioned"),
-        pytest.param(
-            repartitioned(left=True), INNER_II | {16: "∅:E-null@16"}, id="b1-left-repartitioned"
-        ),
+        pytest.param(repartitioned(left=True), INNER_II | {16: "∅:E-null@16"}, id="b1-left-repartitioned"),
     ],
 )
 @pytest.mark.parametrize("partitions", [1, 3])
@@ -188,6 +182,24 @@ INNER: dict[str, tuple[Declare, list[Step]]] = {
         join(ms(10)),
         [("L k:A@0", ""), ("R z:_@1000", ""), ("R k:a@0", "k:A-a@0")],
     ),
+    "deviation1-accepted-means-counted: the last millisecond of a window that lies on one side": (
+        join(AFTER_100),
+        [
+            ("L k:A@0", ""),
+            ("L z:_@100", ""),
+            ("R k:a@100", "k:A-a@100"),
+            ("L z:_@101", ""),
+            ("R k:b@100", ""),
+        ],
+    ),
+    "deviation6-negative-after-finds-what-is-far-back": (
+        join((ms(10), ms(-5))),
+        [("R k:a@90", ""), ("R z:_@100", ""), ("L k:A@100", "k:A-a@100")],
+    ),
+    "deviation1-zero-width-window-with-grace-takes-a-late-record": (
+        join(ms(0), 5),
+        [("L k:A@5", ""), ("L z:_@10", ""), ("R k:a@5", "k:A-a@5"), ("L z:_@11", ""), ("R k:b@5", "")],
+    ),
     "deviation1-zero-width-window-without-grace-matches-equal-times": (
         join(ms(0)),
         [("L k:A@5", ""), ("R k:a@5", "k:A-a@5"), ("R k:b@6", ""), ("L k:B@6", "k:B-b@6")],
@@ -297,7 +309,12 @@ LEFT: dict[str, tuple[Declare, list[Step]]] = {
     ),
     "a4.11-stream-time-is-shared-by-both-sides": (
         join(ms(10), left=True),
-        [("R z:_@100", ""), ("L k:A@89", "k:A-null@89"), ("L k:B@90", ""), ("L z:_@101", "k:B-null@90 z:_-_@101")],
+        [
+            ("R z:_@100", ""),
+            ("L k:A@89", "k:A-null@89"),
+            ("L k:B@90", ""),
+            ("L z:_@101", "k:B-null@90 z:_-_@101"),
+        ],
     ),
     "a4.9-late-and-unmatched-on-arrival-is-emitted-at-once": (
         join(ms(10), 5, left=True),
@@ -347,7 +364,13 @@ LEFT: dict[str, tuple[Declare, list[Step]]] = {
     ),
     "deviation7-stream-time-survives: after a restart, a late left record is still late": (
         join(ms(10), left=True),
-        [("R z:_@100", ""), ("restart", ""), ("L k:A@0", "k:A-null@0"), ("move", ""), ("L k:B@1", "k:B-null@1")],
+        [
+            ("R z:_@100", ""),
+            ("restart", ""),
+            ("L k:A@0", "k:A-null@0"),
+            ("move", ""),
+            ("L k:B@1", "k:B-null@1"),
+        ],
     ),
     "deviation7-pairs-are-found-across-restarts": (
         join(ms(10), left=True),

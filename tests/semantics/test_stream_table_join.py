@@ -8,11 +8,11 @@ from pipeline.dsl.builder import StreamsBuilder
 from tests.semantics.timed import Declare, Step, check, joined
 
 #: L is the stream, R the table; out of order on purpose.
-INPUT_I = (
-    ("L k:∅@1", "R k:∅@2", "L k:A@3", "R k:a@4", "L k:B@5", "R k:b@6", "L k:∅@7", "R k:∅@8", "L k:C@9")
-    + ("R k:c@10", "R k:∅@11", "L k:∅@12", "R k:∅@13", "R k:d@7", "L k:D@6", "L k:∅@2", "R k:∅@3")
-    + ("R k:e@14", "L k:E@15", "L k:∅@10", "R k:∅@9", "L k:F@4", "R k:f@3")
-)  # fmt: skip
+INPUT_I = [
+    *("L k:∅@1", "R k:∅@2", "L k:A@3", "R k:a@4", "L k:B@5", "R k:b@6", "L k:∅@7", "R k:∅@8", "L k:C@9"),
+    *("R k:c@10", "R k:∅@11", "L k:∅@12", "R k:∅@13", "R k:d@7", "L k:D@6", "L k:∅@2", "R k:∅@3"),
+    *("R k:e@14", "L k:E@15", "L k:∅@10", "R k:∅@9", "L k:F@4", "R k:f@3"),
+]
 INNER_I = {5: "k:B-a@5", 15: "k:D-d@6", 19: "k:E-e@15"}
 LEFT_I = INNER_I | {3: "k:A-null@3", 9: "k:C-null@9", 22: "k:F-null@4"}
 

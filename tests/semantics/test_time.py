@@ -1,4 +1,4 @@
-"""Event time: extractors (a1.1, a1.2), stream time (a1.2), choice of the next record (a1.5), punctuation (a1.8)."""
+"""Event time: extractors (a1.1), stream time (a1.2), choice of the next record (a1.5), punctuation (a1.8)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,13 @@ EXTRACTORS: dict[str, tuple[Declare, list[Step]]] = {
     ),
     "a1.1-it-is-told-the-partition-time, the largest before this record": (
         extracted,
-        [("in k:7@1", "k:7@7"), ("in k:5@1", "k:5@5"), ("in k:?@1", "k:?@7"), ("in k:9@1", "k:9@9"), ("in k:?@1", "k:?@9")],
+        [
+            ("in k:7@1", "k:7@7"),
+            ("in k:5@1", "k:5@5"),
+            ("in k:?@1", "k:?@7"),
+            ("in k:9@1", "k:9@9"),
+            ("in k:?@1", "k:?@9"),
+        ],
     ),
     "deviation7-partition-time-survives": (
         extracted,

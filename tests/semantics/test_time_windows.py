@@ -1,8 +1,8 @@
 """Tumbling windows with grace: rules a1.3, a2.1 to a2.3, a2.9, a7, and deviations 1, 2 and 7.
 
-    time      0         10        20        30
-    size 10   |---------|---------|---------|     a record at 10 belongs to [10,20)
-    grace 5   [0,10) takes records until stream time is 15
+time      0         10        20        30
+size 10   |---------|---------|---------|     a record at 10 belongs to [10,20)
+grace 5   [0,10) takes records until stream time is 15
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from tests.semantics.timed import Declare, Step, check, ms, take, topology
 
 def count(grace: int = 0) -> Declare:
     def declare(builder: StreamsBuilder) -> None:
-        windowed = builder.stream("in", key=str, value=str).group_by_key().windowed_by(tumbling(ms(10), grace=ms(grace)))
+        windowed = (
+            builder.stream("in", key=str, value=str)
+            .group_by_key()
+            .windowed_by(tumbling(ms(10), grace=ms(grace)))
+        )
         windowed.count(name="t").to_stream().to("out")
 
     return declare
@@ -30,9 +34,16 @@ def append(grace: int = 0) -> Declare:
     """`!` makes the aggregate null."""
 
     def declare(builder: StreamsBuilder) -> None:
-        windowed = builder.stream("in", key=str, value=str).group_by_key().windowed_by(tumbling(ms(10), grace=ms(grace)))
+        windowed = (
+            builder.stream("in", key=str, value=str)
+            .group_by_key()
+            .windowed_by(tumbling(ms(10), grace=ms(grace)))
+        )
         table = windowed.aggregate(
-            lambda: "0", lambda _, value, so_far: None if value == "!" else f"{so_far}+{value}", name="t", value=str
+            lambda: "0",
+            lambda _, value, so_far: None if value == "!" else f"{so_far}+{value}",
+            name="t",
+            value=str,
         )
         table.to_stream().to("out")
 
@@ -129,7 +140,7 @@ APPENDED: dict[str, tuple[Declare, list[Step]]] = {
         append(),
         [("in k:1@3", "k[0,10):0+1@3"), ("in k:!@2", "k[0,10):∅@3"), ("in k:2@1", "k[0,10):0+2@1")],
     ),
-}  # fmt: skip
+}
 
 
 def out_key(builder_size: int = 10) -> TimeWindowedSerde:
@@ -148,10 +159,16 @@ def test_aggregates(declare: Declare, steps: list[Step]) -> None:
 
 def test_reduce_starts_anew_in_each_window() -> None:
     def declare(builder: StreamsBuilder) -> None:
-        windowed = builder.stream("in", key=str, value=str).group_by_key().windowed_by(tumbling(ms(10), grace=ms(0)))
+        windowed = (
+            builder.stream("in", key=str, value=str).group_by_key().windowed_by(tumbling(ms(10), grace=ms(0)))
+        )
         windowed.reduce(lambda so_far, new: so_far + new, name="t").to_stream().to("out")
 
-    check(declare, [("in k:a@1", "k[0,10):a@1"), ("in k:b@2", "k[0,10):ab@2"), ("in k:c@11", "k[10,20):c@11")], key=out_key())
+    check(
+        declare,
+        [("in k:a@1", "k[0,10):a@1"), ("in k:b@2", "k[0,10):ab@2"), ("in k:c@11", "k[10,20):c@11")],
+        key=out_key(),
+    )
 
 
 def test_late_records_are_counted_as_dropped() -> None:
@@ -188,7 +205,9 @@ def test_a8_7_a_windowed_key_is_partitioned_by_the_key_within() -> None:
         for number, key in enumerate(keys):
             take(driver, f"in {key}:_@{number}")
             take(driver, f"in {key}:_@{number + 10}")
-        plain = {record.key: record.partition for record in driver.output_topic("plain", value=str).read_all()}
+        plain = {
+            record.key: record.partition for record in driver.output_topic("plain", value=str).read_all()
+        }
         windows = driver.output_topic("out", key=out_key(), value=int).read_all()
         assert len(windows) == 2 * len(keys)
         assert all(record.partition == plain[record.key.key] for record in windows)
@@ -197,7 +216,9 @@ def test_a8_7_a_windowed_key_is_partitioned_by_the_key_within() -> None:
 
 def test_windowed_keys_can_go_to_a_topic_chosen_for_each_record() -> None:
     def declare(builder: StreamsBuilder) -> None:
-        windowed = builder.stream("in", key=str, value=str).group_by_key().windowed_by(tumbling(ms(10), grace=ms(0)))
+        windowed = (
+            builder.stream("in", key=str, value=str).group_by_key().windowed_by(tumbling(ms(10), grace=ms(0)))
+        )
         windowed.count(name="t").to_stream().to(lambda key, _: f"out-{key.key}")
 
     steps = [("in a:_@1", "a[0,10):1@1"), ("in a:_@2", "a[0,10):2@2")]

@@ -15,7 +15,9 @@ from pipeline.record import Record
     [
         pytest.param(100, 0, [-100, -1, 0, 99, 100], [0, 100], id="b6-not-before-then-every-interval"),
         pytest.param(100, 0, [0, 901, 999, 1000], [0, 901, 1000], id="b6-missed-times-fire-once, next 1000"),
-        pytest.param(100, 0, [0, 150, 199, 200], [0, 150, 200], id="next-is-a-multiple-not-now-plus-interval"),
+        pytest.param(
+            100, 0, [0, 150, 199, 200], [0, 150, 200], id="next-is-a-multiple-not-now-plus-interval"
+        ),
         pytest.param(100, 0, [0, 100, 100, 100], [0, 100], id="once-a-time"),
         pytest.param(100, 0, [1000, 1099, 1100], [1000, 1100], id="first-time-known-is-late"),
         pytest.param(100, 107, [106, 107, 206, 207], [107, 207], id="wall-clock-is-not-aligned"),

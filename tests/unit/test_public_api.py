@@ -41,7 +41,9 @@ def test_every_public_class_and_method_has_a_docstring(name: str) -> None:
     assert inspect.getdoc(value), name
     if inspect.isclass(value) and value.__module__.startswith("pipeline"):
         for member_name, member in vars(value).items():
-            if not member_name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+            if not member_name.startswith("_") and (
+                inspect.isfunction(member) or isinstance(member, property)
+            ):
                 # A method inherits the docstring of the one it overrides.
                 assert inspect.getdoc(getattr(value, member_name)), f"{name}.{member_name}"
 
@@ -52,5 +54,9 @@ def test_every_module_says_what_it_is(name: str) -> None:
     assert module.__doc__, name
     for member_name, member in vars(module).items():
         own = getattr(member, "__module__", None) == name
-        if own and not member_name.startswith("_") and (inspect.isclass(member) or inspect.isfunction(member)):
+        if (
+            own
+            and not member_name.startswith("_")
+            and (inspect.isclass(member) or inspect.isfunction(member))
+        ):
             assert member.__doc__, f"{name}.{member_name}"

@@ -46,15 +46,21 @@ class Unknown:
     """No msgspec type."""
 
 
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
-)  # fmt: skip
+    scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20
+)
 
 
 @pytest.mark.parametrize(
-    ("spec", "serde"), [(bytes, BYTES), (str, STRING), (int, INT64), (dict, JSON), (Any, JSON), (BYTES, BYTES)]
+    ("spec", "serde"),
+    [(bytes, BYTES), (str, STRING), (int, INT64), (dict, JSON), (Any, JSON), (BYTES, BYTES)],
 )
 def test_built_in_types(spec: Any, serde: Serde[Any]) -> None:
     assert serde_for(spec) is serde
@@ -96,7 +102,9 @@ def test_bytes(spec: Any, value: Any, data: bytes) -> None:
         pytest.param(dict, b"", "truncated", id="empty"),
         pytest.param(dict, b'{"a":1}{"b":2}', "trailing", id="two-documents"),
         pytest.param(dict, b'{"a":NaN}', "malformed", id="nan"),
-        pytest.param(Log, b'{"text":7}', r"Expected `str`, got `int` - at `\$.text`", id="wrong-type-names-the-field"),
+        pytest.param(
+            Log, b'{"text":7}', r"Expected `str`, got `int` - at `\$.text`", id="wrong-type-names-the-field"
+        ),
         pytest.param(Log, b"{}", "required field `text`", id="missing-field-is-named"),
         pytest.param(Log, b"[]", "Expected `object`", id="wrong-shape"),
         pytest.param(tuple[str, int], b'["a"]', "length 2", id="short-tuple"),
@@ -126,9 +134,13 @@ def test_values_that_are_refused(spec: Any, value: Any) -> None:
         serde_for(spec).serialize(value)
 
 
-@pytest.mark.parametrize("spec", ["text", 7, lambda: 0, object(), Unknown, list[Unknown], dict[str, Unknown], object])
+@pytest.mark.parametrize(
+    "spec", ["text", 7, lambda: 0, object(), Unknown, list[Unknown], dict[str, Unknown], object]
+)
 def test_what_is_no_type(spec: Any) -> None:
-    with pytest.raises(TopologyError, match=r"no serde for .*: give bytes, str, int, dict, a type that msgspec"):
+    with pytest.raises(
+        TopologyError, match=r"no serde for .*: give bytes, str, int, dict, a type that msgspec"
+    ):
         serde_for(spec)
 
 
@@ -188,15 +200,13 @@ def test_list_round_trip(values: list[bytes]) -> None:
     assert round_trip(ListSerde(BYTES))(values) == values
 
 
-@given(st.binary(max_size=40))
-def test_no_bytes_crash_a_decoder_in_another_way_than_by_an_exception(data: bytes) -> None:
-    for spec in (str, int, dict, Log, tuple[str, int]):
-        serde = serde_for(spec)
-        try:
-            value = serde.deserialize(data)
-        except (ValueError, msgspec.MsgspecError, OSError, ArithmeticError) as error:
-            assert str(error)
-        except Exception as error:  # noqa: BLE001 - struct.error derives from Exception alone
-            assert type(error).__name__ == "error"
-        else:
-            assert serde.deserialize(serde.serialize(value)) == value
+@pytest.mark.parametrize("spec", [str, int, dict, Log, tuple[str, int]])
+@given(data=st.binary(max_size=40))
+def test_bytes_are_refused_by_an_exception_or_mean_something(spec: Any, data: bytes) -> None:
+    """Any exception will do, as the protocol says; what is decoded can be encoded again."""
+    serde = serde_for(spec)
+    try:
+        value = serde.deserialize(data)
+    except Exception:  # noqa: BLE001 - see above
+        return
+    assert serde.deserialize(serde.serialize(value)) == value

@@ -29,7 +29,7 @@ def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-class Callable_:
+class Called:
     def __init__(self) -> None: ...
 
     def __call__(self, _key: object, _value: object) -> None: ...
@@ -47,10 +47,12 @@ def line_of(function: Callable[..., Any]) -> int:
         pytest.param(plain, "plain", line_of(plain), id="function"),
         pytest.param(decorated(plain), "plain", line_of(plain), id="decorated"),
         pytest.param(functools.partial(plain, 1), "plain", line_of(plain), id="partial"),
-        pytest.param(functools.partial(functools.partial(plain), 1), "plain", line_of(plain), id="partial-of-partial"),
-        pytest.param(Callable_().method, "Callable_.method", line_of(Callable_.method), id="method"),
-        pytest.param(Callable_(), "Callable_", line_of(Callable_.__call__), id="object"),
-        pytest.param(Callable_, "Callable_", line_of(Callable_.__init__), id="class"),
+        pytest.param(
+            functools.partial(functools.partial(plain), 1), "plain", line_of(plain), id="partial-of-partial"
+        ),
+        pytest.param(Called().method, "Called.method", line_of(Called.method), id="method"),
+        pytest.param(Called(), "Called", line_of(Called.__call__), id="object"),
+        pytest.param(Called, "Called", line_of(Called.__init__), id="class"),
     ],
 )
 def test_describe_function(function: object, name: str, line: int) -> None:
@@ -90,7 +92,7 @@ def test_names_that_topics_can_have(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "ä", ".", "..", "x" * 201, "a\n", "٣"])
 def test_names_that_topics_cannot_have(name: str) -> None:
-    with pytest.raises(TopologyError, match="topic .* cannot be a topic's name"):
+    with pytest.raises(TopologyError, match=r"topic .* cannot be a topic's name"):
         check_topic_name(name, "topic")
 
 

@@ -42,7 +42,9 @@ def test_retention_is_size_plus_grace(size: int, grace: int) -> None:
 
 
 @given(times, st.integers(-1000, 1000), st.integers(-1000, 1000), st.integers(-3000, 3000))
-def test_join_bounds_are_the_same_seen_from_either_side(left: int, before: int, after: int, apart: int) -> None:
+def test_join_bounds_are_the_same_seen_from_either_side(
+    left: int, before: int, after: int, apart: int
+) -> None:
     if before + after < 0:
         before, after = -before, -after
     windows = JoinWindows(before, after, 0)
@@ -57,8 +59,11 @@ def test_join_bounds_are_the_same_seen_from_either_side(left: int, before: int, 
     ("windows", "retention"),
     [
         (JoinWindows(10, 20, 5), 35),
-        (JoinWindows(10, -10, 5), 5),
         pytest.param(JoinWindows(0, 0, 0), 1, id="deviation1-zero-width-matches-equal-times"),
+        pytest.param(JoinWindows(0, 0, 5), 6, id="deviation1-zero-width-with-grace"),
+        pytest.param(JoinWindows(0, 20, 5), 26, id="deviation1-all-after"),
+        pytest.param(JoinWindows(20, 0, 0), 21, id="deviation1-all-before"),
+        pytest.param(JoinWindows(10, -5, 5), 16, id="deviation6-negative-after"),
     ],
 )
 def test_join_retention(windows: JoinWindows, retention: int) -> None:

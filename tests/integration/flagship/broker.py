@@ -25,13 +25,18 @@ KAFKA: Final = pytest.param("kafka", marks=pytest.mark.kafka)
 
 
 @contextmanager
-def started(kind: str) -> Iterator[str]:
-    """Start a broker, and yield its address.
-
-    Meanwhile the working directory is the project's: the worker's command finds its module there,
-    Apache Kafka its jars.
-    """
+def project_directory() -> Iterator[None]:
+    """Work in the project's directory: the worker's command finds its module there, Kafka its jars."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(_PROJECT)
-        with EmbeddedBroker() if kind == "embedded" else ApacheKafka(settings=_KAFKA) as broker:
-            yield broker.address
+        yield
+
+
+@contextmanager
+def started(kind: str) -> Iterator[str]:
+    """Start a broker, and yield its address; meanwhile work in the project's directory."""
+    with (
+        project_directory(),
+        EmbeddedBroker() if kind == "embedded" else ApacheKafka(settings=_KAFKA) as broker,
+    ):
+        yield broker.address

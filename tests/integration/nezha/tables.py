@@ -22,8 +22,6 @@ _MINUTE_MS: Final = 60_000
 _COPIES_MS: Final = 600_000
 
 
-
-
 def seen(rows: Iterable[Row]) -> Table:
     """The times at which each event id went through: at most one in ten minutes."""
     times: dict[str, list[int]] = {}

@@ -1,0 +1,191 @@
+"""Findings of a review: what two workers, or an awkward broker, make of state and records."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.clock import ManualClock
+from pipeline.config import StreamsConfig
+from pipeline.dsl.builder import StreamsBuilder
+from pipeline.errors import StreamsError
+from pipeline.record import NO_HEADERS, TopicPartition
+from pipeline.runtime.memory import MemoryBroker
+from pipeline.runtime.worker import Worker
+from pipeline.state.provider import MemoryProvider
+from pipeline.topology import Topology
+from pipeline.windows import tumbling
+
+
+class Cluster:
+    """An in-memory broker, and workers with a disk each that are stepped in turn."""
+
+    def __init__(self, topology: Topology, topics: dict[str, int], **settings: Any) -> None:
+        self.clock = ManualClock(0)
+        self.broker = MemoryBroker(self.clock)
+        self._topology, self._settings = topology, settings
+        for topic, partitions in topics.items():
+            self.broker.create_topic(topic, partitions)
+
+    def worker(self, client_id: str) -> Worker:
+        config = StreamsConfig("app", Path("unused"), **self._settings)
+        return Worker(self._topology, config, self.broker, self.clock, MemoryProvider(), client_id)
+
+    def send(self, topic: str, key: str, partition: int = 0) -> None:
+        producer = self.broker.producer("test")
+        producer.produce(topic, b"1", key.encode(), partition, 0, NO_HEADERS)
+        producer.flush(0)
+
+    def run(self, *workers: Worker, turns: int = 10, advance_ms: int = 2_000) -> None:
+        for _ in range(turns):
+            for worker in workers:
+                worker.step()
+            self.clock.advance(advance_ms)
+
+    def read(self, topic: str) -> list[bytes | None]:
+        return sorted((message.key() for message in self.broker.records(topic)), key=str)
+
+
+def table(worker: Worker) -> dict[str, int]:
+    stores = worker.registry.open("counts").values()
+    return {key: count for store in stores for key, count in store.all()}
+
+
+def counting() -> Topology:
+    builder = StreamsBuilder("app")
+    builder.stream("in", key=str, value=str).group_by_key().count(name="counts")
+    return builder.build()
+
+
+def merging() -> Topology:
+    builder = StreamsBuilder("app")
+    builder.stream(["p", "q"], key=str, value=str).to("out")
+    return builder.build()
+
+
+def test_a_commit_of_revoked_tasks_leaves_the_changelog_positions_of_the_others() -> None:
+    cluster = Cluster(counting(), {"in": 2}, cache_entries=3)
+    first = cluster.worker("a")
+    cluster.run(first, turns=5)
+    for key in ("x", "y", "z"):
+        cluster.send("in", key, 0)
+    cluster.send("in", "u", 1)
+    first.step()  # The cache is full: the next step commits, although it is not due.
+    cluster.broker.reachable = False
+    first.step()  # Flushed and logged; not acknowledged.
+    cluster.broker.reachable = True
+    second = cluster.worker("b")
+    cluster.run(second, first, turns=6, advance_ms=0)  # in-1 goes to the second, with a commit.
+    cluster.run(first, second)
+    first.abort()
+    cluster.run(second)
+    assert table(second) == {"x": 1, "y": 1, "z": 1, "u": 1}
+
+
+def test_what_a_worker_logs_after_it_lost_a_partition_is_not_restored() -> None:
+    cluster = Cluster(counting(), {"in": 1})
+    stalled = cluster.worker("a")
+    cluster.run(stalled, turns=5)
+    for _ in range(2):
+        cluster.send("in", "x")
+    stalled.step()
+    cluster.broker.expire("app", "a")
+    owner = cluster.worker("b")
+    cluster.run(owner, turns=5, advance_ms=0)
+    cluster.send("in", "x")
+    cluster.run(owner, turns=2, advance_ms=0)
+    owner.commit()
+    cluster.clock.advance(2_000)
+    stalled.step()  # Its commit is due: it logs its count of 2, and only then learns that it is out.
+    cluster.send("in", "y")
+    cluster.run(owner, turns=3)
+    assert table(owner) == {"x": 3, "y": 1}
+    owner.abort()
+    stalled.abort()
+    heir = cluster.worker("c")
+    cluster.run(heir)
+    assert table(heir) == {"x": 3, "y": 1}
+
+
+def test_a_flush_that_cannot_ask_for_a_topic_is_made_again() -> None:
+    builder = StreamsBuilder("app")
+    counts = builder.stream("in", key=str, value=str).group_by_key()
+    windows = tumbling(timedelta(seconds=1), grace=timedelta(0))
+    counts.windowed_by(windows).count(name="counts").to_stream().to(lambda window, _count: f"out-{window.key}")
+    cluster = Cluster(builder.build(), {"in": 1, "out-x": 1})
+    worker = cluster.worker("a")
+    cluster.run(worker, turns=5)
+    cluster.send("in", "x")
+    worker.step()
+    cluster.clock.advance(2_000)
+    cluster.broker.reachable = False
+    worker.step()
+    cluster.broker.reachable = True
+    cluster.run(worker, turns=5)
+    assert len(cluster.broker.records("app-counts-changelog")) == 1
+    assert len(cluster.broker.records("out-x")) == 1
+
+
+def test_topics_with_different_partition_counts_are_read_whole_by_two_workers() -> None:
+    cluster = Cluster(merging(), {"p": 2, "q": 3, "out": 1})
+    first, second = cluster.worker("a"), cluster.worker("b")
+    cluster.run(first, second, turns=8)
+    for topic, partitions in (("p", 2), ("q", 3)):
+        for number in range(partitions):
+            cluster.send(topic, f"{topic}{number}", number)
+    cluster.run(first, second, turns=20)
+    assert cluster.read("out") == [b"p0", b"p1", b"q0", b"q1", b"q2"]
+
+
+def test_records_of_a_partition_that_stayed_while_its_task_was_closed_are_not_skipped() -> None:
+    cluster = Cluster(merging(), {"p": 2, "q": 3, "out": 1})
+    first = cluster.worker("a")
+    cluster.run(first, turns=6)
+    second = cluster.worker("b")
+    cluster.run(first, second, turns=8)  # p-1 moves, q-1 stays: their task is closed.
+    for number in range(3):
+        cluster.send("q", f"q{number}", number)
+    cluster.run(first, second)
+    second.close()
+    cluster.run(first)
+    cluster.send("q", "later", 1)
+    cluster.run(first)
+    assert cluster.read("out") == [b"later", b"q0", b"q1", b"q2"]
+
+
+def test_a_task_does_not_wait_for_records_that_retention_removed() -> None:
+    cluster = Cluster(merging(), {"p": 1, "q": 1, "out": 1})
+    worker = cluster.worker("a")
+    cluster.run(worker, turns=6)
+    cluster.send("p", "p0")
+    cluster.send("q", "q0")
+    cluster.run(worker, turns=5)
+    worker.close()
+    cluster.send("q", "removed")
+    cluster.broker.delete_before(TopicPartition("q", 0), 2)
+    worker = cluster.worker("a")
+    cluster.send("p", "p1")
+    cluster.run(worker, turns=20)
+    assert cluster.read("out") == [b"p0", b"p1", b"q0"]
+
+
+def test_a_worker_without_partitions_is_running() -> None:
+    cluster = Cluster(counting(), {"in": 1})
+    first, idle = cluster.worker("a"), cluster.worker("b")
+    cluster.run(first, idle)
+    assert (first.status().state, idle.status().state) == ("running", "running")
+
+
+def test_an_aggregate_that_cannot_be_encoded_is_blamed_on_its_operator() -> None:
+    builder = StreamsBuilder("app")
+    words = builder.stream("in", key=str, value=str).group_by_key()
+    words.aggregate(lambda: 2**62, lambda _key, _value, total: 2 * total, name="counts", value=int)
+    cluster = Cluster(builder.build(), {"in": 1})
+    worker = cluster.worker("a")
+    cluster.run(worker, turns=5)
+    cluster.send("in", "x")
+    with pytest.raises(StreamsError, match="counts"):
+        cluster.run(worker, turns=3)

@@ -1,0 +1,229 @@
+"""Joins of two streams against models, over random input with restarts, crashes and moves between records."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.dsl.builder import StreamsBuilder
+from pipeline.testing.driver import TopologyTestDriver
+from pipeline.topology import Topology
+from tests.semantics.crashes import Bomb, pipe_batch
+from tests.semantics.timed import joined, ms, take
+
+
+class Arrival(NamedTuple):
+    """A record of one side; `then` happens to the worker after it."""
+
+    side: str
+    key: str
+    time: int
+    has_value: bool
+    then: str
+
+
+class Bounds(NamedTuple):
+    """A join's window."""
+
+    before: int
+    after: int
+    grace: int
+
+
+class Output(NamedTuple):
+    """A joined record: left and right are the numbers of the records."""
+
+    key: str
+    left: int
+    right: int | None
+    time: int
+
+
+nothing_mostly = st.sampled_from([""] * 12 + ["restart", "crash", "move"])
+arrivals = st.lists(
+    st.builds(
+        Arrival,
+        st.sampled_from("LR"),
+        st.sampled_from("ab"),
+        st.integers(0, 60),
+        st.sampled_from([True] * 9 + [False]),
+        nothing_mostly,
+    ),
+    max_size=25,
+)
+bounds = st.builds(Bounds, st.integers(-8, 15), st.integers(-8, 15), st.sampled_from([0, 0, 3, 20])).map(
+    lambda b: b if b.before + b.after >= 0 else Bounds(-b.before, -b.after, b.grace)
+)
+
+
+class Side:
+    """What one side remembers: its records, and how far its own time has come (rule a4.5)."""
+
+    def __init__(self, retention: int) -> None:
+        self.time, self.retention = -1, retention
+        self.records: list[tuple[int, str, int]] = []
+
+    def put(self, time: int, key: str, number: int) -> None:
+        if time > self.time - self.retention:
+            self.records.append((time, key, number))
+        self.time = max(self.time, time)
+
+    def between(self, key: str, first: int, last: int) -> list[tuple[int, int]]:
+        visible = max(first, self.time - self.retention + 1)
+        found = [(time, n) for time, other, n in self.records if other == key and visible <= time <= last]
+        return sorted(found, key=lambda record: record[0])
+
+
+class Model:
+    """The rules a4.1 to a4.8 with deviation 3, on plain lists."""
+
+    def __init__(self, window: Bounds, *, left_outer: bool) -> None:
+        self.window, self.left_outer, self.time = window, left_outer, -1
+        self.wait = window.after + window.grace
+        # Deviation 1: nothing that is on time is hidden.
+        longest = max(window.before + window.after, max(window.before, window.after) + 1)
+        self.left, self.right = Side(longest + window.grace), Side(longest + window.grace)
+        self.waiting: list[tuple[int, str, int]] = []
+
+    def take(self, number: int, record: Arrival) -> list[Output]:
+        out = self.close(record.time)
+        if not record.has_value:
+            return out
+        before, after, _ = self.window
+        if record.side == "L":
+            matches = self.right.between(record.key, record.time - before, record.time + after)
+            out += [Output(record.key, number, other, max(time, record.time)) for time, other in matches]
+            if not matches and self.left_outer:
+                if record.time + self.wait < self.time:
+                    out.append(Output(record.key, number, None, record.time))
+                else:
+                    self.waiting.append((record.time, record.key, number))
+            self.left.put(record.time, record.key, number)
+        else:
+            matches = self.left.between(record.key, record.time - after, record.time + before)
+            out += [Output(record.key, other, number, max(time, record.time)) for time, other in matches]
+            found = {other for _, other in matches}
+            self.waiting = [row for row in self.waiting if row[2] not in found]
+            self.right.put(record.time, record.key, number)
+        return out
+
+    def close(self, time: int) -> list[Output]:
+        """Rows whose window has closed, by time, then key, then arrival."""
+        if time <= self.time:
+            return []
+        self.time = time
+        due = sorted(row for row in self.waiting if row[0] + self.wait < time)
+        self.waiting = [row for row in self.waiting if row not in due]
+        return [Output(key, number, None, row_time) for row_time, key, number in due]
+
+
+def topology(window: Bounds, *, left_outer: bool, bomb: Bomb | None = None) -> Topology:
+    builder = StreamsBuilder("test")
+    left, right = (builder.stream(topic, key=str, value=str).peek(bomb or Bomb()) for topic in "LR")
+    method = left.left_join if left_outer else left.join
+    within: tuple[timedelta, timedelta] = (ms(window.before), ms(window.after))
+    method(right, joined, within=within, grace=ms(window.grace), name="j", value=str).to("out")
+    return builder.build()
+
+
+def outputs(driver_topology: Topology, history: list[Arrival], partitions: int) -> list[list[Output]]:
+    """Return what comes out after each record."""
+    with TopologyTestDriver(driver_topology, partitions={"L": partitions, "R": partitions}) as driver:
+        out = driver.output_topic("out", value=str)
+        found = []
+        for number, record in enumerate(history):
+            value = number if record.has_value else None
+            driver.input_topic(record.side, value=str).pipe(
+                record.key, None if value is None else str(value), record.time
+            )
+            found.append([output(r.key, r.value, r.timestamp) for r in out.read_all()])
+            if record.then:
+                take(driver, record.then)
+                found[-1] += [output(r.key, r.value, r.timestamp) for r in out.read_all()]
+        return found
+
+
+def output(key: str, value: str, time: int) -> Output:
+    left, _, right = value.partition("-")
+    return Output(key, int(left), None if right == "null" else int(right), time)
+
+
+@pytest.mark.parametrize("left_outer", [False, True], ids=["inner", "left"])
+@given(window=bounds, history=arrivals)
+@settings(max_examples=150, deadline=None)
+def test_every_output_is_the_models(*, left_outer: bool, window: Bounds, history: list[Arrival]) -> None:
+    model = Model(window, left_outer=left_outer)
+    expected = [model.take(number, record) for number, record in enumerate(history)]
+    assert outputs(topology(window, left_outer=left_outer), history, 1) == expected
+
+
+@given(window=bounds, history=arrivals)
+@settings(max_examples=100, deadline=None)
+def test_in_order_of_time_the_join_is_its_definition(window: Bounds, history: list[Arrival]) -> None:
+    """Without late records: exactly the pairs within bounds, and alone exactly the left ones without any."""
+    history = sorted(history, key=lambda record: record.time)
+    records = [(number, *record) for number, record in enumerate(history) if record.has_value]
+    lefts = [(number, key, time) for number, side, key, time, *_ in records if side == "L"]
+    rights = [(number, key, time) for number, side, key, time, *_ in records if side == "R"]
+    pairs = {
+        Output(key, left, right, max(time, other_time))
+        for left, key, time in lefts
+        for right, other_key, other_time in rights
+        if key == other_key and time - window.before <= other_time <= time + window.after
+    }
+    last = max((record.time for record in history), default=0)
+    matched = {pair.left for pair in pairs}
+    alone = {
+        Output(key, left, None, time)
+        for left, key, time in lefts
+        if left not in matched and time + window.after + window.grace < last
+    }
+    found = [out for step in outputs(topology(window, left_outer=True), history, 1) for out in step]
+    assert sorted(found, key=str) == sorted(pairs | alone, key=str)
+
+
+@given(history=arrivals, partitions=st.sampled_from([2, 5]))
+@settings(max_examples=40, deadline=None)
+def test_where_nothing_is_late_pairs_do_not_depend_on_the_number_of_partitions(
+    history: list[Arrival], partitions: int
+) -> None:
+    window = topology(Bounds(5, 10, 1000), left_outer=False)
+    assert outputs(window, history, partitions) == outputs(window, history, 1)
+
+
+@given(
+    window=bounds,
+    batches=st.lists(st.tuples(arrivals, st.none() | st.integers(0, 20)), max_size=4),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_crash_within_a_batch_changes_no_state_and_loses_no_output(
+    window: Bounds, batches: list[tuple[list[Arrival], int | None]]
+) -> None:
+    """Outputs since the last commit come again: at least once, and no others; rows that wait wait on."""
+
+    def run(*, crashing: bool) -> list[Output]:
+        bomb = Bomb()
+        crashed = topology(window, left_outer=True, bomb=bomb)
+        with TopologyTestDriver(crashed, poll_records=1000) as driver:
+            number = 0
+            for batch, crash_at in batches:
+                values = [str(number + index) for index in range(len(batch))]
+                number += len(batch)
+                if crashing and crash_at is not None and crash_at < len(values):
+                    bomb.value = values[crash_at]
+                records = [
+                    (record.side, record.key, value if record.has_value else None, record.time)
+                    for record, value in zip(batch, values, strict=True)
+                ]
+                pipe_batch(driver, records, bomb)
+            take(driver, "R z:0@1000")
+            written = driver.output_topic("out", value=str).read_all()
+        return [output(record.key, record.value, record.timestamp) for record in written]
+
+    expected, found = run(crashing=False), run(crashing=True)
+    assert set(found) == set(expected)
+    assert len(expected) == len(set(expected))
