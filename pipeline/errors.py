@@ -39,6 +39,10 @@ class UnhandledRecordError(StreamsError):
     """A record failed and there is no dead-letter topic to put it aside: the worker stops."""
 
 
+class UnknownTopicError(RecordError):
+    """A record was to be written to a topic that does not exist."""
+
+
 class StateError(StreamsError):
     """A state store cannot be opened, read or written."""
 

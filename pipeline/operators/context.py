@@ -44,6 +44,14 @@ class OperatorContext(Protocol):
         """Return the partition of `topic` that records with this key lie in."""
         ...
 
+    def check_topic(self, topic: str) -> None:
+        """Ask whether a topic exists that a sink chose for a record.
+
+        Raises:
+            UnknownTopicError: it does not.
+        """
+        ...
+
     def fail(self, error: RecordError) -> None:
         """Put the record in hand aside as a dead letter: the operator cannot process it.
 

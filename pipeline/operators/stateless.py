@@ -149,6 +149,7 @@ def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forwa
     partition_of = _windowed_partitioner(node, context)
     produce, limit = context.produce, context.max_record_bytes
     drop_null_keys, fail = not node.keep_null_keys, context.fail
+    known_topics, check_topic = {fixed}, context.check_topic
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if key is None and drop_null_keys:
@@ -174,6 +175,10 @@ def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forwa
                 fail(ProcessingError(f"{node}: {describe_function(choose)} returned no topic's name"))
                 return
         try:
+            if topic not in known_topics:
+                # The producer would wait for it to appear, and everything with it.
+                check_topic(topic)
+                known_topics.add(topic)
             partition = -1 if partition_of is None or key is None else partition_of(topic, key)
             produce(topic, value_bytes, key_bytes, partition, timestamp, headers)
         except RecordError as error:

@@ -43,9 +43,14 @@ class SubTopology:
 
     @property
     def copartitioned(self) -> tuple[tuple[Node, frozenset[str]], ...]:
-        """Groups of topics that must have equal partition counts, with the node that says so."""
-        groups = ((node, source_topics(node)) for node in self.nodes if any(node.inputs_by_key))
-        return tuple((node, topics) for node, topics in groups if len(topics) > 1)
+        """Groups of topics that must have equal partition counts, with the node that says so.
+
+        All topics of a sub-topology with stores: partitions of one number are one task, and only
+        with equal counts does the group's assignor give them to one member.
+        """
+        owners = ((node, frozenset(self.topics)) for node in self.nodes if node.stores)
+        keyed = ((node, source_topics(node)) for node in self.nodes if any(node.inputs_by_key))
+        return tuple((node, topics) for node, topics in (*owners, *keyed) if len(topics) > 1)
 
 
 @dataclass(frozen=True, slots=True)

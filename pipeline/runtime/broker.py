@@ -64,7 +64,7 @@ class RebalanceListener(Protocol):
     """Called from within `Consumer.poll` and `Consumer.close`, in the caller's thread."""
 
     def on_assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Partitions were added. Return the offset each is to be read from.
+        """Partitions were added, none in an assignment without any. Return where each is read from.
 
         They start paused: the worker resumes those whose task is ready.
         """
@@ -113,9 +113,10 @@ class Consumer(Protocol):
         ...
 
     def end_offset(self, partition: TopicPartition) -> int | None:
-        """Return the partition's end as the last fetch saw it; None before the first.
+        """Return the offset at which a fetch last found nothing more; None if none has yet.
 
-        Makes no request. An assigned partition that is paused may answer with an older end.
+        Makes no request. What stands there can be past the last record by more than one: markers of
+        transactions and deleted records take offsets, too.
         """
         ...
 
@@ -156,6 +157,7 @@ class Producer(Protocol):
 
         Raises:
             RecordTooLargeError: the record exceeds the producer's limit; nothing was queued.
+            UnknownTopicError: there is no such topic, or no such partition; nothing was queued.
         """
         ...
 
@@ -186,6 +188,8 @@ class Undelivered(NamedTuple):
     timestamp: int
     headers: Headers
     reason: str
+    #: Not refused: nobody acknowledged it in time.
+    timed_out: bool = False
 
 
 class Admin(Protocol):

@@ -22,8 +22,6 @@ class Committer:
 
     def __init__(self, environment: TaskEnvironment, consumer: Consumer, admin: Admin) -> None:
         self._environment, self._consumer, self._admin = environment, consumer, admin
-        # Changelog partitions written since the last commit: survives an attempt that failed.
-        self._written: set[TopicPartition] = set()
         plan = environment.plan
         changelogs = {plan.changelog(store.name) for sub in plan.subtopologies for store in sub.stores}
         self._internal = frozenset(changelogs | set(plan.repartition_topics))
@@ -36,16 +34,18 @@ class Committer:
             DeliveryError: a record of state could not be written; the worker must stop.
             TaskMigratedError: another worker owns the partitions by now.
         """
-        due = [task for task in tasks if task.started and task.needs_commit]
+        now = self._environment.clock.now_ms()
+        due = [task for task in tasks if task.started and task.needs_commit(now)]
         if not due:
             return
         # 1. Flush caches: updates are forwarded downstream, changelog records are produced.
         for task in due:
-            self._written.update(task.flush())
+            task.flush()
         # 2. Flush the producer: every record is acknowledged, or has gone to the dead letters.
         self._deliver()
-        ends = self._admin.end_offsets(sorted(self._written)) if self._written else {}
-        # 3. Commit offsets, and beside them the changelog positions that belong to them.
+        logged = [changelog for task in due for changelog in task.logged]
+        ends = self._admin.end_offsets(logged) if logged else {}
+        # 3. Commit offsets, and with them the changelog positions that belong to them.
         offsets: dict[TopicPartition, Committed] = {}
         for task in due:
             offsets |= task.offsets(ends)
@@ -53,9 +53,8 @@ class Committer:
             self._consumer.commit(offsets)
         # 4. Write each store's batch with its changelog position.
         for task in due:
-            task.commit()
+            task.commit(now)
         # 5. Report.
-        self._written.clear()
         self._environment.counters["commits"] += 1
 
     def _deliver(self) -> None:
@@ -63,7 +62,3 @@ class Committer:
         while refused:
             self._environment.dead_letters.undelivered(list(refused), self._internal)
             refused = self._environment.producer.flush(FLUSH_S)
-
-    def forget(self) -> None:
-        """Drop what an attempt that failed left: its tasks are gone."""
-        self._written.clear()

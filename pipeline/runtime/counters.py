@@ -17,6 +17,8 @@ CounterName: TypeAlias = Literal[
     "records_rejected",
     # Commits of offsets and state.
     "commits",
+    # Partitions given up without a commit, because the broker did not answer: they are replayed.
+    "revocations_uncommitted",
     # Changelog records applied while restoring.
     "records_restored",
 ]

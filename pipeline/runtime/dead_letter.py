@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pipeline.config import StreamsConfig
-from pipeline.errors import DeliveryError, StreamsError, UnhandledRecordError
+from pipeline.errors import DeliveryError, RecordError, StreamsError, UnhandledRecordError
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Message, Producer, Undelivered
 from pipeline.runtime.counters import Counters
 from pipeline.state.store import Entry
 
 _PREFIX = "__streams.errors."
+#: Characters of a header's text: what a user's function raises may hold the whole record.
+_LONGEST_TEXT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,6 @@ class DeadLetters:
             ) from error
         if message is self._last:
             return
-        self._last = message
         failure = Failure(
             type(error.__cause__ or error).__name__,
             str(error),
@@ -84,6 +85,7 @@ class DeadLetters:
         )
         headers = message.headers() or NO_HEADERS
         self._send(message.key(), message.value(), message.timestamp()[1], headers, failure)
+        self._last = message
 
     def update(self, update: Update, error: Exception) -> None:
         """Handle a table's update that an operator after the table failed on.
@@ -99,22 +101,24 @@ class DeadLetters:
             ) from error
         if update is self._last:
             return
-        self._last = update
         entry = update.entry
         value = None if entry.value is None else update.serialize(entry.value)
         failure = Failure(type(error.__cause__ or error).__name__, str(error), topic, partition, -1)
         self._send(update.key, value, entry.timestamp, entry.headers, failure)
+        self._last = update
 
     def undelivered(self, records: list[Undelivered], internal: frozenset[str]) -> None:
         """Handle records that the broker refused.
 
         Raises:
-            DeliveryError: there is no dead-letter topic, or what was refused is state or a dead
-                letter itself: then going on would lose it.
+            DeliveryError: there is no dead-letter topic; or nobody acknowledged the record in time,
+                which is not its fault; or it is state or a dead letter itself, and going on would
+                lose it.
         """
         for record in records:
             reason = f"topic {record.topic!r} refused a record: {record.reason}"
-            if not self.enabled or record.topic == self._config.dead_letter or record.topic in internal:
+            lost = record.topic == self._config.dead_letter or record.topic in internal
+            if lost or record.timed_out or not self.enabled:
                 raise DeliveryError(f"{reason}; the worker stops before it commits")
             failure = Failure("DeliveryError", reason, record.topic, record.partition, -1)
             self._send(record.key, record.value, record.timestamp, record.headers, failure)
@@ -133,6 +137,11 @@ class DeadLetters:
             "offset": str(failure.offset),
             "application": f"{self._config.application_id} {self._config.application_version}",
         }
-        added = [(_PREFIX + name, text.encode()) for name, text in why.items()]
-        self._producer.produce(topic, value, key, -1, timestamp, [*headers, *added])
+        added = [(_PREFIX + name, text[:_LONGEST_TEXT].encode()) for name, text in why.items()]
+        try:
+            self._producer.produce(topic, value, key, -1, timestamp, [*headers, *added])
+        except RecordError as error:
+            raise DeliveryError(
+                f"a dead letter cannot be written: {error}; it was to say: {failure.message[:_LONGEST_TEXT]}"
+            ) from error
         self._counters["dead_letters"] += 1

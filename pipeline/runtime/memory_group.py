@@ -69,6 +69,7 @@ class MemoryConsumer:
         self._lookup = lookup
         self._listener: RebalanceListener | None = None
         self._joined = False
+        self._assigned = False
         self._positions: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
@@ -118,7 +119,7 @@ class MemoryConsumer:
         self._group.committed.update(offsets)
 
     def end_offset(self, partition: TopicPartition) -> int | None:
-        """Return the partition's end as the last fetch saw it; None before the first."""
+        """Return the offset at which a fetch last found nothing more; None if none has yet."""
         return self._ends.get(partition)
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
@@ -160,7 +161,8 @@ class MemoryConsumer:
             finally:
                 self._forget(revoked)
         added = sorted(self._group.free(target - self.owned))
-        if added:
+        if added or not self._assigned:
+            self._assigned = True
             self.owned.update(added)
             self._paused.update(added)
             self._positions.update(listener.on_assigned(added))
@@ -181,11 +183,15 @@ class MemoryConsumer:
         batch: list[MemoryMessage] = []
         for partition in active[self._turn :] + active[: self._turn]:
             log = self._lookup(partition.topic)[partition.partition]
-            self._ends[partition] = log.end
             start = self._positions[partition]
             if not log.begin <= start <= log.end:
                 start = log.begin
             records = log.read(start, log.end, max_records - len(batch))
             batch += records
-            self._positions[partition] = records[-1].offset() + 1 if records else start
+            position = records[-1].offset() + 1 if records else start
+            self._positions[partition] = position
+            if position < log.end:
+                self._ends.pop(partition, None)
+            else:
+                self._ends[partition] = log.end
         return batch

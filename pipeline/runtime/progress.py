@@ -21,20 +21,23 @@ class Progress(msgspec.Struct, omit_defaults=True):
     Attributes:
         times: by operator, its stream time in ms.
         stores: by store, the numbers it keeps (`StateStore.progress`).
-        partitions: by source topic, the partition time in ms.
+        partition: the partition's own time in ms, -1 if unknown.
     """
 
     times: dict[str, int] = {}
     stores: dict[str, dict[str, int]] = {}
-    partitions: dict[str, int] = {}
+    partition: int = -1
 
 
+#: `offset.metadata.max.bytes` by default.
+_MAX_BYTES = 4_096
 _DECODE = msgspec.json.Decoder(Progress).decode
 
 
 def encode_progress(progress: Progress) -> str:
-    """Return the metadata string for the commit."""
-    return msgspec.json.encode(progress).decode()
+    """Return the metadata string for the commit; nothing if a broker would not keep it."""
+    metadata = msgspec.json.encode(progress)
+    return metadata.decode() if len(metadata) <= _MAX_BYTES else ""
 
 
 def decode_progress(metadata: str) -> Progress:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.errors import StateError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, Message, Reader
 from pipeline.runtime.counters import Counters
@@ -29,7 +30,6 @@ class _Target:
     store: Any
     start: int
     end: int
-    log_end: int
     uncommitted: set[bytes] = field(default_factory=set)
 
 
@@ -50,26 +50,41 @@ class Restoration:
         task: Task,
         committed: Mapping[TopicPartition, Committed],
         log_ends: Mapping[TopicPartition, int],
+        *,
+        known: bool,
     ) -> None:
         """Start restoring a task's stores.
 
         Args:
             task: the task.
-            committed: the group's offsets: of a changelog partition, the position to restore to;
-                what has none was never committed, so nothing in it counts.
+            committed: the group's offsets: of a changelog partition, the position to restore to.
             log_ends: where the changelog partitions end.
+            known: whether source offsets of the task are committed. If so, a changelog without a
+                position has lost it, and all of it is restored, as Kafka Streams does; if not, nothing
+                was ever committed, so nothing in it counts.
+
+        Raises:
+            StateError: a changelog ends before its committed position.
         """
         for name, store in task.stores.items():
             changelog = task.changelog(name)
-            end = committed[changelog].offset if changelog in committed else 0
+            log_end = log_ends[changelog]
+            position = Committed(log_end if known else 0)
+            end = committed.get(changelog, position).offset
+            if end > log_end:
+                raise StateError(
+                    f"changelog {changelog} ends at {log_end}, and the state that belongs to the committed "
+                    f"offsets ends at {end}: it was truncated or made anew. Delete the group's offsets, the "
+                    "changelog and the data folder to build the state anew"
+                )
+            task.log_ends[name] = log_end
             if store.position() > end:
                 # Its changelog is another one than this store was written with.
                 store.wipe()
             start = store.position()
-            target = _Target(task, name, store, start, end, log_ends[changelog])
-            if start < max(end, target.log_end):
-                self._targets[changelog] = target
-                self._reader.add(changelog, start, max(end, target.log_end))
+            if start < log_end:
+                self._targets[changelog] = _Target(task, name, store, start, end)
+                self._reader.add(changelog, start, log_end)
                 self._registry.progress(task.id, name, 0, end - start)
 
     def remove(self, task: Task) -> None:
@@ -108,7 +123,7 @@ class Restoration:
             target.uncommitted.update(message.key() or b"" for message in run[len(inside) :])
         if inside:
             position = inside[-1].offset() + 1
-            target.store.restore(((message.key() or b"", message.value()) for message in inside), position)
+            target.store.restore([(message.key() or b"", message.value()) for message in inside], position)
             self._registry.progress(
                 target.task.id, target.name, position - target.start, target.end - target.start
             )

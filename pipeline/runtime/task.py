@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
-from pipeline.errors import RecordError, SerdeError, UnhandledRecordError
+from pipeline.errors import RecordError, SerdeError, TaskMigratedError, UnhandledRecordError
 from pipeline.operators.context import StreamTime
 from pipeline.plan.compiler import compile_subtopology
 from pipeline.plan.planner import Plan, SubTopology
@@ -25,6 +25,8 @@ from pipeline.state.store import Entry
 
 #: What `Producer.produce` takes for "now".
 WRITE_TIME = -1
+#: How old a task's last commit gets: well under any broker's `offsets.retention.minutes`.
+RENEWAL_MS = 3_600_000
 
 
 class TaskEnvironment:
@@ -47,6 +49,10 @@ class TaskEnvironment:
     def partition_for(self, topic: str, key: bytes) -> int:
         """Return the partition of `topic` that a record with this key goes to."""
         return partition_for(key, self._partition_counts(topic))
+
+    def check_topic(self, topic: str) -> None:
+        """Raise UnknownTopicError unless the topic exists; it is asked for once."""
+        self._partition_counts(topic)
 
 
 class Task:
@@ -78,24 +84,33 @@ class Task:
         self.closers: list[Callable[[], None]] = []
         self.environment = environment
         self.queues: dict[TopicPartition, RecordQueue] = {}
-        self._positions = {name: store.position() for name, store in stores.items()}
         #: By store, keys that a crashed worker had logged without committing: set by the restoration.
         self.uncommitted: dict[str, set[bytes]] = {}
-        self._logged: list[TopicPartition] = []
+        #: By store, where its changelog ends if nobody else writes to it; before `start`, where it ends.
+        self.log_ends = dict.fromkeys(stores, 0)
+        #: Stores that were logged since the last commit.
+        self._logged: set[str] = set()
+        self._positions = {name: store.position() for name, store in stores.items()}
         self._processed_since_commit = 0
+        self._committed_ms = 0
 
     @property
     def started(self) -> bool:
         """Whether its stores are restored and it takes records."""
         return bool(self.queues)
 
-    def start(self, progress: Progress, offsets: Mapping[TopicPartition, int]) -> None:
+    def start(
+        self, committed: Mapping[TopicPartition, Progress], offsets: Mapping[TopicPartition, int]
+    ) -> None:
         """Take up where the last commit left off.
 
         Args:
-            progress: what was written beside that commit.
+            committed: by source partition, what was written beside its offset.
             offsets: by source partition, the offset it is read from.
         """
+        partition_times = {partition: progress.partition for partition, progress in committed.items()}
+        # The operators' and stores' times are those of the task: the same beside each partition.
+        progress = next(iter(committed.values()), Progress())
         for name, store in self.stores.items():
             store.resume(progress.stores.get(name, {}))
             self._positions[name] = store.position()
@@ -109,10 +124,10 @@ class Task:
             for topic in source.topics:
                 partition = TopicPartition(topic, self.id.partition)
                 if partition not in offsets:
-                    # This topic has fewer partitions than the sub-topology has tasks.
+                    # Without stores, partitions of topics with unequal counts are tasks of their own.
                     continue
                 queue = RecordQueue(partition, source, forward, config.max_record_bytes, self._reject)
-                queue.partition_time = progress.partitions.get(topic, -1)
+                queue.partition_time = partition_times.get(partition, -1)
                 queue.next_offset = queue.fetched_offset = offsets[partition]
                 self.queues[partition] = queue
         self.stream_time = max((queue.partition_time for queue in self.queues.values()), default=-1)
@@ -130,12 +145,17 @@ class Task:
         does not touch, such as a window that takes no record this time because it comes late.
         """
         for name, keys in self.uncommitted.items():
-            changelog, produce = self.changelog(name), self.environment.producer.produce
-            for key, stored in self.stores[name].stored(keys):
-                produce(changelog.topic, stored, key, changelog.partition, WRITE_TIME, NO_HEADERS)
-            self._logged.append(changelog)
+            self._log(name, self.stores[name].stored(keys))
             self._processed_since_commit += 1
         self.uncommitted.clear()
+
+    def _log(self, name: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        produce, (topic, partition) = self.environment.producer.produce, self.changelog(name)
+        for key, value in records:
+            produce(topic, value, key, partition, WRITE_TIME, NO_HEADERS)
+        self.log_ends[name] += len(records)
+        self._logged.add(name)
+        self.environment.counters["records_produced"] += len(records)
 
     def _forwarding(self, name: str, on_flush: Callable[..., None]) -> Callable[..., None]:
         """Show the update in hand to whatever fails on it."""
@@ -244,10 +264,15 @@ class Task:
         self._processed_since_commit += fired
         return fired
 
-    @property
-    def needs_commit(self) -> bool:
-        """Whether anything happened since the last commit."""
-        return self._processed_since_commit > 0 or any(store.dirty for store in self.stores.values())
+    def needs_commit(self, now_ms: int) -> bool:
+        """Whether anything happened since the last commit, or the last is so old that it may expire.
+
+        A broker forgets a group's offset of a topic that the group does not subscribe to, as
+        changelogs, when it has not been committed for `offsets.retention.minutes` (KIP-211).
+        """
+        if self._processed_since_commit > 0 or any(store.dirty for store in self.stores.values()):
+            return True
+        return bool(self.stores) and now_ms - self._committed_ms >= RENEWAL_MS
 
     @property
     def cache_full(self) -> bool:
@@ -255,22 +280,19 @@ class Task:
         bound = self.environment.config.cache_entries
         return any(store.dirty >= bound for store in self.stores.values())
 
-    def flush(self) -> list[TopicPartition]:
-        """Forward and log what the caches hold; return the changelog partitions that were written.
+    def flush(self) -> None:
+        """Forward and log what the caches hold.
 
         Parents come before children in `stores`: what a flush forwards is flushed in turn.
         """
-        produce, partition = self.environment.producer.produce, self.id.partition
-        written, self._logged = self._logged, []
         for name, store in self.stores.items():
-            changelog = self.changelog(name)
-            topic = changelog.topic
             while log := store.flush():
-                for key, value in log:
-                    produce(topic, value, key, partition, WRITE_TIME, NO_HEADERS)
-                written.append(changelog)
-                self.environment.counters["records_produced"] += len(log)
-        return written
+                self._log(name, log)
+
+    @property
+    def logged(self) -> list[TopicPartition]:
+        """The changelog partitions that were written since the last commit."""
+        return [self.changelog(name) for name in sorted(self._logged)]
 
     def changelog(self, store: str) -> TopicPartition:
         """Return the changelog partition of one of its stores."""
@@ -281,29 +303,38 @@ class Task:
 
         The next offset of each source partition, with the task's times beside it; and of each
         changelog partition the position that belongs to these offsets.
+
+        Args:
+            changelog_ends: of the partitions that were written, everything being acknowledged.
+
+        Raises:
+            TaskMigratedError: somebody else has written to a changelog. What this worker logged lies
+                between records that are not its own: it must restore, and log again.
         """
-        progress = Progress(
-            times={name: time.ms for name, time in self.times.items()},
-            stores={name: numbers for name, store in self.stores.items() if (numbers := store.progress())},
-            partitions={queue.partition.topic: queue.partition_time for queue in self.queues.values()},
-        )
-        metadata = encode_progress(progress)
-        offsets = {
-            partition: Committed(queue.next_offset, metadata)
-            for partition, queue in self.queues.items()
-            if queue.next_offset is not None
-        }
-        for name in self.stores:
-            changelog = self.changelog(name)
-            self._positions[name] = changelog_ends.get(changelog, self._positions[name])
-            offsets[changelog] = Committed(self._positions[name])
+        for name in self._logged:
+            end = changelog_ends[self.changelog(name)]
+            if end != self.log_ends[name]:
+                raise TaskMigratedError(
+                    f"changelog {self.changelog(name)} ends at {end} and not at {self.log_ends[name]}: "
+                    "another worker writes to it, which had this task before or has it now"
+                )
+            self._positions[name] = end
+        offsets = {self.changelog(name): Committed(position) for name, position in self._positions.items()}
+        times = {name: time.ms for name, time in self.times.items()}
+        numbers = {name: kept for name, store in self.stores.items() if (kept := store.progress())}
+        for partition, queue in self.queues.items():
+            if queue.next_offset is not None:
+                progress = Progress(times=times, stores=numbers, partition=queue.partition_time)
+                offsets[partition] = Committed(queue.next_offset, encode_progress(progress))
         return offsets
 
-    def commit(self) -> None:
+    def commit(self, now_ms: int) -> None:
         """Write every store's batch with its changelog position: offsets are committed by now."""
         for name, store in self.stores.items():
             store.commit(self._positions[name])
+        self._logged.clear()
         self._processed_since_commit = 0
+        self._committed_ms = now_ms
 
     def close(self) -> None:
         """Close processors and stores. What was not committed is forgotten."""

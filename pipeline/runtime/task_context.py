@@ -30,7 +30,7 @@ class TaskContext:
         self.fail = task.fail
         environment = task.environment
         self.max_record_bytes = environment.config.max_record_bytes
-        self.partition_for = environment.partition_for
+        self.partition_for, self.check_topic = environment.partition_for, environment.check_topic
         counters, produce = environment.counters, environment.producer.produce
 
         def counted(

@@ -6,18 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from pipeline.errors import BrokerUnreachableError, TaskMigratedError
+from pipeline.errors import BrokerUnreachableError, StateError, TaskMigratedError
 from pipeline.plan.planner import SubTopology
 from pipeline.record import TaskId, TopicPartition
 from pipeline.runtime.broker import Admin, Committed, Consumer, Message
 from pipeline.runtime.commit import Committer
-from pipeline.runtime.progress import Progress, decode_progress
+from pipeline.runtime.progress import decode_progress
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.stores import open_store
 from pipeline.runtime.task import Task, TaskEnvironment
-from pipeline.runtime.topics import task_count
 from pipeline.state.provider import StoreProvider
+
+#: How often a commit is tried before partitions are given up; each waits up to `commit.FLUSH_S`.
+_REVOCATION_ATTEMPTS = 30
 
 
 class TaskManager:
@@ -47,7 +49,7 @@ class TaskManager:
         self._stores, self._restoration, self._registry = stores, restoration, registry
         self._counts = counts
         self._committer = Committer(environment, consumer, admin)
-        self._tasks: dict[TaskId, Task] = {}
+        self._tasks: dict[tuple[TopicPartition, ...], Task] = {}
         self._by_partition: dict[tuple[str, int], Task] = {}
         self._offsets: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, Committed] = {}
@@ -73,10 +75,11 @@ class TaskManager:
 
         Raises:
             BrokerUnreachableError: the offsets cannot be had; the membership is of no use any more.
+            TaskMigratedError: likewise, because the group has gone on meanwhile.
         """
         try:
             return self._assign(partitions)
-        except BrokerUnreachableError:
+        except (BrokerUnreachableError, TaskMigratedError):
             self.broken = True
             raise
 
@@ -89,32 +92,49 @@ class TaskManager:
         self._committed |= committed
         self._assigned = True
         for task_id, sub, needed in self._possible_tasks():
-            if task_id not in self._tasks and needed and all(part in self._offsets for part in needed):
+            if needed not in self._tasks and all(partition in self._offsets for partition in needed):
                 self._open(task_id, sub, needed)
         return offsets
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit and close the tasks of these partitions."""
-        going = self._tasks_of(partitions)
-        try:
-            self._committer.commit(going)
-        except (BrokerUnreachableError, TaskMigratedError):
-            # Too late to commit: whoever gets these partitions starts from the last commit.
-            self._committer.forget()
-        self._close(going, partitions)
+        tasks = self._tasks_of(partitions)
+        if not self._commit_before_leaving(tasks):
+            # Whoever gets these partitions starts from the last commit.
+            self._environment.counters["revocations_uncommitted"] += 1
+        self._close(tasks, partitions)
+
+    def _commit_before_leaving(self, tasks: Sequence[Task]) -> bool:
+        for _ in range(_REVOCATION_ATTEMPTS):
+            try:
+                self._committer.commit(tasks)
+            except BrokerUnreachableError:
+                continue
+            except TaskMigratedError:
+                return False
+            return True
+        return False
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Close the tasks of these partitions without committing."""
-        self._committer.forget()
         self._close(self._tasks_of(partitions), partitions)
 
     def _possible_tasks(self) -> Iterator[tuple[TaskId, SubTopology, tuple[TopicPartition, ...]]]:
+        """Yield every task there could be, with the partitions it needs.
+
+        Topics of a sub-topology with stores have equal partition counts, and the group's assignor
+        gives partitions of one number to one member. Without stores the counts may differ, and so
+        may the members: then each partition is a task.
+        """
         for sub in self._environment.plan.subtopologies:
-            for number in range(task_count(sub, dict(self._counts))):
+            counts = {self._counts[topic] for topic in sub.topics}
+            for number in range(max(counts)):
                 needed = tuple(
                     TopicPartition(topic, number) for topic in sub.topics if number < self._counts[topic]
                 )
-                yield TaskId(sub.id, number), sub, needed
+                together = [needed] if len(counts) == 1 else [(partition,) for partition in needed]
+                for partitions in together:
+                    yield TaskId(sub.id, number), sub, partitions
 
     def _tasks_of(self, partitions: Sequence[TopicPartition]) -> list[Task]:
         tasks = {id(task): task for part in partitions if (task := self._by_partition.get(part))}
@@ -128,19 +148,13 @@ class TaskManager:
             for spec in sub.stores
         }
         task = Task(task_id, sub, partitions, stores, self._environment)
-        self._tasks[task_id] = task
+        self._tasks[partitions] = task
         self._by_partition.update(dict.fromkeys(partitions, task))
         changelogs = [task.changelog(name) for name in stores]
         if changelogs:
-            committed, ends = self._consumer.committed(changelogs), self._admin.end_offsets(changelogs)
-            self._restoration.add(task, committed, ends)
-
-    def _progress(self, task: Task) -> Progress:
-        """Return the times that were committed for the task; all its partitions carry the same."""
-        for partition in task.partitions:
-            if partition in self._committed:
-                return decode_progress(self._committed[partition].metadata)
-        return Progress()
+            positions, ends = self._consumer.committed(changelogs), self._admin.end_offsets(changelogs)
+            known = any(partition in self._committed for partition in partitions)
+            self._restoration.add(task, positions, ends, known=known)
 
     def _close(self, tasks: Sequence[Task], partitions: Sequence[TopicPartition]) -> None:
         for task in tasks:
@@ -148,7 +162,7 @@ class TaskManager:
             self._restoration.remove(task)
             for partition in task.partitions:
                 del self._by_partition[partition]
-            del self._tasks[task.id]
+            del self._tasks[task.partitions]
             task.close()
         for partition in partitions:
             self._offsets.pop(partition, None)
@@ -156,13 +170,6 @@ class TaskManager:
             self._paused.discard(partition)
 
     # Steps
-
-    @property
-    def busy(self) -> bool:
-        """Whether there is work at hand, so that polling must not wait."""
-        return self._restoration.active or any(
-            len(queue) for task in self._tasks.values() for queue in task.queues.values()
-        )
 
     def restore(self) -> int:
         """Restore a bounded number of records; start the tasks that are whole."""
@@ -175,7 +182,12 @@ class TaskManager:
         return restored
 
     def _start(self, task: Task) -> None:
-        task.start(self._progress(task), {part: self._offsets[part] for part in task.partitions})
+        committed = {
+            partition: decode_progress(self._committed[partition].metadata)
+            for partition in task.partitions
+            if partition in self._committed
+        }
+        task.start(committed, {partition: self._offsets[partition] for partition in task.partitions})
         for name, store in task.stores.items():
             self._registry.register(task.id, name, store)
         self._consumer.resume(task.partitions)
@@ -188,8 +200,9 @@ class TaskManager:
         bound = self._environment.config.buffered_records
         for key, run in runs.items():
             task = self._by_partition.get(key)
-            # Records of a partition that has just gone are its next owner's. Those of a task that is
-            # not restored yet do not come: its partitions are paused until it starts.
+            if task is not None and not task.started:
+                raise StateError(f"records of {'-'.join(map(str, key))} came before its task was restored")
+            # Records of a partition that has just gone are its next owner's.
             if task is not None:
                 partition = TopicPartition(*key)
                 if task.add(run, partition) > bound and partition not in self._paused:
@@ -206,9 +219,9 @@ class TaskManager:
         return count
 
     def _has_lag(self, partition: TopicPartition, position: int) -> bool:
-        """Whether the broker has records of `partition` that are not here yet."""
+        """Whether the broker may have records of `partition` from `position` on that are not here yet."""
         end = self._consumer.end_offset(partition)
-        return end is None or position < end
+        return end is None or end < position
 
     def _resume_drained(self) -> None:
         half = self._environment.config.buffered_records // 2
@@ -231,11 +244,10 @@ class TaskManager:
         try:
             self._committer.commit(self._tasks.values())
         except TaskMigratedError:
-            self.abandon()
             self.broken = True
+            raise
 
     def abandon(self) -> None:
         """Close all tasks without committing."""
         self._assigned = False
-        self._committer.forget()
         self._close(list(self._tasks.values()), list(self._offsets))

@@ -8,14 +8,15 @@ no thread and no system clock in here, so the same worker runs on librdkafka, un
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
-from pipeline.errors import BrokerUnreachableError, ProcessingError
+from pipeline.errors import BrokerError, BrokerUnreachableError, TaskMigratedError, UnknownTopicError
 from pipeline.plan.planner import plan
-from pipeline.runtime.broker import Admin, Broker, Consumer, Producer
+from pipeline.runtime.broker import Admin, Broker, Consumer
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
@@ -31,6 +32,8 @@ State: TypeAlias = Literal["connecting", "rebalancing", "restoring", "running", 
 IDLE_POLL_S = 0.02
 _FIRST_BACKOFF_MS = 500
 _MAX_BACKOFF_MS = 15_000
+#: How often the last commit is tried; each waits up to `commit.FLUSH_S`.
+_LAST_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,11 @@ class WorkerStatus:
 
 
 class _Connection(NamedTuple):
-    """The clients of a worker that has found its broker and its topics."""
+    """What a worker has that has found its broker and its topics; closed in the opposite order."""
 
-    admin: Admin
-    producer: Producer
     consumer: Consumer
-    restoration: Restoration
     tasks: TaskManager
+    opened: ExitStack
 
 
 class Worker:
@@ -97,6 +98,7 @@ class Worker:
         self._next_attempt_ms = 0
         self._next_commit_ms = 0
         self._stopped = False
+        self._moved = 0
         self._status = self._report()
 
     def status(self) -> WorkerStatus:
@@ -116,38 +118,54 @@ class Worker:
                 moved = self._connect(now) if now >= self._next_attempt_ms else 0
             else:
                 moved = self._advance(self._connection, now)
-                self._problem = None
-        except BrokerUnreachableError as error:
-            self._problem = f"{error}; trying again, next in {self._backoff_ms / 1000:g} s"
-            self._next_attempt_ms = now + self._backoff_ms
-            self._backoff_ms = min(2 * self._backoff_ms, _MAX_BACKOFF_MS)
+                self._problem, self._backoff_ms = None, _FIRST_BACKOFF_MS
+        except (BrokerUnreachableError, TaskMigratedError) as error:
             moved = 0
-        if self._connection is not None and self._connection.tasks.broken:
-            self._disconnect()
+            self._retry(error, now)
+        self._moved = moved
         self._status = self._report()
         return moved
 
+    def _retry(self, error: BrokerError, now_ms: int) -> None:
+        """Say what is wrong; connected, the next step tries again, else one after a pause does."""
+        self._problem = f"{error}; trying again"
+        if self._connection is not None and self._connection.tasks.broken:
+            self._disconnect()
+        if self._connection is None:
+            self._problem = f"{error}; trying again in {self._backoff_ms / 1000:g} s"
+            self._next_attempt_ms = now_ms + self._backoff_ms
+            self._backoff_ms = min(2 * self._backoff_ms, _MAX_BACKOFF_MS)
+
     def _connect(self, now_ms: int) -> int:
         """Find the broker, prepare topics, join the group."""
-        admin = self._broker.admin()
-        try:
+        with ExitStack() as opened:
+            admin = self._broker.admin()
+            opened.callback(admin.close)
             counts = prepare_topics(self.plan, self._config, admin)
-        except BrokerUnreachableError:
-            admin.close()
-            raise
-        for sub in self.plan.subtopologies:
-            for store in sub.stores:
-                self.registry.partitioned(store.name, task_count(sub, counts))
-        producer = self._broker.producer(self._client_id)
-        consumer = self._broker.consumer(self._config.application_id, self._client_id)
-        restoration = Restoration(self._broker.reader(), self.registry, self._counters)
-        environment = TaskEnvironment(
-            self.plan, self._config, self._clock, producer, self._counters, _partition_counts(admin, counts)
-        )
-        tasks = TaskManager(environment, consumer, admin, self._stores, restoration, self.registry, counts)
-        consumer.subscribe(sorted({topic for sub in self.plan.subtopologies for topic in sub.topics}), tasks)
-        self._connection = _Connection(admin, producer, consumer, restoration, tasks)
-        self._problem, self._backoff_ms = None, _FIRST_BACKOFF_MS
+            for sub in self.plan.subtopologies:
+                for store in sub.stores:
+                    self.registry.partitioned(store.name, task_count(sub, counts))
+            producer = self._broker.producer(self._client_id)
+            opened.callback(producer.close)
+            consumer = self._broker.consumer(self._config.application_id, self._client_id)
+            opened.callback(consumer.close)
+            restoration = Restoration(self._broker.reader(), self.registry, self._counters)
+            opened.callback(restoration.close)
+            environment = TaskEnvironment(
+                self.plan,
+                self._config,
+                self._clock,
+                producer,
+                self._counters,
+                _partition_counts(admin, counts),
+            )
+            tasks = TaskManager(
+                environment, consumer, admin, self._stores, restoration, self.registry, counts
+            )
+            topics = sorted({topic for sub in self.plan.subtopologies for topic in sub.topics})
+            consumer.subscribe(topics, tasks)
+            opened.callback(tasks.abandon)
+            self._connection = _Connection(consumer, tasks, opened.pop_all())
         self._next_commit_ms = now_ms + self._config.commit_interval_ms
         return 1
 
@@ -159,9 +177,11 @@ class Worker:
         """
         tasks = connection.tasks
         if now_ms >= self._next_commit_ms or tasks.cache_full:
+            # Owed until it succeeds: a cache that is full was flushed by the attempt that fails.
+            self._next_commit_ms = now_ms
             tasks.commit()
             self._next_commit_ms = now_ms + self._config.commit_interval_ms
-        timeout_s = 0.0 if tasks.busy else IDLE_POLL_S
+        timeout_s = 0.0 if self._moved else IDLE_POLL_S
         moved = tasks.dispatch(connection.consumer.poll(self._config.poll_records, timeout_s))
         moved += tasks.restore()
         moved += tasks.process()
@@ -172,6 +192,7 @@ class Worker:
 
         Raises:
             BrokerUnreachableError: not now; nothing is lost.
+            TaskMigratedError: another worker owns the partitions by now.
         """
         if self._connection is not None:
             self._connection.tasks.commit()
@@ -185,28 +206,42 @@ class Worker:
         return WorkerStatus(state, self._broker.address, self._problem, tasks, self._counters.snapshot())
 
     def close(self) -> None:
-        """Commit, leave the group at once, and close the stores."""
+        """Commit, leave the group at once, and close the stores.
+
+        Raises:
+            BrokerUnreachableError: the broker does not take the commit: what was in hand comes again.
+        """
         try:
-            if self._connection is not None:
-                self._connection.tasks.commit()
+            self._commit_at_last()
         finally:
             self.abort()
 
+    def _commit_at_last(self) -> None:
+        for attempt in range(1, _LAST_ATTEMPTS + 1):
+            try:
+                self.commit()
+            except BrokerUnreachableError:
+                if attempt == _LAST_ATTEMPTS:
+                    raise
+            except TaskMigratedError:
+                # Whoever has the partitions starts from the last commit.
+                return
+            else:
+                return
+
     def abort(self) -> None:
         """Leave the group and close the stores without committing: what was in hand comes again."""
-        self._disconnect()
-        self._stores.close()
-        self._stopped = True
-        self._status = self._report()
+        try:
+            self._disconnect()
+        finally:
+            self._stores.close()
+            self._stopped = True
+            self._status = self._report()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.tasks.abandon()
-            connection.consumer.close()
-            connection.producer.close()
-            connection.restoration.close()
-            connection.admin.close()
+            connection.opened.close()
 
 
 def _partition_counts(admin: Admin, known: dict[str, int]) -> Callable[[str], int]:
@@ -214,9 +249,15 @@ def _partition_counts(admin: Admin, known: dict[str, int]) -> Callable[[str], in
 
     def count(topic: str) -> int:
         if topic not in known:
-            known.update(admin.partition_counts([topic]))
+            try:
+                known.update(admin.partition_counts([topic]))
+            except BrokerUnreachableError as error:
+                # Asked for in the middle of a record: it cannot be taken up again from here.
+                raise BrokerError(
+                    f"{error}; the worker stops, and starts again from its last commit"
+                ) from error
         if topic not in known:
-            raise ProcessingError(f"topic {topic!r}, chosen for a record, does not exist: create it")
+            raise UnknownTopicError(f"topic {topic!r}, chosen for a record, does not exist: create it")
         return known[topic]
 
     return count

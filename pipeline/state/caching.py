@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any
 
+from pipeline.errors import StateError
 from pipeline.record import NO_HEADERS
 from pipeline.serde import Serde
 from pipeline.state.store import Entry
@@ -36,3 +37,11 @@ def merge_scans(
         if key != last:
             last = key
             yield key, value
+
+
+def unencodable_value(name: str, serde: Serde[Any], error: Exception) -> StateError:
+    """Return the error that says that a store was given a value of another type than was declared."""
+    return StateError(
+        f"store {name!r} holds a value that cannot be encoded as {serde.name}: {error}; what its aggregator, "
+        "reducer or processor returns is not what value= says"
+    )

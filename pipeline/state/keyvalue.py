@@ -11,7 +11,7 @@ from sortedcontainers import SortedDict
 
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.serde import Serde
-from pipeline.state.caching import decode_entry, merge_scans, pack_time
+from pipeline.state.caching import decode_entry, merge_scans, pack_time, unencodable_value
 from pipeline.state.store import BytesStore, Entry
 
 K = TypeVar("K")
@@ -156,10 +156,13 @@ class KeyValueStore(Generic[K, V]):
         if self.on_flush is not None and self.send_old_values:
             olds = {key: self._old_value(key) for key in dirty}
         serialize = self.value_serde.serialize
-        log: list[tuple[bytes, bytes | None]] = [
-            (key, None if entry.value is None else pack_time(entry.timestamp) + serialize(entry.value))
-            for key, entry in dirty.items()
-        ]
+        try:
+            log: list[tuple[bytes, bytes | None]] = [
+                (key, None if entry.value is None else pack_time(entry.timestamp) + serialize(entry.value))
+                for key, entry in dirty.items()
+            ]
+        except Exception as error:
+            raise unencodable_value(self.name, self.value_serde, error) from error
         self._changes.update(log)
         self._flushed.update(dirty)
         if self.on_flush is not None:

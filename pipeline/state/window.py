@@ -9,11 +9,13 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pipeline.record import NO_HEADERS, Headers, Windowed
 from pipeline.serde import Serde
-from pipeline.state.caching import decode_entry, pack_time
+from pipeline.state.caching import decode_entry, pack_time, unencodable_value
 from pipeline.state.keyvalue import ValueAndTimestamp
 from pipeline.state.store import BytesStore, Entry
 from pipeline.state.window_keys import (
+    KEY_END,
     SUFFIX_SIZE,
+    escape_zeros,
     escaped,
     pack_segment,
     pack_suffix,
@@ -209,7 +211,10 @@ class WindowStore(Generic[K, V]):
         olds: dict[tuple[bytes, Slot], V | None] = {}
         if self.on_flush is not None and self.send_old_values:
             olds = {(key, slot): self._old_value(key, slot) for key, slots in dirty.items() for slot in slots}
-        log = self._encode(dirty)
+        try:
+            log = self._encode(dirty)
+        except Exception as error:
+            raise unencodable_value(self.name, self.value_serde, error) from error
         for key, slots in dirty.items():
             flushed = self._flushed.get(key)
             self._flushed[key] = slots if flushed is None else flushed | slots
@@ -273,14 +278,22 @@ class WindowStore(Generic[K, V]):
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
         """Apply changelog records, without those of windows that have expired."""
         last = dict(records)
-        starts = [start_of(data) for data in last]
-        self._time = max(self._time, max(starts, default=-1))
+        suffixes = {data[-SUFFIX_SIZE:] for data in last}
+        starts = {suffix: start_of(suffix) for suffix in suffixes}
+        self._time = max(self._time, max(starts.values(), default=-1))
         horizon, segment_ms = self._time - self.retention_ms, self._segment_ms
-        changes = {
-            pack_segment(start // segment_ms) + escaped(data[:-SUFFIX_SIZE]) + data[-SUFFIX_SIZE:]: stored
-            for start, (data, stored) in zip(starts, last.items(), strict=True)
+        # The windows of many keys end alike: what is before and after a key is made once for all.
+        frames = {
+            suffix: (pack_segment(start // segment_ms), KEY_END + suffix)
+            for suffix, start in starts.items()
             if start > horizon
         }
+        changes: dict[bytes, bytes | None] = {}
+        for data, stored in last.items():
+            frame = frames.get(data[-SUFFIX_SIZE:])
+            if frame is not None:
+                key = data[:-SUFFIX_SIZE]
+                changes[frame[0] + (escape_zeros(key) if 0 in key else key) + frame[1]] = stored
         self._engine.write(changes, position)
         self._clean.clear()
 

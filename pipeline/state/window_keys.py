@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 _SEGMENT = struct.Struct(">q")
 _SUFFIX = struct.Struct(">qI")
-_END = b"\0\0"
+#: What a key in the store ends with.
+KEY_END = b"\0\0"
 SUFFIX_SIZE = _SUFFIX.size
 
 pack_segment = _SEGMENT.pack
@@ -33,7 +34,12 @@ class WindowKey(NamedTuple):
 
 def escaped(key: bytes) -> bytes:
     """Return the key so that it ends where it ends, in the same order."""
-    return (key.replace(b"\0", b"\0\xff") if b"\0" in key else key) + _END
+    return (escape_zeros(key) if 0 in key else key) + KEY_END
+
+
+def escape_zeros(key: bytes) -> bytes:
+    """Return the key so that it does not hold what ends it."""
+    return key.replace(b"\0", b"\0\xff")
 
 
 def store_key(segment: int, escaped_key: bytes, start: int, sequence: int = 0) -> bytes:
@@ -44,7 +50,7 @@ def store_key(segment: int, escaped_key: bytes, start: int, sequence: int = 0) -
 def parse_store_key(data: bytes) -> WindowKey:
     """Return what `store_key` packed."""
     start, sequence = _SUFFIX.unpack(data[-SUFFIX_SIZE:])
-    key = data[_SEGMENT.size : -SUFFIX_SIZE - len(_END)].replace(b"\0\xff", b"\0")
+    key = data[_SEGMENT.size : -SUFFIX_SIZE - len(KEY_END)].replace(b"\0\xff", b"\0")
     return WindowKey(key, start, sequence)
 
 

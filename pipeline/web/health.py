@@ -36,7 +36,7 @@ class Ready(EngineView):
         """Answer with state, broker and number of tasks."""
         status = self.engine.status()
         body = {"state": status.state, "broker": status.address, "tasks": status.tasks}
-        if status.state == "running" and self.engine.alive:
+        if status.state == "running" and status.problem is None and self.engine.alive:
             return self.answer(body)
         reason = status.problem or f"the worker is {status.state}"
         return self.answer(

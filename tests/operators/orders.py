@@ -55,5 +55,7 @@ def dead_letters(driver: TopologyTestDriver) -> list[OutputRecord]:
 def why(record: OutputRecord) -> dict[str, str]:
     prefix = "__streams.errors."
     return {
-        name.removeprefix(prefix): value.decode() for name, value in record.headers if name.startswith(prefix)
+        name.removeprefix(prefix): value.decode()
+        for name, value in record.headers
+        if name.startswith(prefix) and value is not None
     }

@@ -265,13 +265,13 @@ def test_a_bad_record_at_the_end_is_not_put_aside_again_after_a_restart() -> Non
 
 
 def test_a_topic_that_refuses_a_record() -> None:
-    """A sink chose a topic that does not exist: the output is put aside, with its own key and value."""
+    """A sink chose a topic that does not exist: the record that it was chosen for is put aside."""
     declare = lambda b: orders(b).to(lambda _, order: f"out-{order.id}")  # noqa: E731 - a table's row
     with TopologyTestDriver(built(declare), topics=["out-good"], dead_letter=DEAD) as driver:
         pipe_around(driver, b"bad", BAD, 42)
         (dead,) = dead_letters(driver)
-        assert (dead.key, dead.timestamp, dead.headers[:2]) == (b"bad", 42, HEADERS)
-        assert why(dead)["topic"] == "out-bad"
+        assert (dead.key, dead.value, dead.timestamp, dead.headers[:2]) == (b"bad", BAD, 42, HEADERS)
+        assert why(dead)["topic"] == "in"
         assert "'out-bad'" in why(dead)["message"]
         assert len(driver.output_topic("out-good", value=Order).read_all()) == 2
 

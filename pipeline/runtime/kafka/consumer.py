@@ -16,6 +16,7 @@ from pipeline.runtime.broker import Committed, Message, RebalanceListener
 from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
     MAX_POLL_EXCEEDED,
+    PARTITION_END,
     REFUSED,
     UNREACHABLE,
     translated,
@@ -49,6 +50,7 @@ class KafkaConsumer:
         self._listener: RebalanceListener | None = None
         self._topics: frozenset[str] = frozenset()
         self._assigned: set[TopicPartition] = set()
+        self._ends: dict[TopicPartition, int] = {}
         self._revocations = 0
         self._trouble: KafkaError | None = None
         self._failure: Exception | None = None
@@ -141,16 +143,8 @@ class KafkaConsumer:
         self._raise_first(results, what)
 
     def end_offset(self, partition: TopicPartition) -> int | None:
-        """Return the partition's end as the last fetch saw it; None before the first.
-
-        Makes no request. An assigned partition that is paused may answer with an older end.
-        """
-        try:
-            _, end = self._client.get_watermark_offsets(ClientPartition(*partition), cached=True)
-        except KafkaException as error:
-            what = f"asking for the end of {partition}"
-            raise translated_exception(error, self._address, what) from error
-        return end if end >= 0 else None
+        """Return the offset at which a fetch last found nothing more; None if none has yet."""
+        return self._ends.get(partition)
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Stop fetching from these until resumed."""
@@ -173,14 +167,15 @@ class KafkaConsumer:
         self._raise_failure()
 
     def _on_assign(self, client: confluent_kafka.Consumer, partitions: list[ClientPartition]) -> None:
-        if not partitions or self._listener is None:
+        if self._listener is None:
             return
         added = _own_partitions(partitions)
         try:
             offsets = self._listener.on_assigned(added)
             targets = [ClientPartition(*partition, offsets[partition]) for partition in added]
             if self._incremental:
-                client.incremental_assign(targets)
+                if targets:
+                    client.incremental_assign(targets)
             else:
                 client.assign(targets)
             client.pause(targets)
@@ -206,6 +201,8 @@ class KafkaConsumer:
             except Exception as error:  # noqa: BLE001 (raised by poll: here the client would drop records with it)
                 self._failure = error
         self._assigned.difference_update(partitions)
+        for partition in partitions:
+            self._ends.pop(partition, None)
 
     def _wake_fetcher(self, entry: ClientPartition) -> None:
         """Make the thread that fetches this partition look again.
@@ -246,6 +243,8 @@ class KafkaConsumer:
             error = message.error()
             if error is None:
                 records.append(message)
+            elif error.code() == PARTITION_END:
+                self._ends[_partition_of(message)] = message.offset() or 0
             # After a worker polled too late it has lost its partitions, and joins again in poll.
             elif error.code() != MAX_POLL_EXCEEDED:
                 raise translated(error, self._address, f"consuming {_partition_of(message)}")

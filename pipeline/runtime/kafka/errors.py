@@ -72,6 +72,12 @@ REFUSED: Final = frozenset(
     }
 )
 
+#: A record was not acknowledged in time: the broker is away, nothing is wrong with the record.
+TIMED_OUT: Final = frozenset({KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT})  # noqa: SLF001
+
+#: The client knows that there is no such topic or partition.
+UNKNOWN_TOPIC: Final = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})  # noqa: SLF001
+
 PARTITION_END: Final = KafkaError._PARTITION_EOF  # noqa: SLF001
 ALL_BROKERS_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
 MAX_POLL_EXCEEDED: Final = KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001

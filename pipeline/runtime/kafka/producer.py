@@ -10,10 +10,17 @@ from typing import Any, Final
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
-from pipeline.errors import RecordTooLargeError, StreamsError
+from pipeline.errors import RecordTooLargeError, StreamsError, UnknownTopicError
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.runtime.broker import Undelivered
-from pipeline.runtime.kafka.errors import REFUSED, translated, translated_exception, unreachable
+from pipeline.runtime.kafka.errors import (
+    REFUSED,
+    TIMED_OUT,
+    UNKNOWN_TOPIC,
+    translated,
+    translated_exception,
+    unreachable,
+)
 from pipeline.runtime.kafka.settings import Settings
 
 _log: Final = logging.getLogger(__name__)
@@ -70,6 +77,7 @@ class KafkaProducer:
 
         Raises:
             RecordTooLargeError: the record exceeds the producer's limit; nothing was queued.
+            UnknownTopicError: there is no such topic, or no such partition; nothing was queued.
             BrokerError: the client cannot go on.
         """
         if timestamp <= 0:
@@ -143,6 +151,7 @@ class KafkaProducer:
                 timestamp=timestamp,
                 headers=headers,
                 reason=reason,
+                timed_out=error is not None and error.code() in TIMED_OUT,
             )
         )
 
@@ -157,4 +166,6 @@ class KafkaProducer:
         what = f"producing {size} bytes to {topic}"
         if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
             return RecordTooLargeError(f"{what}: more than the producer's limit, see message.max.bytes")
+        if error.args[0].code() in UNKNOWN_TOPIC:
+            return UnknownTopicError(f"{what}: there is no such topic or partition; create it")
         return translated_exception(error, self._address, what)

@@ -84,7 +84,14 @@ def consumer_settings(
         overrides: what the user asked for.
     """
     membership = _CLASSIC if protocol == "classic" else _CONSUMER
-    own: Settings = {"group.id": group, "client.id": client_id, **_FETCH, **membership}
+    own: Settings = {
+        "group.id": group,
+        "client.id": client_id,
+        # The end of a partition is news: a task that joins it with another stops waiting for it.
+        "enable.partition.eof": True,
+        **_FETCH,
+        **membership,
+    }
     return {**_connection(address), **own, **_without_producers(overrides)}
 
 
