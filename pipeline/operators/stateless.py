@@ -189,7 +189,8 @@ def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forwa
 
 def _unencodable_record(node: Sink, error: Exception) -> ProcessingError:
     failure = ProcessingError(
-        f"{node} cannot encode the record as {node.key.name} to {node.value.name}: {error}"
+        f"{node} cannot encode the record, its key as {node.key.name} and its value as {node.value.name}: "
+        f"{error}; give key= or value= to the operator that makes them"
     )
     failure.__cause__ = error
     return failure

@@ -18,17 +18,13 @@ def resolve_partitions(plan: Plan, existing: Mapping[str, int]) -> dict[str, int
 
     Args:
         plan: what is to run.
-        existing: counts of the topics that exist, internal ones included if they do.
+        existing: counts of the topics that exist: all external sources, and internal ones that do.
 
     Raises:
-        TopologyError: a source topic does not exist, joined topics have different counts, or an
+        TopologyError: joined topics have different counts, or an
             internal topic exists with another count than it should have.
     """
-    counts: dict[str, int] = {}
-    for topic, source in plan.external_sources.items():
-        if topic not in existing:
-            raise TopologyError(f"{source} reads topic {topic!r}, which does not exist: create it first")
-        counts[topic] = existing[topic]
+    counts = {topic: existing[topic] for topic in plan.external_sources}
     groups = _copartition_groups(plan)
     _resolve_repartitions(plan, groups, counts)
     for topic in plan.repartition_topics:

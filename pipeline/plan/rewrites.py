@@ -102,7 +102,8 @@ def _repartition(node: Node, parent: Node, keyed: Keyed) -> Repartition:
     if keyed.value is None:
         raise TopologyError(
             f"{node} works by key, and the key changed: its records go through a topic, but how to "
-            f"encode their value is not known, because an operator before changed it: give value= there"
+            "encode their value is not known, because an operator before changed it: give value= to that "
+            "operator, or to group_by"
         )
     return Repartition(name=f"{keyed.name}-repartition", parents=(parent,), site=node.site, keyed=keyed)
 

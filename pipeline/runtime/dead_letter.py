@@ -5,6 +5,7 @@ Header names follow Kafka Streams (KIP-1034), so that tools made for it read our
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Message, Producer, Undelivered
 from pipeline.runtime.counters import Counters
 from pipeline.state.store import Entry
+
+_log = logging.getLogger(__name__)
 
 _PREFIX = "__streams.errors."
 #: Characters of a header's text: what a user's function raises may hold the whole record.
@@ -144,4 +147,7 @@ class DeadLetters:
             raise DeliveryError(
                 f"a dead letter cannot be written: {error}; it was to say: {failure.message[:_LONGEST_TEXT]}"
             ) from error
-        self._counters["dead_letters"] += 1
+        count = self._counters["dead_letters"] = self._counters["dead_letters"] + 1
+        if count & (count - 1) == 0:
+            # The 1st, 2nd, 4th, 8th, ...: the topic has them all, the log says that there are some.
+            _log.warning("dead letter %d, in topic %s: %s", count, topic, failure.message[:_LONGEST_TEXT])

@@ -129,6 +129,6 @@ def _too_large(source: Source, size: int, limit: int) -> SerdeError:
 
 def _undecodable(source: Source, error: Exception) -> SerdeError:
     return SerdeError(
-        f"{source} cannot decode the record as {source.key.name} to {source.value.name}: "
-        f"{type(error).__name__}: {error}"
+        f"{source} cannot decode the record, its key as {source.key.name} and its value as "
+        f"{source.value.name}: {type(error).__name__}: {error}"
     )

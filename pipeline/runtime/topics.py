@@ -31,9 +31,7 @@ def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin) -> dict[str,
     names |= {plan.changelog(store.name) for _sub, store in stores}
     names |= {config.dead_letter} if config.dead_letter else set()
     existing = admin.partition_counts(sorted(names))
-    for topic, sink in plan.fixed_sinks.items():
-        if topic not in existing:
-            raise TopologyError(f"{sink} writes to topic {topic!r}, which does not exist: create it first")
+    _check_present(plan, existing)
     counts = resolve_partitions(plan, existing)
     specs = [
         TopicSpec(topic, counts[topic], _tolerant(_REPARTITION, config)) for topic in plan.repartition_topics
@@ -95,3 +93,12 @@ def _check_internal(existing: dict[str, int], specs: list[TopicSpec]) -> None:
                 "the partition count of a source changed; delete the application's internal topics and "
                 "state, or undo the change"
             )
+
+
+def _check_present(plan: Plan, existing: dict[str, int]) -> None:
+    """Name every topic that is missing, not one a start."""
+    reads = [(topic, f"{source} reads {topic!r}") for topic, source in plan.external_sources.items()]
+    writes = [(topic, f"{sink} writes to {topic!r}") for topic, sink in plan.fixed_sinks.items()]
+    missing = [what for topic, what in (*reads, *writes) if topic not in existing]
+    if missing:
+        raise TopologyError(f"topics do not exist, create them first: {'; '.join(missing)}")

@@ -97,6 +97,7 @@ class TopologyTestDriver:
         # One record a step: what caches would fold between two commits is seen, each by itself.
         self._config = dataclasses.replace(config, **{"poll_records": 1, **settings})
         planned = plan(self._topology)
+        self._sources = frozenset(planned.external_sources)
         self._create(
             planned.external_sources, planned.fixed_sinks, filter(None, (self._config.dead_letter,)), topics
         )
@@ -151,7 +152,14 @@ class TopologyTestDriver:
             topic: a topic that the topology reads.
             key: how keys are encoded.
             value: how values are encoded; `bytes` to pipe what cannot be decoded.
+
+        Raises:
+            KeyError: the topology does not read it.
         """
+        if topic not in self._sources:
+            raise KeyError(
+                f"the topology does not read {topic!r}; it reads {', '.join(sorted(self._sources))}"
+            )
         return TestInputTopic(self, topic, serde_for(key), serde_for(value))
 
     def output_topic(self, topic: str, *, key: SerdeLike = str, value: SerdeLike = dict) -> TestOutputTopic:
@@ -164,10 +172,13 @@ class TopologyTestDriver:
         Raises:
             KeyError: the topology has no store of this name with this partition.
         """
-        for task, store in self._worker.registry.open(name).items():
+        registry = self._worker.registry
+        if name not in registry.names():
+            raise KeyError(f"no store {name!r}; there are: {', '.join(registry.names())}")
+        for task, store in registry.open(name).items():
             if task.partition == partition:
                 return store
-        raise KeyError(f"no store {name!r} for partition {partition}")
+        raise KeyError(f"store {name!r} has no partition {partition}")
 
     @property
     def metrics(self) -> Mapping[str, int]:

@@ -87,7 +87,24 @@ class TestGroup:
         with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
             consumer.resume([partition])
             read_count(consumer, 10)
-            assert consumer.end_offset(partition) == 10
+            until(lambda: consumer.end_offset(partition) == 10, consumer)
+
+    def test_the_end_of_an_empty_partition_is_known(self, broker: Broker, topic: str, group: str) -> None:
+        create(broker, topic)
+        partition = TopicPartition(topic, 0)
+        with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
+            assert consumer.end_offset(partition) is None
+            consumer.resume([partition])
+            until(lambda: consumer.end_offset(partition) == 0, consumer)
+
+    def test_offsets_of_topics_that_are_not_subscribed(self, broker: Broker, topic: str, group: str) -> None:
+        changelog = TopicPartition(f"{topic}-changelog", 1)
+        create(broker, topic)
+        create(broker, changelog.topic, 2)
+        with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
+            consumer.commit({TopicPartition(topic, 0): Committed(3), changelog: Committed(17)})
+        with closing(broker.consumer(group, "next")) as consumer:
+            assert consumer.committed([changelog])[changelog].offset == 17
 
     def test_two_members_share_and_the_second_inherits(self, broker: Broker, topic: str, group: str) -> None:
         other = f"{topic}-other"

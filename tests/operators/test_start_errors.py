@@ -53,12 +53,12 @@ def table(builder: StreamsBuilder, name: str = "table") -> Any:
 
 #: Fails when the worker starts and sees the topics: what is declared, which topics there are, what it says.
 STARTED: dict[str, tuple[Declare, dict[str, int], tuple[str, ...]]] = {
-    "source-topic-missing": (text, {}, ("source-1 (", "'in', which does not exist", "create it")),
-    "table-topic-missing": (table, {}, ("table (", "'R', which does not exist")),
+    "source-topic-missing": (text, {}, ("source-1 (", "reads 'in'", "do not exist, create them")),
+    "table-topic-missing": (table, {}, ("table (", "reads 'R'", "do not exist")),
     "sink-topic-missing": (
         lambda b: text(b).to("out"),
         {"in": 1},
-        ("sink-1 (", "'out', which does not exist"),
+        ("sink-1 (", "writes to 'out'", "do not exist"),
     ),
     "streams-not-co-partitioned": (
         lambda b: text(b).join(text(b, "b"), pair, within=SECOND, name="j"),
