@@ -24,7 +24,7 @@ def create_topic(address: str, name: str, config: Mapping[str, str]) -> None:
     Raises:
         KafkaException: the broker refuses it.
     """
-    admin = AdminClient({"bootstrap.servers": address})
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 3})
     made = admin.create_topics([NewTopic(name, PARTITIONS, 1, config=dict(config))])
     made[name].result(timeout=_TIMEOUT_S)
 

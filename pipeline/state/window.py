@@ -32,8 +32,6 @@ V = TypeVar("V")
 Slot: TypeAlias = tuple[int, int]
 
 _MIN_SEGMENT_MS = 60_000
-#: Windows of one key that are read into the cache; more are not of one time.
-_CLEAN_WINDOWS = 8
 
 
 class WindowStore(Generic[K, V]):
@@ -85,6 +83,10 @@ class WindowStore(Generic[K, V]):
         #: What was flushed, as it will be stored.
         self._changes: dict[bytes, bytes | None] = {}
         self._clean: dict[bytes, dict[Slot, Entry]] = {}
+        self._clean_size = 0
+        self._flushed_size = 0
+        #: Starts later than any that is stored: all of their windows are in the cache.
+        self._whole: set[int] = set()
 
     # For operators: keys as bytes, entries with timestamp and headers.
 
@@ -102,23 +104,29 @@ class WindowStore(Generic[K, V]):
         return self._read(key, slot)
 
     def _read(self, key: bytes, slot: Slot) -> Entry | None:
+        if slot[0] in self._whole:
+            return None
         stored = self._engine.get(self._stored_key(escaped(key), slot))
         if stored is None:
             return None
         entry = decode_entry(stored, self.value_serde)
-        slots = self._clean.get(key)
-        if slots is not None and len(slots) < _CLEAN_WINDOWS:
-            slots[slot] = entry
-        else:
-            if len(self._clean) >= self._bound:
-                self._clean.clear()
-            self._clean[key] = {slot: entry}
+        self._make_room(1)
+        self._clean.setdefault(key, {})[slot] = entry
         return entry
+
+    def _make_room(self, entries: int) -> None:
+        """Forget what is committed when the read cache would pass its bound."""
+        self._clean_size += entries
+        if self._clean_size > self._bound:
+            self._clean, self._clean_size = {}, entries
+            self._whole.clear()
 
     def put_entry(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> bool:
         """Put a window's value, None deletes; return False, having done nothing, if it has expired."""
         if start > self._time:
             self._time = start
+            if not self._duplicates:
+                self._whole.add(start)
         elif start <= self._time - self.retention_ms:
             return False
         slot = (start, 0)
@@ -207,7 +215,8 @@ class WindowStore(Generic[K, V]):
 
         Forwarded last: who gets an update, and reads this store, sees every update of this flush.
         """
-        dirty, self._dirty, self.dirty = self._dirty, {}, 0
+        dirty, self._dirty = self._dirty, {}
+        self._flushed_size, self.dirty = self._flushed_size + self.dirty, 0
         olds: dict[tuple[bytes, Slot], V | None] = {}
         if self.on_flush is not None and self.send_old_values:
             olds = {(key, slot): self._old_value(key, slot) for key, slots in dirty.items() for slot in slots}
@@ -262,10 +271,14 @@ class WindowStore(Generic[K, V]):
         if changes or expired or position != self._engine.position():
             self._engine.write(changes, position, expired)
         if not self._duplicates:
-            if len(self._clean) + len(self._flushed) > self._bound:
-                self._clean.clear()
-            self._clean.update(self._flushed)
-        self._flushed, self._changes = {}, {}
+            self._make_room(self._flushed_size)
+            for key, slots in self._flushed.items():
+                known = self._clean.get(key)
+                if known is None:
+                    self._clean[key] = slots
+                else:
+                    known.update(slots)
+        self._flushed, self._flushed_size, self._changes = {}, 0, {}
 
     def _expired(self) -> list[tuple[bytes, bytes]]:
         first_live = max(0, self._time - self.retention_ms + 1) // self._segment_ms
@@ -295,7 +308,8 @@ class WindowStore(Generic[K, V]):
                 key = data[:-SUFFIX_SIZE]
                 changes[frame[0] + (escape_zeros(key) if 0 in key else key) + frame[1]] = stored
         self._engine.write(changes, position)
-        self._clean.clear()
+        self._clean, self._clean_size = {}, 0
+        self._whole.clear()
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
         """Return what is committed under changelog keys, as changelog records."""
@@ -328,7 +342,9 @@ class WindowStore(Generic[K, V]):
 
     def wipe(self) -> None:
         """Forget everything."""
-        self._dirty, self._flushed, self._changes, self._clean, self.dirty = {}, {}, {}, {}, 0
+        self._dirty, self._flushed, self._changes, self._clean = {}, {}, {}, {}
+        self.dirty = self._flushed_size = self._clean_size = 0
+        self._whole.clear()
         self._time, self._dropped_before, self._sequence = -1, 0, 0
         self._engine.wipe()
 
