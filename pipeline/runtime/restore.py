@@ -8,13 +8,13 @@ its keys are collected, and the task logs once more what they are worth (`Task.s
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.errors import StateError
 from pipeline.record import TopicPartition
+from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Committed, Message, Reader
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.queries import StoreRegistry
@@ -101,11 +101,8 @@ class Restoration:
     def step(self, max_records: int, timeout_s: float) -> int:
         """Read and apply up to `max_records` records, and return how many there were."""
         messages = self._reader.poll(max_records, timeout_s)
-        by_partition: defaultdict[tuple[str, int], list[Message]] = defaultdict(list)
-        for message in messages:
-            by_partition[message.topic(), message.partition()].append(message)
-        for (topic, number), run in by_partition.items():
-            target = self._targets.get(TopicPartition(topic, number))
+        for changelog, run in by_partition(messages).items():
+            target = self._targets.get(changelog)
             if target is not None:
                 self._apply(target, run)
         for changelog in self._reader.finished():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from pipeline.errors import BrokerUnreachableError, StateError, TaskMigratedError
 from pipeline.plan.planner import SubTopology
 from pipeline.record import TaskId, TopicPartition
+from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Admin, Committed, Consumer, Message
 from pipeline.runtime.commit import Committer
 from pipeline.runtime.progress import decode_progress
@@ -50,7 +50,7 @@ class TaskManager:
         self._counts = counts
         self._committer = Committer(environment, consumer, admin)
         self._tasks: dict[tuple[TopicPartition, ...], Task] = {}
-        self._by_partition: dict[tuple[str, int], Task] = {}
+        self._by_partition: dict[TopicPartition, Task] = {}
         self._offsets: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, Committed] = {}
         self._paused: set[TopicPartition] = set()
@@ -194,20 +194,17 @@ class TaskManager:
 
     def dispatch(self, messages: Sequence[Message]) -> int:
         """Put polled records on their tasks' queues; pause partitions that have enough."""
-        runs: defaultdict[tuple[str, int], list[Message]] = defaultdict(list)
-        for message in messages:
-            runs[message.topic(), message.partition()].append(message)
         bound = self._environment.config.buffered_records
-        for key, run in runs.items():
-            task = self._by_partition.get(key)
-            if task is not None and not task.started:
-                raise StateError(f"records of {'-'.join(map(str, key))} came before its task was restored")
-            # Records of a partition that has just gone are its next owner's.
-            if task is not None:
-                partition = TopicPartition(*key)
-                if task.add(run, partition) > bound and partition not in self._paused:
-                    self._consumer.pause([partition])
-                    self._paused.add(partition)
+        for partition, run in by_partition(messages).items():
+            task = self._by_partition.get(partition)
+            if task is None:
+                # Its partition has just gone: its next owner reads it again.
+                continue
+            if not task.started:
+                raise StateError(f"records of {partition} came before its task was restored")
+            if task.add(run, partition) > bound and partition not in self._paused:
+                self._consumer.pause([partition])
+                self._paused.add(partition)
         return len(messages)
 
     def process(self) -> int:

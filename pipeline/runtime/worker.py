@@ -184,8 +184,10 @@ class Worker:
         timeout_s = 0.0 if self._moved else IDLE_POLL_S
         moved = tasks.dispatch(connection.consumer.poll(self._config.poll_records, timeout_s))
         moved += tasks.restore()
-        moved += tasks.process()
-        return moved + tasks.punctuate(now_ms)
+        try:
+            return moved + tasks.process() + tasks.punctuate(now_ms)
+        except BrokerUnreachableError as error:
+            raise _in_the_middle(error) from error
 
     def commit(self) -> None:
         """Commit now, whether or not it is due.
@@ -252,12 +254,14 @@ def _partition_counts(admin: Admin, known: dict[str, int]) -> Callable[[str], in
             try:
                 known.update(admin.partition_counts([topic]))
             except BrokerUnreachableError as error:
-                # Asked for in the middle of a record: it cannot be taken up again from here.
-                raise BrokerError(
-                    f"{error}; the worker stops, and starts again from its last commit"
-                ) from error
+                raise _in_the_middle(error) from error
         if topic not in known:
             raise UnknownTopicError(f"topic {topic!r}, chosen for a record, does not exist: create it")
         return known[topic]
 
     return count
+
+
+def _in_the_middle(error: BrokerUnreachableError) -> BrokerError:
+    """Return the error that ends the worker: a record that was begun cannot be taken up again."""
+    return BrokerError(f"{error}; the worker stops, and starts again from its last commit")

@@ -5,20 +5,20 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pipeline.record import NO_HEADERS, Headers, Windowed
 from pipeline.serde import Serde
-from pipeline.state.caching import decode_entry, pack_time, unencodable_value
+from pipeline.state.caching import decode_entry, unencodable_value
 from pipeline.state.keyvalue import ValueAndTimestamp
 from pipeline.state.store import BytesStore, Entry
+from pipeline.state.window_cache import AggregateCache, JoinCache, Slot, WindowCache
 from pipeline.state.window_keys import (
     KEY_END,
     SUFFIX_SIZE,
     escape_zeros,
     escaped,
     pack_segment,
-    pack_suffix,
     parse_changelog_key,
     parse_store_key,
     start_of,
@@ -27,9 +27,6 @@ from pipeline.state.window_keys import (
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-#: A window's start; with its sequence number where duplicates are kept.
-Slot: TypeAlias = tuple[int, int]
 
 _MIN_SEGMENT_MS = 60_000
 
@@ -71,22 +68,23 @@ class WindowStore(Generic[K, V]):
         self.retention_ms, self.window_size_ms = retention_ms, window_size_ms
         self.on_flush: Callable[[bytes, int, Entry, V | None], None] | None = None
         self.send_old_values = False
-        self.dirty = 0
-        self._engine, self._bound = engine, cache_entries
+        self._engine = engine
+        # What was stored before this opening may be later than what the changelog brings.
+        self._was_empty = engine.position() == 0
         self._duplicates = retain_duplicates
         self._segment_ms = max(retention_ms // 2, _MIN_SEGMENT_MS)
         self._time = -1
         self._dropped_before = 0
         self._sequence = engine.position()
-        self._dirty: dict[bytes, dict[Slot, Entry]] = {}
-        self._flushed: dict[bytes, dict[Slot, Entry]] = {}
         #: What was flushed, as it will be stored.
         self._changes: dict[bytes, bytes | None] = {}
-        self._clean: dict[bytes, dict[Slot, Entry]] = {}
-        self._clean_size = 0
-        self._flushed_size = 0
-        #: Starts later than any that is stored: all of their windows are in the cache.
-        self._whole: set[int] = set()
+        self._aggregates = AggregateCache(cache_entries)
+        self._cache: WindowCache = JoinCache() if retain_duplicates else self._aggregates
+
+    @property
+    def dirty(self) -> int:
+        """Number of entries put since the last flush."""
+        return self._cache.dirty
 
     # For operators: keys as bytes, entries with timestamp and headers.
 
@@ -94,39 +92,27 @@ class WindowStore(Generic[K, V]):
         """Return the entry of a window, uncommitted ones included; None if there is none to see."""
         if start <= self._time - self.retention_ms:
             return None
-        slot = (start, 0)
-        for cache in (self._dirty, self._flushed, self._clean):
-            slots = cache.get(key)
-            if slots is not None:
-                entry = slots.get(slot)
-                if entry is not None:
-                    return None if entry.value is None else entry
-        return self._read(key, slot)
+        entry = self._aggregates.get(key, start)
+        if entry is None:
+            entry = self._read(key, start)
+        return None if entry is None or entry.value is None else entry
 
-    def _read(self, key: bytes, slot: Slot) -> Entry | None:
-        if slot[0] in self._whole:
+    def _read(self, key: bytes, start: int) -> Entry | None:
+        if self._aggregates.is_whole(start):
             return None
-        stored = self._engine.get(self._stored_key(escaped(key), slot))
+        stored = self._engine.get(self._stored_key(escaped(key), (start, 0)))
         if stored is None:
             return None
         entry = decode_entry(stored, self.value_serde)
-        self._make_room(1)
-        self._clean.setdefault(key, {})[slot] = entry
+        self._aggregates.remember(key, start, entry)
         return entry
-
-    def _make_room(self, entries: int) -> None:
-        """Forget what is committed when the read cache would pass its bound."""
-        self._clean_size += entries
-        if self._clean_size > self._bound:
-            self._clean, self._clean_size = {}, entries
-            self._whole.clear()
 
     def put_entry(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> bool:
         """Put a window's value, None deletes; return False, having done nothing, if it has expired."""
         if start > self._time:
             self._time = start
             if not self._duplicates:
-                self._whole.add(start)
+                self._aggregates.opened(start)
         elif start <= self._time - self.retention_ms:
             return False
         slot = (start, 0)
@@ -138,14 +124,7 @@ class WindowStore(Generic[K, V]):
             # changelog's position has not been used by an earlier run.
             self._sequence = (self._sequence + 1) & 0xFFFFFFFF
             slot = (start, self._sequence)
-        slots = self._dirty.get(key)
-        if slots is None:
-            self._dirty[key] = {slot: Entry(value, timestamp, headers)}
-            self.dirty += 1
-        else:
-            if slot not in slots:
-                self.dirty += 1
-            slots[slot] = Entry(value, timestamp, headers)
+        self._cache.put(key, slot, Entry(value, timestamp, headers))
         return True
 
     def fetch_entries(self, key: bytes, from_ms: int, to_ms: int) -> list[tuple[int, Entry]]:
@@ -158,8 +137,7 @@ class WindowStore(Generic[K, V]):
         for stored_key, stored in chain.from_iterable(self._segment_scans(key, first, last)):
             window = parse_store_key(stored_key)
             found[window.start, window.sequence] = stored
-        uncommitted = self._flushed.get(key, {}) | self._dirty.get(key, {})
-        found |= {slot: entry for slot, entry in uncommitted.items() if first <= slot[0] <= last}
+        found |= self._cache.uncommitted(key, first, last)
         entries = ((slot[0], self._decoded(found[slot])) for slot in sorted(found))
         return [(start, entry) for start, entry in entries if entry.value is not None]
 
@@ -201,7 +179,7 @@ class WindowStore(Generic[K, V]):
 
     def all(self) -> Iterator[tuple[Windowed[K], V]]:
         """Iterate all visible windows, by key, then by start."""
-        cached = {*self._dirty, *self._flushed}
+        cached = self._cache.uncommitted_keys()
         stored = (key for key, _start, _value in self.committed_scan())
         for key in sorted({*cached, *stored}):
             for start, entry in self.fetch_entries(key, 0, self._time):
@@ -215,36 +193,21 @@ class WindowStore(Generic[K, V]):
 
         Forwarded last: who gets an update, and reads this store, sees every update of this flush.
         """
-        dirty, self._dirty = self._dirty, {}
-        self._flushed_size, self.dirty = self._flushed_size + self.dirty, 0
-        olds: dict[tuple[bytes, Slot], V | None] = {}
-        if self.on_flush is not None and self.send_old_values:
-            olds = {(key, slot): self._old_value(key, slot) for key, slots in dirty.items() for slot in slots}
+        changed: list[tuple[bytes, Slot, Entry, V | None]] = []
+        if self.on_flush is not None:
+            ask = self.send_old_values
+            changed = [
+                (key, slot, entry, self._old_value(key, slot) if ask else None)
+                for key, slot, entry in self._cache.changed()
+            ]
         try:
-            log = self._encode(dirty)
+            log, changes = self._cache.flush(self.value_serde.serialize, self._segment_ms)
         except Exception as error:
             raise unencodable_value(self.name, self.value_serde, error) from error
-        for key, slots in dirty.items():
-            flushed = self._flushed.get(key)
-            self._flushed[key] = slots if flushed is None else flushed | slots
+        self._changes.update(changes)
         if self.on_flush is not None:
-            for key, slots in dirty.items():
-                for slot, entry in slots.items():
-                    self.on_flush(key, slot[0], entry, olds.get((key, slot)))
-        return log
-
-    def _encode(self, dirty: dict[bytes, dict[Slot, Entry]]) -> list[tuple[bytes, bytes | None]]:
-        """Note what will be stored, and return what is to be logged."""
-        changes, serialize, segment_ms = self._changes, self.value_serde.serialize, self._segment_ms
-        log: list[tuple[bytes, bytes | None]] = []
-        for key, slots in dirty.items():
-            escaped_key = escaped(key)
-            for slot, entry in slots.items():
-                value = entry.value
-                stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
-                suffix = pack_suffix(*slot)
-                changes[pack_segment(slot[0] // segment_ms) + escaped_key + suffix] = stored
-                log.append((key + suffix, stored))
+            for key, slot, entry, old in changed:
+                self.on_flush(key, slot[0], entry, old)
         return log
 
     def _old_value(self, key: bytes, slot: Slot) -> V | None:
@@ -270,15 +233,8 @@ class WindowStore(Generic[K, V]):
             changes = {key: stored for key, stored in changes.items() if key >= first_kept}
         if changes or expired or position != self._engine.position():
             self._engine.write(changes, position, expired)
-        if not self._duplicates:
-            self._make_room(self._flushed_size)
-            for key, slots in self._flushed.items():
-                known = self._clean.get(key)
-                if known is None:
-                    self._clean[key] = slots
-                else:
-                    known.update(slots)
-        self._flushed, self._flushed_size, self._changes = {}, 0, {}
+        self._cache.commit(self._time - self.retention_ms)
+        self._changes = {}
 
     def _expired(self) -> list[tuple[bytes, bytes]]:
         first_live = max(0, self._time - self.retention_ms + 1) // self._segment_ms
@@ -308,8 +264,7 @@ class WindowStore(Generic[K, V]):
                 key = data[:-SUFFIX_SIZE]
                 changes[frame[0] + (escape_zeros(key) if 0 in key else key) + frame[1]] = stored
         self._engine.write(changes, position)
-        self._clean, self._clean_size = {}, 0
-        self._whole.clear()
+        self._cache.forget()
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
         """Return what is committed under changelog keys, as changelog records."""
@@ -330,7 +285,10 @@ class WindowStore(Generic[K, V]):
     def resume(self, progress: Mapping[str, int]) -> None:
         """Take up the stream time; where none was kept, that of the last window in the store."""
         self._sequence = self._engine.position()
-        self._time = max(self._time, progress["time"] if "time" in progress else self._last_start())
+        if "time" in progress:
+            self._time = max(self._time, progress["time"])
+        elif not self._was_empty:
+            self._time = max(self._time, self._last_start())
 
     def _last_start(self) -> int:
         newest = next(self._engine.scan(b"", None, reverse=True), None)
@@ -342,9 +300,8 @@ class WindowStore(Generic[K, V]):
 
     def wipe(self) -> None:
         """Forget everything."""
-        self._dirty, self._flushed, self._changes, self._clean = {}, {}, {}, {}
-        self.dirty = self._flushed_size = self._clean_size = 0
-        self._whole.clear()
+        self._cache.wipe()
+        self._changes, self._was_empty = {}, True
         self._time, self._dropped_before, self._sequence = -1, 0, 0
         self._engine.wipe()
 

@@ -1,0 +1,269 @@
+"""The windows of a store that are in memory: put and not committed yet, or read or committed lately.
+
+Two layouts. An aggregate has few windows open and many keys in each: by start, then key, so that a
+put or a read that hits makes no key bytes. A join keeps every record, nearly each at a start of its
+own, and is asked for one key's: by key, then start and sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeAlias
+
+from pipeline.state.caching import pack_time
+from pipeline.state.store import Entry
+from pipeline.state.window_keys import escaped, pack_segment, pack_suffix
+
+#: A window's start; with its sequence number where duplicates are kept.
+Slot: TypeAlias = tuple[int, int]
+
+#: What is to be logged, and what is to be stored.
+Encoded: TypeAlias = tuple[list[tuple[bytes, bytes | None]], dict[bytes, bytes | None]]
+
+
+class WindowCache(Protocol):
+    """What a window store keeps in memory.
+
+    The life of an entry: `put`, `flush`, `commit`; it may be forgotten after that.
+    """
+
+    #: Number of entries put since the last flush.
+    dirty: int
+
+    def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
+        """Keep an entry until it is committed."""
+        ...
+
+    def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
+        """Return a key's uncommitted entries with `first <= start <= last`."""
+        ...
+
+    def uncommitted_keys(self) -> set[bytes]:
+        """Return the keys that have uncommitted entries."""
+        ...
+
+    def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
+        """Iterate what was put since the last flush."""
+        ...
+
+    def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
+        """Take what was put since the last flush as flushed, and return it encoded."""
+        ...
+
+    def commit(self, horizon: int) -> None:
+        """Take what was flushed as committed; windows that start at `horizon` or before have expired."""
+        ...
+
+    def forget(self) -> None:
+        """Forget what is committed: the store was changed by another way."""
+        ...
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        ...
+
+
+_ByStart: TypeAlias = dict[int, dict[bytes, Entry]]
+
+
+class AggregateCache:
+    """By start, then key.
+
+    Args:
+        bound: number of committed entries that are kept; the oldest windows are forgotten first.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self.dirty = 0
+        self._bound = bound
+        self._remembered = 0
+        self._dirty: _ByStart = {}
+        self._flushed: _ByStart = {}
+        self._clean: _ByStart = {}
+        #: Starts of which every entry is in memory: a key that is not here has no entry.
+        self._whole: set[int] = set()
+        #: By key, the starts of its uncommitted entries; made when a key is asked for.
+        self._starts: dict[bytes, set[int]] | None = None
+
+    def opened(self, start: int) -> None:
+        """Say that no window of this start is stored: all that are start earlier."""
+        self._whole.add(start)
+
+    def is_whole(self, start: int) -> bool:
+        """Whether every entry of the windows that start here is in memory."""
+        return start in self._whole
+
+    def get(self, key: bytes, start: int) -> Entry | None:
+        """Return the entry, None if it is not in memory."""
+        entries = self._dirty.get(start)
+        if entries is not None:
+            entry = entries.get(key)
+            if entry is not None:
+                return entry
+        for cache in (self._flushed, self._clean):
+            entries = cache.get(start)
+            if entries is not None:
+                entry = entries.get(key)
+                if entry is not None:
+                    return entry
+        return None
+
+    def remember(self, key: bytes, start: int, entry: Entry) -> None:
+        """Keep an entry that was read."""
+        entries = self._clean.get(start)
+        if entries is None:
+            entries = self._clean[start] = {}
+        entries[key] = entry
+        self._remembered += 1
+        if self._remembered > self._bound:
+            self._evict()
+
+    def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
+        """Keep an entry until it is committed."""
+        start = slot[0]
+        entries = self._dirty.get(start)
+        if entries is None:
+            entries = self._dirty[start] = {}
+        before = len(entries)
+        entries[key] = entry
+        self.dirty += len(entries) - before
+        if self._starts is not None:
+            self._starts.setdefault(key, set()).add(start)
+
+    def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
+        """Return a key's uncommitted entries with `first <= start <= last`."""
+        if self._starts is None:
+            self._starts = {}
+            for cache in (self._flushed, self._dirty):
+                for start, entries in cache.items():
+                    for other in entries:
+                        self._starts.setdefault(other, set()).add(start)
+        starts = (start for start in self._starts.get(key, ()) if first <= start <= last)
+        return {(start, 0): self._uncommitted(key, start) for start in starts}
+
+    def _uncommitted(self, key: bytes, start: int) -> Entry:
+        entry = self._dirty.get(start, {}).get(key)
+        return self._flushed[start][key] if entry is None else entry
+
+    def uncommitted_keys(self) -> set[bytes]:
+        """Return the keys that have uncommitted entries."""
+        return {
+            key for cache in (self._flushed, self._dirty) for entries in cache.values() for key in entries
+        }
+
+    def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
+        """Iterate what was put since the last flush."""
+        for start, entries in self._dirty.items():
+            slot = (start, 0)
+            for key, entry in entries.items():
+                yield key, slot, entry
+
+    def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
+        """Take what was put since the last flush as flushed, and return it encoded."""
+        dirty, self._dirty, self.dirty = self._dirty, {}, 0
+        log: list[tuple[bytes, bytes | None]] = []
+        changes: dict[bytes, bytes | None] = {}
+        for start, entries in dirty.items():
+            segment, suffix = pack_segment(start // segment_ms), pack_suffix(start, 0)
+            for key, entry in entries.items():
+                value = entry.value
+                stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
+                log.append((key + suffix, stored))
+                changes[segment + escaped(key) + suffix] = stored
+            _join(self._flushed, start, entries)
+        return log, changes
+
+    def commit(self, horizon: int) -> None:
+        """Take what was flushed as committed; windows that start at `horizon` or before have expired."""
+        flushed, self._flushed, self._starts = self._flushed, {}, None
+        for start, entries in flushed.items():
+            _join(self._clean, start, entries)
+        for start in [start for start in self._clean if start <= horizon]:
+            del self._clean[start]
+        self._whole = {start for start in self._whole if start > horizon}
+        self._evict()
+
+    def _evict(self) -> None:
+        self._remembered = sum(map(len, self._clean.values()))
+        while self._remembered > self._bound:
+            oldest = min(self._clean)
+            self._remembered -= len(self._clean.pop(oldest))
+            self._whole.discard(oldest)
+
+    def forget(self) -> None:
+        """Forget what is committed: the store was changed by another way."""
+        self._clean, self._whole, self._remembered = {}, set(), 0
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        self._dirty, self._flushed, self._starts, self.dirty = {}, {}, None, 0
+        self.forget()
+
+
+def _join(cache: _ByStart, start: int, entries: dict[bytes, Entry]) -> None:
+    known = cache.get(start)
+    if known is None:
+        cache[start] = entries
+    else:
+        known.update(entries)
+
+
+class JoinCache:
+    """By key, then start and sequence; nothing that is committed is kept."""
+
+    def __init__(self) -> None:
+        self.dirty = 0
+        self._dirty: dict[bytes, dict[Slot, Entry]] = {}
+        self._flushed: dict[bytes, dict[Slot, Entry]] = {}
+
+    def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
+        """Keep an entry until it is committed."""
+        slots = self._dirty.get(key)
+        if slots is None:
+            self._dirty[key] = {slot: entry}
+        else:
+            slots[slot] = entry
+        # Every put has a sequence number of its own.
+        self.dirty += 1
+
+    def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
+        """Return a key's uncommitted entries with `first <= start <= last`."""
+        slots = self._flushed.get(key, {}) | self._dirty.get(key, {})
+        return {slot: entry for slot, entry in slots.items() if first <= slot[0] <= last}
+
+    def uncommitted_keys(self) -> set[bytes]:
+        """Return the keys that have uncommitted entries."""
+        return {*self._dirty, *self._flushed}
+
+    def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
+        """Iterate what was put since the last flush."""
+        for key, slots in self._dirty.items():
+            for slot, entry in slots.items():
+                yield key, slot, entry
+
+    def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
+        """Take what was put since the last flush as flushed, and return it encoded."""
+        dirty, self._dirty, self.dirty = self._dirty, {}, 0
+        log: list[tuple[bytes, bytes | None]] = []
+        changes: dict[bytes, bytes | None] = {}
+        for key, slots in dirty.items():
+            escaped_key = escaped(key)
+            for slot, entry in slots.items():
+                stored = pack_time(entry.timestamp) + serialize(entry.value)
+                suffix = pack_suffix(*slot)
+                log.append((key + suffix, stored))
+                changes[pack_segment(slot[0] // segment_ms) + escaped_key + suffix] = stored
+            flushed = self._flushed.get(key)
+            self._flushed[key] = slots if flushed is None else flushed | slots
+        return log, changes
+
+    def commit(self, horizon: int) -> None:  # noqa: ARG002 - the other cache needs it
+        """Forget what was flushed: the store has it."""
+        self._flushed = {}
+
+    def forget(self) -> None:
+        """Nothing that is committed is kept."""
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        self._dirty, self._flushed, self.dirty = {}, {}, 0
