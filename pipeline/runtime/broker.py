@@ -232,7 +232,10 @@ class Reader(Protocol):
         ...
 
     def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
-        """Return up to `max_records` records, none of them at or past its partition's `end`."""
+        """Return up to `max_records` records, none of them at or past its partition's `end`.
+
+        They are gathered for at most `timeout_s`: large batches matter more than early ones.
+        """
         ...
 
     def finished(self) -> Sequence[TopicPartition]:

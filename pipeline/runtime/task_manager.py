@@ -18,6 +18,8 @@ from pipeline.runtime.stores import open_store
 from pipeline.runtime.task import Task, TaskEnvironment
 from pipeline.state.provider import StoreProvider
 
+#: How long a batch of changelog records is gathered: tasks that are whole already wait so long at most.
+_GATHER_S = 0.01
 #: How often a commit is tried before partitions are given up; each waits up to `commit.FLUSH_S`.
 _REVOCATION_ATTEMPTS = 30
 
@@ -175,7 +177,7 @@ class TaskManager:
         """Restore a bounded number of records; start the tasks that are whole."""
         restored = 0
         if self._restoration.active:
-            restored = self._restoration.step(self._environment.config.restore_records, 0.0)
+            restored = self._restoration.step(self._environment.config.restore_records, _GATHER_S)
         for task in self._tasks.values():
             if not task.started and self._restoration.is_restored(task):
                 self._start(task)

@@ -63,13 +63,10 @@ class KafkaReader:
         """
         if not self._ends:
             return ()
-        batch = self._client.consume(max_records, 0)
+        batch = self._client.consume(max_records, timeout_s)
         if not batch:
-            first = self._client.poll(timeout_s)
-            if first is None:
-                self._raise_trouble()
-                return ()
-            batch = [first, *self._client.consume(max_records - 1, 0)]
+            self._raise_trouble()
+            return ()
         ended: dict[TopicPartition, int] = {}
         if any(map(_error_of, batch)):
             batch = self._without_events(batch, ended)
