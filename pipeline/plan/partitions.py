@@ -18,22 +18,14 @@ def resolve_partitions(plan: Plan, existing: Mapping[str, int]) -> dict[str, int
 
     Args:
         plan: what is to run.
-        existing: counts of the topics that exist: all external sources, and internal ones that do.
+        existing: counts of the topics that exist, all external sources among them.
 
     Raises:
-        TopologyError: joined topics have different counts, or an
-            internal topic exists with another count than it should have.
+        TopologyError: topics that must have equal partition counts do not.
     """
     counts = {topic: existing[topic] for topic in plan.external_sources}
     groups = _copartition_groups(plan)
     _resolve_repartitions(plan, groups, counts)
-    for topic in plan.repartition_topics:
-        if existing.get(topic, counts[topic]) != counts[topic]:
-            raise TopologyError(
-                f"internal topic {topic!r} has {existing[topic]} partitions and should have "
-                f"{counts[topic]}: a source's partition count changed; delete the application's internal "
-                "topics and state, or undo the change"
-            )
     return counts
 
 
