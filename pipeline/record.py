@@ -47,10 +47,17 @@ class Windowed(NamedTuple, Generic[K]):
 
 
 class Change(NamedTuple, Generic[V]):
-    """An update of a table: the new value and the old one (None: absent, or not asked for)."""
+    """An update of a table.
+
+    Attributes:
+        new: the value from now on, None if the row is deleted.
+        old: the value before, None if there was none, or nobody asked for it.
+        is_latest: False only if a versioned table was told of the past: its current value stays.
+    """
 
     new: V | None
     old: V | None
+    is_latest: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from pipeline.dsl.graph import Graph, known, required, resolve
+from pipeline.dsl.options import StoreOptions, table_store
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
 from pipeline.errors import TopologyError
 from pipeline.serde import SerdeLike
 from pipeline.topology import (
     Source,
-    StoreSpec,
     TableSource,
     TimestampExtractor,
     Topology,
@@ -71,6 +71,7 @@ class StreamsBuilder:
         key: SerdeLike = str,
         value: SerdeLike = dict,
         timestamp: TimestampExtractor | None = None,
+        **options: Unpack[StoreOptions],
     ) -> KTable[Any, Any]:
         """Read a topic as a table: the last value by key, None deletes.
 
@@ -80,6 +81,7 @@ class StreamsBuilder:
             key: how keys are encoded; UTF-8 strings unless told.
             value: how values are encoded; open JSON unless told.
             timestamp: event time from the record; the broker's timestamp unless told.
+            options: how rows are kept; see `StoreOptions`.
 
         Raises:
             TopologyError: the name is missing, or a topic's name or serde cannot be used.
@@ -88,7 +90,7 @@ class StreamsBuilder:
         store_name = required(name, f"table({topic!r})", "it names the store and its changelog")
         key_serde = known(resolve(key, None, "table"), "table", "key")
         value_serde = known(resolve(value, None, "table"), "table", "value")
-        store = StoreSpec(store_name, "key-value", key_serde, value_serde)
+        store = table_store(store_name, key_serde, value_serde, options, "table")
         node = self._graph.add(
             TableSource,
             "table",
@@ -99,7 +101,7 @@ class StreamsBuilder:
             timestamp=timestamp,
             store=store,
         )
-        return KTable(self._graph, node, store)
+        return KTable(self._graph, node, key_serde, value_serde)
 
     def build(self) -> Topology:
         """Return what was declared so far, checked. May be called again.

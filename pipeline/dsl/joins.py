@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from pipeline.dsl.graph import Graph, known, required
-from pipeline.dsl.table import KTable
+from pipeline.dsl.table import KTable, WindowedKTable
 from pipeline.errors import TopologyError
 from pipeline.serde import BYTES, ListSerde, Serde
 from pipeline.topology import Keyed, Node, StoreSpec, StreamStreamJoin, StreamTableJoin, declaration_site
@@ -73,7 +73,7 @@ def declare_table_join(
     left_outer: bool,
 ) -> Node:
     """Declare a lookup of each stream record in a table."""
-    if table.store.kind == "window":
+    if isinstance(table, WindowedKTable):
         raise TopologyError(
             f"join at {declaration_site()}: table {table.name!r} is windowed, and a stream's key names no "
             "window: join with to_stream() of it, within a window of time"
@@ -87,7 +87,7 @@ def declare_table_join(
         stream=Keyed(name, key, value, keep_null_keys=left_outer),
         joiner=joiner,
         left_outer=left_outer,
-        table_store=table.store,
+        table_key=table.key_serde,
     )
 
 

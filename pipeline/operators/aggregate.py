@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.operators.context import OperatorContext, failed, unencodable
+from pipeline.operators.materialize import forward_updates
 from pipeline.record import Change, Forward, Headers, Windowed
 from pipeline.state.store import Entry
 from pipeline.topology import Aggregate, ToStream
@@ -21,7 +22,7 @@ def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | No
     """Null keys and values are dropped; the timestamp is the largest one folded in (rule a1.7)."""
     store = context.store(node.store.name)
     get, put = store.get_entry, store.put_entry
-    encode, decode = node.grouped.key.serialize, node.grouped.key.deserialize
+    encode = node.grouped.key.serialize
     initializer, aggregator, fail = node.initializer, node.aggregator, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
@@ -49,12 +50,7 @@ def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | No
             timestamp = max(timestamp, entry.timestamp)
         put(key_bytes, aggregate, timestamp, headers)
 
-    if forward is not None:
-
-        def updated(key_bytes: bytes, entry: Entry, old: Any) -> None:
-            forward(decode(key_bytes), Change(entry.value, old), entry.timestamp, entry.headers)
-
-        store.on_flush = updated
+    forward_updates(store, node.grouped.key, context, node, forward)
     return process
 
 
@@ -110,6 +106,7 @@ def _windowed(node: Aggregate, context: OperatorContext, forward: Forward | None
             forward(key, Change(entry.value, old), entry.timestamp, entry.headers)
 
         store.on_flush = updated
+        store.send_old_values = context.sends_old_values(node)
     return process
 
 

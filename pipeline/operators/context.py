@@ -31,6 +31,10 @@ class OperatorContext(Protocol):
         """Return a store of the task by name."""
         ...
 
+    def sends_old_values(self, node: Node) -> bool:
+        """Return whether the changes that `node` forwards carry the old value."""
+        ...
+
     def stream_time(self, node: Node) -> StreamTime:
         """Return the operator's own stream time."""
         ...

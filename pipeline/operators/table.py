@@ -5,29 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.operators.context import OperatorContext, failed, unencodable
+from pipeline.operators.materialize import emitter
+from pipeline.operators.views import lookup
 from pipeline.record import Change, Forward, Headers
-from pipeline.state.store import Entry
 from pipeline.topology import StreamTableJoin, TableSource
 
 
 def build_table_source(node: TableSource, context: OperatorContext, forward: Forward | None) -> Forward:
     """Keep the last value by key, in offset order; null deletes, a null key is rejected (rule a6.1)."""
-    store = context.store(node.store.name)
-    put = store.put_entry
-    encode, decode = node.key.serialize, node.key.deserialize
+    emit = emitter(node, context, forward)
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if key is None:
             context.reject(node, "null key")
             return
-        put(encode(key), value, timestamp, headers)
+        emit(key, Change(value, None), timestamp, headers)
 
-    if forward is not None:
-
-        def updated(key_bytes: bytes, entry: Entry, old: Any) -> None:
-            forward(decode(key_bytes), Change(entry.value, old), entry.timestamp, entry.headers)
-
-        store.on_flush = updated
     return process
 
 
@@ -35,8 +28,7 @@ def build_stream_table_join(
     node: StreamTableJoin, context: OperatorContext, forward: Forward
 ) -> tuple[Forward, None]:
     """Only stream records trigger; the table's value is the latest by offset (rules a5.1 to a5.4)."""
-    get = context.store(node.table_store.name).get_entry
-    encode = node.table_store.key.serialize
+    get = lookup(node.parents[1], context)
     joiner, left_outer, fail = node.joiner, node.left_outer, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
@@ -47,9 +39,9 @@ def build_stream_table_join(
             context.reject(node, "null key")
             return
         try:
-            entry = None if key is None else get(encode(key))
+            entry = None if key is None else get(key)
         except Exception as error:
-            fail(unencodable(node, node.table_store.key, key, error))
+            fail(unencodable(node, node.table_key, key, error))
             return
         if entry is None and not left_outer:
             return

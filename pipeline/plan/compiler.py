@@ -70,9 +70,6 @@ OPERATORS: dict[type[Node], Build] = {
     Sink: build_sink,
 }
 
-#: Node types whose builder wants to know that nothing follows (None): they forward on flush only.
-_FORWARDS_ON_FLUSH = (Aggregate, TableSource)
-
 
 def compile_subtopology(sub: SubTopology, context: OperatorContext) -> dict[Source, Forward]:
     """Return, by source, the function that takes its records through the sub-topology."""
@@ -97,7 +94,8 @@ def _forward(
         return forwards
     if forwards:
         return fan_out(forwards)
-    return None if isinstance(node, _FORWARDS_ON_FLUSH) else _nowhere
+    # Who keeps a table wants to know that nothing follows: its store need not tell what changed.
+    return None if node.table is not None else _nowhere
 
 
 def _nowhere(_key: Any, _value: Any, _timestamp: int, _headers: Headers) -> None:

@@ -34,7 +34,7 @@ def _subtopology(plan: Plan, sub: SubTopology) -> Iterator[str]:
         arrow = f" -> {', '.join(children[node])}" if children[node] else ""
         yield f"  {_label(node)}{arrow}"
         for store in node.stores:
-            retention = f", retention {store.retention_ms} ms" if store.kind == "window" else ""
+            retention = f", retention {store.retention_ms} ms" if store.retention_ms else ""
             yield (
                 f"    store {store.name}: {store.kind}, {store.key.name} to {store.value.name}{retention}, "
                 f"changelog {plan.changelog(store.name)}"

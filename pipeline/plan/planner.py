@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.plan.rewrites import Nodes, rewrite
-from pipeline.topology import Node, Sink, Source, StoreSpec, StreamTableJoin, Topology
+from pipeline.topology import Node, Sink, Source, StoreSpec, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class SubTopology:
         with equal counts does the group's assignor give them to one member.
         """
         owners = ((node, frozenset(self.topics)) for node in self.nodes if node.stores)
-        keyed = ((node, source_topics(node)) for node in self.nodes if any(node.inputs_by_key))
+        keyed = ((node, source_topics(node)) for node in self.nodes if node.copartitioned)
         return tuple((node, topics) for node, topics in (*owners, *keyed) if len(topics) > 1)
 
 
@@ -135,7 +134,7 @@ def source_topics(node: Node) -> frozenset[str]:
 
 
 def _components(nodes: Nodes) -> list[Nodes]:
-    """Group nodes that are connected by an edge, or share a store."""
+    """Group nodes that are connected by an edge: whoever reads a table has it for a parent."""
     group: dict[Node, list[Node]] = {node: [node] for node in nodes}
 
     def unite(one: Node, other: Node) -> None:
@@ -145,17 +144,10 @@ def _components(nodes: Nodes) -> list[Nodes]:
         for member in merged:
             group[member] = merged
 
-    owner = {store.name: node for node in nodes for store in node.stores}
     for node in nodes:
-        for other in _neighbours(node, owner):
+        for other in node.parents:
             unite(other, node)
     order = {node: index for index, node in enumerate(nodes)}
     unique = {id(members): members for members in group.values()}
     components = [tuple(sorted(members, key=order.__getitem__)) for members in unique.values()]
     return sorted(components, key=lambda component: order[component[0]])
-
-
-def _neighbours(node: Node, owner: dict[str, Node]) -> Iterable[Node]:
-    yield from node.parents
-    if isinstance(node, StreamTableJoin):
-        yield owner[node.table_store.name]

@@ -175,7 +175,7 @@ def check_join_keys(_application_id: str, nodes: Nodes) -> Nodes:
     """Both sides of a join must encode keys alike, or no key would ever match."""
     for node in nodes:
         if isinstance(node, StreamTableJoin):
-            left, right, other = node.stream.key, node.table_store.key, f"table {node.table_store.name!r}"
+            left, right, other = node.stream.key, node.table_key, f"table {node.parents[1].name!r}"
         elif isinstance(node, StreamStreamJoin):
             left, right, other = node.left.key, node.right.key, "the other stream"
         else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ProcessingError, StreamsError, TopologyError
 from pipeline.operators.context import StreamTime, failed
+from pipeline.plan.old_values import sending_old_values
 from pipeline.processor import Cancellable, PunctuationSchedule, PunctuationType
 from pipeline.record import Forward, Headers, Record, TaskId, TopicPartition
 from pipeline.topology import Node
@@ -28,6 +29,7 @@ class TaskContext:
     def __init__(self, task: Task, times: Mapping[str, int]) -> None:
         self._task, self._times = task, times
         self.fail = task.fail
+        self._sending_old_values = sending_old_values(task.sub.nodes)
         environment = task.environment
         self.max_record_bytes = environment.config.max_record_bytes
         self.partition_for, self.check_topic = environment.partition_for, environment.check_topic
@@ -49,6 +51,10 @@ class TaskContext:
     def store(self, name: str) -> Any:
         """Return a store of the task."""
         return self._task.stores[name]
+
+    def sends_old_values(self, node: Node) -> bool:
+        """Return whether the changes that `node` forwards carry the old value."""
+        return node in self._sending_old_values
 
     def stream_time(self, node: Node) -> StreamTime:
         """Return the operator's stream time, as the last commit left it."""

@@ -78,7 +78,7 @@ def test_a_node_is_declared_where_the_users_line_stands() -> None:
 
 def test_a_users_module_beside_the_package_is_not_taken_for_part_of_it() -> None:
     """Its path begins with the package's name."""
-    package = Path(sys.modules["pipeline.topology"].__file__ or "").parent
+    package = Path(sys.modules["pipeline"].__file__ or "").parent
     module = ModuleType("pipeline_of_mine")
     source = "def site(find):\n    return find()\n"
     exec(compile(source, f"{package}_of_mine/app.py", "exec"), vars(module))  # noqa: S102 - a module at a path of our choice

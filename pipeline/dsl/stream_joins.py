@@ -1,0 +1,149 @@
+"""What a stream can be joined with: another stream within a window of time, or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from pipeline.dsl.base import StreamBase
+from pipeline.dsl.graph import key_serde, resolve
+from pipeline.dsl.joins import declare_stream_join, declare_table_join
+from pipeline.dsl.table import KTable
+from pipeline.errors import TopologyError
+from pipeline.serde import SerdeLike
+from pipeline.topology import declaration_site
+
+if TYPE_CHECKING:
+    from pipeline.dsl.stream import KStream
+
+K = TypeVar("K")
+V = TypeVar("V")
+V2 = TypeVar("V2")
+VR = TypeVar("VR")
+
+
+class JoinOperators(StreamBase[K, V]):
+    """Operators of `KStream` that pair its records with others."""
+
+    @overload
+    def join(
+        self,
+        other: KStream[K, V2],
+        joiner: Callable[[K, V, V2], VR],
+        *,
+        within: timedelta | tuple[timedelta, timedelta],
+        grace: timedelta = ...,
+        name: str | None = ...,
+        value: SerdeLike | None = ...,
+    ) -> KStream[K, VR]: ...
+
+    @overload
+    def join(
+        self,
+        other: KTable[K, V2],
+        joiner: Callable[[K, V, V2], VR],
+        *,
+        name: str | None = ...,
+        value: SerdeLike | None = ...,
+    ) -> KStream[K, VR]: ...
+
+    def join(
+        self,
+        other: KStream[K, V2] | KTable[K, V2],
+        joiner: Callable[[K, V, V2], VR],
+        *,
+        within: timedelta | tuple[timedelta, timedelta] | None = None,
+        grace: timedelta = timedelta(0),
+        name: str | None = None,
+        value: SerdeLike | None = None,
+    ) -> KStream[K, VR]:
+        """Pair records by key: with another stream within a window of time, or with a table.
+
+        With a stream, each pair whose times lie within the window comes out once, at the later of
+        both times. With a table, each stream record meets the table's value at that moment, and
+        comes out at its own time.
+
+        Args:
+            other: a stream or a table, partitioned alike (checked at start).
+            joiner: `joiner(key, left, right)` returns the value of the pair.
+            within: streams only, required: how far apart, or (before, after) for the right side.
+            grace: streams only: how late a record may come and still be joined.
+            name: required with streams (names both stores); with a table, needed only if an
+                operator before changed the key.
+            value: serde of the result, where a topic or store needs it.
+        """
+        return self._join(other, joiner, within, grace, name, value, left_outer=False)
+
+    @overload
+    def left_join(
+        self,
+        other: KStream[K, V2],
+        joiner: Callable[[K, V, V2 | None], VR],
+        *,
+        within: timedelta | tuple[timedelta, timedelta],
+        grace: timedelta = ...,
+        name: str | None = ...,
+        value: SerdeLike | None = ...,
+    ) -> KStream[K, VR]: ...
+
+    @overload
+    def left_join(
+        self,
+        other: KTable[K, V2],
+        joiner: Callable[[K, V, V2 | None], VR],
+        *,
+        name: str | None = ...,
+        value: SerdeLike | None = ...,
+    ) -> KStream[K, VR]: ...
+
+    def left_join(
+        self,
+        other: KStream[K, V2] | KTable[K, V2],
+        joiner: Callable[[K, V, V2 | None], VR],
+        *,
+        within: timedelta | tuple[timedelta, timedelta] | None = None,
+        grace: timedelta = timedelta(0),
+        name: str | None = None,
+        value: SerdeLike | None = None,
+    ) -> KStream[K, VR]:
+        """Like `join`, but a left record without a partner comes out too, with None for the right.
+
+        With a stream, it comes out when its window has closed: when stream time passes the end of
+        the window plus grace, at its own time.
+        """
+        return self._join(other, joiner, within, grace, name, value, left_outer=True)
+
+    def _join(
+        self,
+        other: KStream[K, Any] | KTable[K, Any],
+        joiner: Callable[[K, V, Any], VR],
+        within: timedelta | tuple[timedelta, timedelta] | None,
+        grace: timedelta,
+        name: str | None,
+        value: SerdeLike | None,
+        *,
+        left_outer: bool,
+    ) -> KStream[K, VR]:
+        operator = "left_join" if left_outer else "join"
+        result = resolve(value, None, operator)
+        keys = key_serde(None, self.key_serde, operator)
+        if isinstance(other, KTable):
+            if within is not None or grace:
+                raise TopologyError(f"{operator} at {declaration_site()}: a table takes no within= or grace=")
+            side = (self.node, keys, self.value_serde)
+            node = declare_table_join(self._graph, side, other, joiner, name, left_outer=left_outer)
+        elif not isinstance(other, StreamBase):
+            raise TopologyError(f"{operator} at {declaration_site()} takes a stream or table, not {other!r}")
+        else:
+            right_keys = key_serde(None, other.key_serde, operator)
+            node = declare_stream_join(
+                self._graph,
+                (self.node, keys, self.value_serde),
+                (other.node, right_keys, other.value_serde),
+                joiner,
+                (within, grace),
+                name,
+                left_outer=left_outer,
+            )
+        return self._stream(node, keys, result)

@@ -1,0 +1,60 @@
+"""What the user declared, as data: frozen logical nodes with their parents.
+
+`dsl` writes these nodes, `plan` rewrites and cuts them into sub-topologies, `operators` gives each
+its behaviour. A node knows nothing of how it runs.
+"""
+
+from __future__ import annotations
+
+from pipeline.topology.aggregates import Aggregate
+from pipeline.topology.declaration import check_topic_name, declaration_site, describe_function
+from pipeline.topology.joins import StreamStreamJoin, StreamTableJoin
+from pipeline.topology.node import Keyed, Node, StoreSpec, TableNode
+from pipeline.topology.streams import (
+    Branch,
+    BranchArm,
+    Filter,
+    FlatMapValues,
+    Map,
+    MapValues,
+    Merge,
+    Peek,
+    Process,
+    Repartition,
+    SelectKey,
+    Sink,
+    Source,
+    TimestampExtractor,
+)
+from pipeline.topology.tables import TableSource, ToStream
+from pipeline.topology.topology import Topology
+
+__all__ = [
+    "Aggregate",
+    "Branch",
+    "BranchArm",
+    "Filter",
+    "FlatMapValues",
+    "Keyed",
+    "Map",
+    "MapValues",
+    "Merge",
+    "Node",
+    "Peek",
+    "Process",
+    "Repartition",
+    "SelectKey",
+    "Sink",
+    "Source",
+    "StoreSpec",
+    "StreamStreamJoin",
+    "StreamTableJoin",
+    "TableNode",
+    "TableSource",
+    "TimestampExtractor",
+    "ToStream",
+    "Topology",
+    "check_topic_name",
+    "declaration_site",
+    "describe_function",
+]

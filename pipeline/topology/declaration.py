@@ -1,0 +1,52 @@
+"""Where something was declared, what a user's function is called, and which names a topic can have."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from pipeline.errors import TopologyError
+
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+
+
+def declaration_site() -> str:
+    """Return `file:line` of the user's code that is declaring something."""
+    frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's line without building a stack
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def describe_function(function: object) -> str:
+    """Return a function's name with its file and line, for messages about what it did.
+
+    Sees through decorators and `functools.partial`; of an object that is called, and of a class,
+    the line is that of its `__call__` or `__init__`.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    if callable(function):
+        function = inspect.unwrap(function)
+    kind = function if isinstance(function, type) else type(function)
+    name = getattr(function, "__qualname__", kind.__qualname__)
+    called = function
+    if not hasattr(function, "__code__"):
+        called = getattr(kind, "__init__" if kind is function else "__call__", None)
+    code = getattr(called, "__code__", None)
+    return f"{name} ({_short(code.co_filename)}:{code.co_firstlineno})" if code else name
+
+
+def _short(path: str) -> str:
+    file = Path(path)
+    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else path
+
+
+def check_topic_name(name: str, what: str) -> None:
+    """Raise TopologyError unless `name` can be (part of) a Kafka topic's name."""
+    legal = name and len(name) <= 200 and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)  # noqa: PLR2004 - Kafka allows 249, prefix and suffix take the rest
+    if not legal or name in {".", ".."}:
+        raise TopologyError(f"{what} {name!r} cannot be a topic's name: use up to 200 of a-z A-Z 0-9 . _ -")

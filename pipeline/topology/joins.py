@@ -1,0 +1,55 @@
+"""Two inputs paired by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.serde import Serde
+from pipeline.topology.node import Keyed, Node, StoreSpec
+from pipeline.windows import JoinWindows
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class StreamStreamJoin(Node):
+    """Pair the records of two streams that have one key and lie within a window.
+
+    `left_outer`: a left record that found no partner until its window closed comes out alone.
+    """
+
+    left: Keyed
+    right: Keyed
+    windows: JoinWindows
+    joiner: Callable[[Any, Any, Any], Any]
+    left_outer: bool
+    left_store: StoreSpec
+    right_store: StoreSpec
+    unmatched_store: StoreSpec | None
+    restores_partitioning = True
+
+    @property
+    def inputs_by_key(self) -> tuple[Keyed | None, ...]:
+        """Both sides by key."""
+        return (self.left, self.right)
+
+    @property
+    def stores(self) -> tuple[StoreSpec, ...]:
+        """One a side, and the unmatched left records."""
+        return (self.left_store, self.right_store, *filter(None, (self.unmatched_store,)))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class StreamTableJoin(Node):
+    """Look up each stream record's key in a table (the second parent)."""
+
+    stream: Keyed
+    table_key: Serde[Any]
+    joiner: Callable[[Any, Any, Any], Any]
+    left_outer: bool
+    restores_partitioning = True
+
+    @property
+    def inputs_by_key(self) -> tuple[Keyed | None, ...]:
+        """The stream by key; the table is already."""
+        return (self.stream, None)

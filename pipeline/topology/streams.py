@@ -1,0 +1,126 @@
+"""Sources, sinks, and what is done to one record at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pipeline.record import Record
+from pipeline.serde import Serde
+from pipeline.topology.node import Keyed, Node, StoreSpec
+
+#: `(record, partition_time_ms) -> event time in ms`; negative is invalid. The record's key and
+#: value are deserialised, its timestamp is the broker's.
+TimestampExtractor: TypeAlias = Callable[[Record[Any, Any], int], int]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Source(Node):
+    """Records of one or several topics."""
+
+    topics: tuple[str, ...]
+    key: Serde[Any]
+    value: Serde[Any]
+    timestamp: TimestampExtractor | None = None
+    restores_partitioning = True
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Filter(Node):
+    """Keep the records for which the predicate holds."""
+
+    predicate: Callable[[Any, Any], bool]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Map(Node):
+    """Replace key and value."""
+
+    mapper: Callable[[Any, Any], tuple[Any, Any]]
+    changes_key = True
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MapValues(Node):
+    """Replace the value."""
+
+    mapper: Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FlatMapValues(Node):
+    """Replace one value by none, one or several."""
+
+    mapper: Callable[[Any, Any], Iterable[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class SelectKey(Node):
+    """Replace the key."""
+
+    mapper: Callable[[Any, Any], Any]
+    changes_key = True
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Peek(Node):
+    """Call a function for each record and pass the record on."""
+
+    action: Callable[[Any, Any], object]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Merge(Node):
+    """The records of all parents, as they come."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Branch(Node):
+    """Send each record to the first arm whose predicate holds; to the default, if there is one."""
+
+    predicates: tuple[Callable[[Any, Any], bool], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class BranchArm(Node):
+    """One outcome of a branch; the index after the last predicate is the default."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Process(Node):
+    """A user's processor, with its stores."""
+
+    supplier: Callable[[], Any]
+    declared_stores: tuple[StoreSpec, ...] = ()
+    changes_key = True
+
+    @property
+    def stores(self) -> tuple[StoreSpec, ...]:
+        """The stores that the user declared for it."""
+        return self.declared_stores
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Repartition(Node):
+    """Send records through a topic so that equal keys meet in one partition."""
+
+    keyed: Keyed
+    partitions: int | None = None
+    restores_partitioning = True
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Sink(Node):
+    """Write records to a topic, fixed or chosen for each."""
+
+    topic: str | Callable[[Any, Any], str]
+    key: Serde[Any]
+    value: Serde[Any]
+    #: A repartition topic: records without a key are dropped unless they are to be kept.
+    internal: bool = False
+    keep_null_keys: bool = True
+    #: Partitions that the user asked for, of a repartition topic.
+    partitions: int | None = None
