@@ -15,15 +15,13 @@ by both sides, first exceeds `its time + after + grace`: never before, whichever
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Any
 
 from pipeline.operators.context import OperatorContext, StreamTime, failed, unencodable
-from pipeline.record import NO_HEADERS, Forward, Headers
+from pipeline.operators.time_ordered import TimeOrdered
+from pipeline.record import Forward, Headers
 from pipeline.topology import StreamStreamJoin
-
-_TIME = struct.Struct(">q")
 
 
 def build_stream_stream_join(
@@ -46,53 +44,31 @@ class _Unmatched:
         store = node.unmatched_store
         assert store is not None  # noqa: S101 - declared with every left join
         self._node, self._forward, self._time, self._fail = node, forward, time, context.fail
-        self._store = context.store(store.name)
+        self._waiting = TimeOrdered(context.store(store.name))
         self._wait = node.windows.after_ms + node.windows.grace_ms
-        # A bound below every waiting record's time, so that most records cost no scan.
-        self._oldest = -1
-
-    def is_due(self, timestamp: int) -> bool:
-        """Whether the window of a left record at `timestamp` has closed."""
-        return timestamp + self._wait < self._time.ms
 
     def wait(self, key: Any, key_bytes: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Let a left record wait for a partner; emit it at once if its window has closed."""
-        if self.is_due(timestamp):
+        if timestamp + self._wait < self._time.ms:
             self.emit(key, value, timestamp, headers)
             return
-        stored = _TIME.pack(timestamp) + key_bytes
-        entry = self._store.get_entry(stored)
+        entry = self._waiting.get(timestamp, key_bytes)
         values = [value] if entry is None else [*entry.value, value]
-        self._store.put_entry(stored, values, timestamp, NO_HEADERS)
-        self._oldest = min(self._oldest, timestamp)
+        self._waiting.put(timestamp, key_bytes, values, timestamp)
 
     def matched(self, key_bytes: bytes, timestamp: int) -> None:
         """Forget the left records of this key and time: they have a partner."""
-        stored = _TIME.pack(timestamp) + key_bytes
-        if self._store.get_entry(stored) is not None:
-            self._store.put_entry(stored, None, timestamp, NO_HEADERS)
+        self._waiting.remove(timestamp, key_bytes)
 
     def emit_due(self, headers: Headers) -> None:
         """Emit, oldest first, every record whose window has closed.
 
         They carry the headers of the record that closed it, as in Kafka Streams: the store keeps none.
         """
-        if not self.is_due(self._oldest):
-            return
         decode = self._node.left.key.deserialize
-        due: list[tuple[bytes, int]] = []
-        oldest, self._oldest = self._oldest, self._time.ms
-        for stored, _values in self._store.range(_TIME.pack(max(0, oldest))):
-            timestamp = _TIME.unpack_from(stored)[0]
-            if not self.is_due(timestamp):
-                self._oldest = min(self._oldest, timestamp)
-                break
-            due.append((stored, timestamp))
-        for stored, timestamp in due:
-            entry = self._store.get_entry(stored)
-            self._store.put_entry(stored, None, timestamp, NO_HEADERS)
+        for timestamp, key_bytes, entry in self._waiting.take_due(self._time.ms - self._wait - 1):
             for value in entry.value:
-                self.emit(decode(stored[_TIME.size :]), value, timestamp, headers)
+                self.emit(decode(key_bytes), value, timestamp, headers)
 
     def emit(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         """Emit one left record without a partner."""

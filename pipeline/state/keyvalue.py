@@ -92,6 +92,10 @@ class KeyValueStore(Generic[K, V]):
         """Put a value; None deletes."""
         self._dirty[key] = Entry(value, timestamp, headers)
 
+    def range_entries(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, Entry]]:
+        """Iterate entries with `start <= key < end`, uncommitted ones included, in the order of the keys."""
+        return self._scan_entries(start, end, reverse=False)
+
     # For users' processors: typed.
 
     def get(self, key: K) -> V | None:
@@ -136,13 +140,19 @@ class KeyValueStore(Generic[K, V]):
         return self._scan(b"", None, reverse=False)
 
     def _scan(self, start: bytes, end: bytes | None, *, reverse: bool) -> Iterator[tuple[K, V]]:
+        for key, entry in self._scan_entries(start, end, reverse=reverse):
+            yield self.key_serde.deserialize(key), entry.value
+
+    def _scan_entries(
+        self, start: bytes, end: bytes | None, *, reverse: bool
+    ) -> Iterator[tuple[bytes, Entry]]:
         caches = (_cached(cache, start, end, reverse=reverse) for cache in (self._dirty, self._flushed))
         overlay = heapq.merge(*caches, key=itemgetter(0), reverse=reverse)
         stored = self._engine.scan(start, end, reverse=reverse)
         for key, found in merge_scans(stored, overlay, reverse=reverse):
             entry = decode_entry(found, self.value_serde) if isinstance(found, bytes) else found
             if entry is not None and entry.value is not None:
-                yield self.key_serde.deserialize(key), entry.value
+                yield key, entry
 
     # For the task.
 
