@@ -95,6 +95,9 @@ class App(faust.App):
         replication_factor: of internal topics; -1 is the broker's default.
         changelog_retention: how long a window changelog keeps records beyond the store's retention.
         compaction_lag: a changelog keeps every record at least this long.
+        source_idle: once no record has come for a task for so long by the wall clock, its time goes on
+            with the wall clock, so that windows close without input; records that come later with older
+            timestamps are late. None: time stands still without records.
         dead_letter: topic for records that cannot be processed; None: such a record stops the worker.
         application_version: what dead letters and logs call the version of the application.
         broker_settings: librdkafka's own settings, such as `security.protocol` and `sasl.username`
@@ -125,6 +128,7 @@ class App(faust.App):
         replication_factor: int | None = None,
         changelog_retention: Duration | None = None,
         compaction_lag: Duration | None = None,
+        source_idle: Duration | None = None,
         application_version: str | None = None,
         dead_letter: str | None = None,
         broker_settings: Mapping[str, Setting] | None = None,
@@ -144,6 +148,7 @@ class App(faust.App):
                 "replication_factor": replication_factor,
                 "changelog_retention": changelog_retention,
                 "compaction_lag": compaction_lag,
+                "source_idle": source_idle,
                 "application_version": application_version,
                 "dead_letter": dead_letter,
             }

@@ -38,6 +38,7 @@ ACTIONS: Final = {
     "delivery_timeout_ms": "the worker stops; nothing past the last commit counts",
     "replication_factor": "-1: the broker's default",
     "changelog_retention_ms": "the broker deletes older records of window changelogs",
+    "source_idle_ms": "the time of a task without records goes on with the wall clock",
     "compaction_lag_ms": "the broker may compact older records of changelogs",
 }
 
@@ -122,7 +123,8 @@ def format_limits(config: StreamsConfig) -> str:
     defaults = StreamsConfig(config.application_id, config.state_dir).numbers()
     rows = [("setting", "value", "default", "at the bound")]
     rows += [
-        (name, f"{value:,}", f"{defaults[name]:,}", ACTIONS[name]) for name, value in config.numbers().items()
+        (name, _number(value), _number(defaults[name]), ACTIONS[name])
+        for name, value in config.numbers().items()
     ]
     rows += [(name, f"{value:,}", f"{value:,}", action) for name, value, action in _HTTP_LIMITS]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -130,6 +132,10 @@ def format_limits(config: StreamsConfig) -> str:
         f"{name:<{widths[0]}}  {value:>{widths[1]}}  {default:>{widths[2]}}  {action}"
         for name, value, default, action in rows
     )
+
+
+def _number(value: int | None) -> str:
+    return "off" if value is None else f"{value:,}"
 
 
 @contextmanager

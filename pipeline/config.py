@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pipeline.errors import ConfigError
 
@@ -34,6 +34,9 @@ class StreamsConfig:
             retention, counted from when they were written.
         compaction_lag_ms: a changelog keeps every record at least this long, so that compaction
             does not remove a committed value in favour of an uncommitted one.
+        source_idle_ms: once no record has come for a task, and none is waiting, for so long by the wall
+            clock, the task's time goes on with the wall clock, so that windows close without input; a
+            record that comes later with an older timestamp is late. None: time stands still without records.
         application_version: what dead letters and logs call the version of the application.
         dead_letter: topic for records that cannot be processed; None: such a record stops the
             worker.
@@ -52,6 +55,7 @@ class StreamsConfig:
     replication_factor: int = -1
     changelog_retention_ms: int = 24 * 3_600_000
     compaction_lag_ms: int = 3_600_000
+    source_idle_ms: int | None = None
     application_version: str = "1"
     dead_letter: str | None = None
 
@@ -59,10 +63,9 @@ class StreamsConfig:
         if not self.application_id:
             raise ConfigError("application_id is empty")
         for name, value in self.numbers().items():
-            if value < 1 and not (name == "replication_factor" and value == -1):
+            if value is not None and value < 1 and not (name == "replication_factor" and value == -1):
                 raise ConfigError(f"{name} is {value}: it must be at least 1")
 
-    def numbers(self) -> dict[str, int]:
-        """Return the numeric settings by name, as `describe --limits` shows them."""
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, int)}
+    def numbers(self) -> dict[str, int | None]:
+        """Return the numeric settings by name, as `describe --limits` shows them; None: there is no bound."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.type in {"int", "int | None"}}

@@ -39,6 +39,16 @@ class OperatorContext(Protocol):
         """Return the operator's own stream time."""
         ...
 
+    def on_time(self, node: Node, callback: Callable[[int, Headers], None]) -> None:
+        """Call `callback(time_ms, headers)` when time goes on without a record.
+
+        For operators that act when time passes: close a window, give up waiting. By then the operator's
+        stream time is at least `time_ms`, the operators before it have acted, and what they forwarded has
+        arrived. The headers are those to forward under. With records that bring time forward the
+        operator acts by itself.
+        """
+        ...
+
     @property
     def produce(self) -> Callable[[str, bytes | None, bytes | None, int, int, Headers], None]:
         """`(topic, value, key, partition, timestamp, headers)`: `runtime.broker.Producer.produce`."""

@@ -46,6 +46,7 @@ class _Unmatched:
         self._node, self._forward, self._time, self._fail = node, forward, time, context.fail
         self._waiting = TimeOrdered(context.store(store.name))
         self._wait = node.windows.after_ms + node.windows.grace_ms
+        context.on_time(node, lambda _time_ms, headers: self.emit_due(headers))
 
     def wait(self, key: Any, key_bytes: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Let a left record wait for a partner; emit it at once if its window has closed."""

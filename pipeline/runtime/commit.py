@@ -26,8 +26,12 @@ class Committer:
         changelogs = {plan.changelog(store.name) for sub in plan.subtopologies for store in sub.stores}
         self._internal = frozenset(changelogs | set(plan.repartition_topics))
 
-    def commit(self, tasks: Iterable[Task]) -> None:
+    def commit(self, tasks: Iterable[Task], *, leaving: bool = False) -> None:
         """Commit everything that `tasks` have done so far.
+
+        Args:
+            tasks: what to commit.
+            leaving: whether they are about to be closed: another worker goes on from here.
 
         Raises:
             BrokerUnreachableError: not now; nothing is lost, commit again before processing on.
@@ -35,7 +39,7 @@ class Committer:
             TaskMigratedError: another worker owns the partitions by now.
         """
         now = self._environment.clock.now_ms()
-        due = [task for task in tasks if task.started and task.needs_commit(now)]
+        due = [task for task in tasks if task.started and task.needs_commit(now, leaving=leaving)]
         if not due:
             return
         # 1. Flush caches: updates are forwarded downstream, changelog records are produced.

@@ -22,11 +22,13 @@ class Progress(msgspec.Struct, omit_defaults=True):
         times: by operator, its stream time in ms.
         stores: by store, the numbers it keeps (`StateStore.progress`).
         partition: the partition's own time in ms, -1 if unknown.
+        task: the task's stream time in ms, -1 if unknown.
     """
 
     times: dict[str, int] = {}
     stores: dict[str, dict[str, int]] = {}
     partition: int = -1
+    task: int = -1
 
 
 #: `offset.metadata.max.bytes` by default.

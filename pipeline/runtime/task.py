@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.clock import Clock
@@ -13,7 +14,7 @@ from pipeline.operators.context import StreamTime
 from pipeline.plan.compiler import compile_subtopology
 from pipeline.plan.planner import Plan, SubTopology
 from pipeline.processor import PunctuationSchedule
-from pipeline.record import NO_HEADERS, TaskId, TopicPartition
+from pipeline.record import NO_HEADERS, Headers, TaskId, TopicPartition
 from pipeline.runtime.broker import Committed, Message, Producer
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.dead_letter import DeadLetters, Update
@@ -55,6 +56,14 @@ class TaskEnvironment:
         self._partition_counts(topic)
 
 
+@dataclass(slots=True)
+class Timed:
+    """An operator that has a time of its own, or acts when time passes."""
+
+    times: list[StreamTime] = field(default_factory=list)
+    callbacks: list[Callable[[int, Headers], None]] = field(default_factory=list)
+
+
 class Task:
     """Runs records through a sub-topology; flushes and commits when the worker says so.
 
@@ -79,6 +88,8 @@ class Task:
         self.message: Message | None = None
         self.update: Update | None = None
         self.times: dict[str, StreamTime] = {}
+        #: Parents before children, as nodes are.
+        self.timed = {node: Timed() for node in sub.nodes}
         self.stream_punctuations: list[PunctuationSchedule] = []
         self.clock_punctuations: list[PunctuationSchedule] = []
         self.closers: list[Callable[[], None]] = []
@@ -93,6 +104,9 @@ class Task:
         self._positions = {name: store.position() for name, store in stores.items()}
         self._processed_since_commit = 0
         self._committed_ms = 0
+        #: When the last record was processed by the wall clock, and stream time then.
+        self._heard_ms = self._heard_time = 0
+        self._time_moved = False
 
     @property
     def started(self) -> bool:
@@ -130,7 +144,8 @@ class Task:
                 queue.partition_time = partition_times.get(partition, -1)
                 queue.next_offset = queue.fetched_offset = offsets[partition]
                 self.queues[partition] = queue
-        self.stream_time = max((queue.partition_time for queue in self.queues.values()), default=-1)
+        self.stream_time = max(progress.task, *(queue.partition_time for queue in self.queues.values()))
+        self.heard(self.environment.clock.now_ms())
 
     def _reject(self, message: Message, error: RecordError) -> None:
         """Handle a record that cannot be decoded; its offset is to be committed like any other."""
@@ -264,13 +279,49 @@ class Task:
         self._processed_since_commit += fired
         return fired
 
-    def needs_commit(self, now_ms: int) -> bool:
+    def heard(self, now_ms: int) -> None:
+        """Start counting anew how long no record has come."""
+        self._heard_ms, self._heard_time = now_ms, self.stream_time
+
+    def is_silent(self, now_ms: int) -> bool:
+        """Whether no record has come for so long that time is to go on without (`source_idle_ms`)."""
+        wait_ms, silence_ms = self.environment.config.source_idle_ms, now_ms - self._heard_ms
+        return (
+            wait_ms is not None
+            and silence_ms >= wait_ms
+            and 0 <= self.stream_time < self._heard_time + silence_ms
+            and not any(map(len, self.queues.values()))
+        )
+
+    def advance(self, now_ms: int) -> None:
+        """Let time go on as long as no record has come; operators do what is due."""
+        self.message = None
+        self.stream_time = self._heard_time + now_ms - self._heard_ms
+        produced = self.environment.counters["records_produced"]
+        for timed in self.timed.values():
+            if not timed.times and not timed.callbacks:
+                continue
+            # What the operators before it have in caches belongs to the time before.
+            self.flush()
+            for time in timed.times:
+                time.ms = max(time.ms, self.stream_time)
+            for callback in timed.callbacks:
+                callback(self.stream_time, NO_HEADERS)
+        self._punctuate(self.stream_punctuations, self.stream_time)
+        self._processed_since_commit += self.environment.counters["records_produced"] - produced
+        self._time_moved = True
+
+    def needs_commit(self, now_ms: int, *, leaving: bool) -> bool:
         """Whether anything happened since the last commit, or the last is so old that it may expire.
+
+        Time that went on without records is committed with what came of it, or when the task is `leaving`.
 
         A broker forgets a group's offset of a topic that the group does not subscribe to, as
         changelogs, when it has not been committed for `offsets.retention.minutes` (KIP-211).
         """
         if self._processed_since_commit > 0 or any(store.dirty for store in self.stores.values()):
+            return True
+        if leaving and self._time_moved:
             return True
         return bool(self.stores) and now_ms - self._committed_ms >= RENEWAL_MS
 
@@ -324,7 +375,7 @@ class Task:
         numbers = {name: kept for name, store in self.stores.items() if (kept := store.progress())}
         for partition, queue in self.queues.items():
             if queue.next_offset is not None:
-                progress = Progress(times=times, stores=numbers, partition=queue.partition_time)
+                progress = Progress(times, numbers, queue.partition_time, self.stream_time)
                 offsets[partition] = Committed(queue.next_offset, encode_progress(progress))
         return offsets
 
@@ -334,6 +385,7 @@ class Task:
             store.commit(self._positions[name])
         self._logged.clear()
         self._processed_since_commit = 0
+        self._time_moved = False
         self._committed_ms = now_ms
 
     def close(self) -> None:

@@ -58,7 +58,15 @@ class TaskContext:
 
     def stream_time(self, node: Node) -> StreamTime:
         """Return the operator's stream time, as the last commit left it."""
-        return self._task.times.setdefault(node.name, StreamTime(self._times.get(node.name, -1)))
+        time = self._task.times.get(node.name)
+        if time is None:
+            time = self._task.times[node.name] = StreamTime(self._times.get(node.name, -1))
+            self._task.timed[node].times.append(time)
+        return time
+
+    def on_time(self, node: Node, callback: Callable[[int, Headers], None]) -> None:
+        """Call back when time goes on without a record."""
+        self._task.timed[node].callbacks.append(callback)
 
     def drop(self, _node: Node, _reason: str) -> None:
         """Count a record that a rule drops."""

@@ -11,6 +11,7 @@ from pipeline.record import TaskId, TopicPartition
 from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Admin, Committed, Consumer, Message
 from pipeline.runtime.commit import Committer
+from pipeline.runtime.idle import IdleSources
 from pipeline.runtime.progress import decode_progress
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
@@ -51,6 +52,7 @@ class TaskManager:
         self._stores, self._restoration, self._registry = stores, restoration, registry
         self._counts = counts
         self._committer = Committer(environment, consumer, admin)
+        self._idle_sources = IdleSources(admin, consumer.end_offset)
         self._tasks: dict[tuple[TopicPartition, ...], Task] = {}
         self._by_partition: dict[TopicPartition, Task] = {}
         self._offsets: dict[TopicPartition, int] = {}
@@ -109,7 +111,7 @@ class TaskManager:
     def _commit_before_leaving(self, tasks: Sequence[Task]) -> bool:
         for _ in range(_REVOCATION_ATTEMPTS):
             try:
-                self._committer.commit(tasks)
+                self._committer.commit(tasks, leaving=True)
             except BrokerUnreachableError:
                 continue
             except TaskMigratedError:
@@ -209,13 +211,22 @@ class TaskManager:
                 self._paused.add(partition)
         return len(messages)
 
-    def process(self) -> int:
+    def process(self, now_ms: int) -> int:
         """Process a bounded number of records of each task."""
-        limit = self._environment.config.poll_records
-        count = sum(task.process(limit, self._has_lag) for task in self._tasks.values() if task.started)
+        limit, count = self._environment.config.poll_records, 0
+        for task in self._tasks.values():
+            if task.started and (processed := task.process(limit, self._has_lag)):
+                task.heard(now_ms)
+                count += processed
         if self._paused:
             self._resume_drained()
         return count
+
+    def idle(self, now_ms: int) -> list[Task]:
+        """Return the tasks whose time is to go on without records; see `IdleSources.find`."""
+        if self._environment.config.source_idle_ms is None:
+            return []
+        return self._idle_sources.find((task for task in self._tasks.values() if task.started), now_ms)
 
     def _has_lag(self, partition: TopicPartition, position: int) -> bool:
         """Whether the broker may have records of `partition` from `position` on that are not here yet."""
@@ -229,6 +240,10 @@ class TaskManager:
             self._consumer.resume(drained)
             self._paused.difference_update(drained)
 
+    def interrupt(self) -> None:
+        """Take note that the broker did not answer; see `IdleSources.interrupt`."""
+        self._idle_sources.interrupt()
+
     def punctuate(self, now_ms: int) -> int:
         """Fire wall-clock punctuations that are due, and return how many tasks had one."""
         return sum(task.punctuate(now_ms) for task in self._tasks.values() if task.started)
@@ -238,10 +253,10 @@ class TaskManager:
         """Whether a store holds as many uncommitted entries as it may."""
         return any(task.cache_full for task in self._tasks.values())
 
-    def commit(self) -> None:
+    def commit(self, *, leaving: bool) -> None:
         """Commit all tasks; see `Committer.commit`."""
         try:
-            self._committer.commit(self._tasks.values())
+            self._committer.commit(self._tasks.values(), leaving=leaving)
         except TaskMigratedError:
             self.broken = True
             raise

@@ -129,8 +129,10 @@ class Worker:
     def _retry(self, error: BrokerError, now_ms: int) -> None:
         """Say what is wrong; connected, the next step tries again, else one after a pause does."""
         self._problem = f"{error}; trying again"
-        if self._connection is not None and self._connection.tasks.broken:
-            self._disconnect()
+        if self._connection is not None:
+            self._connection.tasks.interrupt()
+            if self._connection.tasks.broken:
+                self._disconnect()
         if self._connection is None:
             self._problem = f"{error}; trying again in {self._backoff_ms / 1000:g} s"
             self._next_attempt_ms = now_ms + self._backoff_ms
@@ -170,7 +172,7 @@ class Worker:
         return 1
 
     def _advance(self, connection: _Connection, now_ms: int) -> int:
-        """One turn: commit if due, poll, restore, process, punctuate.
+        """One turn: commit if due, poll, restore, process, punctuate, let idle sources' time go on.
 
         The commit comes first: one that failed because the broker was away is made again before
         anything else is processed, so that nothing piles up meanwhile.
@@ -179,25 +181,32 @@ class Worker:
         if now_ms >= self._next_commit_ms or tasks.cache_full:
             # Owed until it succeeds: a cache that is full was flushed by the attempt that fails.
             self._next_commit_ms = now_ms
-            tasks.commit()
+            tasks.commit(leaving=False)
             self._next_commit_ms = now_ms + self._config.commit_interval_ms
         timeout_s = 0.0 if self._moved else IDLE_POLL_S
         moved = tasks.dispatch(connection.consumer.poll(self._config.poll_records, timeout_s))
         moved += tasks.restore()
+        idle = tasks.idle(now_ms)
         try:
-            return moved + tasks.process() + tasks.punctuate(now_ms)
+            moved += tasks.process(now_ms) + tasks.punctuate(now_ms) + len(idle)
+            for task in idle:
+                task.advance(now_ms)
         except BrokerUnreachableError as error:
             raise _in_the_middle(error) from error
+        return moved
 
-    def commit(self) -> None:
+    def commit(self, *, leaving: bool = False) -> None:
         """Commit now, whether or not it is due.
+
+        Args:
+            leaving: whether this worker processes nothing after it.
 
         Raises:
             BrokerUnreachableError: not now; nothing is lost.
             TaskMigratedError: another worker owns the partitions by now.
         """
         if self._connection is not None:
-            self._connection.tasks.commit()
+            self._connection.tasks.commit(leaving=leaving)
 
     def _report(self) -> WorkerStatus:
         connection = self._connection
@@ -221,7 +230,7 @@ class Worker:
     def _commit_at_last(self) -> None:
         for attempt in range(1, _LAST_ATTEMPTS + 1):
             try:
-                self.commit()
+                self.commit(leaving=True)
             except BrokerUnreachableError:
                 if attempt == _LAST_ATTEMPTS:
                     raise
