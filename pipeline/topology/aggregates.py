@@ -25,3 +25,8 @@ class Aggregate(TableNode):
     def inputs_by_key(self) -> tuple[Keyed | None, ...]:
         """Grouping is by key."""
         return (self.grouped,)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Its windows, if it has any."""
+        return () if self.windows is None else (str(self.windows),)

@@ -38,6 +38,11 @@ class StreamStreamJoin(Node):
         """One a side, and the unmatched left records."""
         return (self.left_store, self.right_store, *filter(None, (self.unmatched_store,)))
 
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Which rows come out alone, and the window."""
+        return ("left" if self.left_outer else "inner", str(self.windows))
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class StreamTableJoin(Node):
@@ -53,3 +58,8 @@ class StreamTableJoin(Node):
     def inputs_by_key(self) -> tuple[Keyed | None, ...]:
         """The stream by key; the table is already."""
         return (self.stream, None)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Which rows come out alone."""
+        return ("left" if self.left_outer else "inner",)

@@ -42,6 +42,21 @@ class StoreSpec:
     logged: bool = True
     in_memory: bool = False
 
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What `describe` and the drawn graph say of it; of options, only what was asked for."""
+        asked = (
+            (f"retention {self.retention_ms} ms", self.retention_ms > 0),
+            ("in memory", self.in_memory),
+            ("each update at once", self.queryable and not self.caching),
+            ("no changelog", not self.logged),
+        )
+        return (
+            self.kind,
+            f"{self.key.name} to {self.value.name}",
+            *(text for text, holds in asked if holds),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
@@ -102,6 +117,11 @@ class Node:
     def wants_old_values(self) -> tuple[bool, ...]:
         """By parent that is a table: whether its changes must carry the old value."""
         return (False,) * len(self.parents)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What `describe` and the drawn graph say of it beside its type and name."""
+        return ()
 
     def __str__(self) -> str:
         return f"{self.name} ({self.site})"

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from pipeline.record import Record
 from pipeline.serde import Serde
+from pipeline.topology.declaration import describe_function
 from pipeline.topology.node import Keyed, Node, StoreSpec
 
 #: `(record, partition_time_ms) -> event time in ms`; negative is invalid. The record's key and
@@ -24,6 +25,11 @@ class Source(Node):
     value: Serde[Any]
     timestamp: TimestampExtractor | None = None
     restores_partitioning = True
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What it reads, and as what."""
+        return (f"topics: {', '.join(self.topics)}", f"{self.key.name} to {self.value.name}")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -124,3 +130,9 @@ class Sink(Node):
     keep_null_keys: bool = True
     #: Partitions that the user asked for, of a repartition topic.
     partitions: int | None = None
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Where it writes."""
+        topic = self.topic if isinstance(self.topic, str) else f"chosen by {describe_function(self.topic)}"
+        return (f"topic: {topic}", *(() if self.partitions is None else (f"{self.partitions} partitions",)))
