@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pipeline.dsl.functions import check_functions
 from pipeline.errors import TopologyError
 from pipeline.serde import STRING, Serde, SerdeLike, serde_for
-from pipeline.topology import Node, declaration_site
+from pipeline.topology import Node, check_topic_name, declaration_site
 
 
 class Graph:
@@ -16,24 +17,38 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self._known: set[Node] = set()
-        self._named: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._names: dict[str, Node] = {}
+        self._stores: dict[str, Node] = {}
 
     def add(self, type_: Callable[..., Node], kind: str, name: str | None = None, **fields: Any) -> Node:
         """Make a node declared by the user's line, and keep it.
 
         Raises:
-            TopologyError: one of its parents belongs to another graph.
+            TopologyError: a function cannot be called as it will be; its name or a store's is taken, or
+                cannot be one; a parent belongs to another graph.
         """
         if name is None:
-            number = self._named[kind] = self._named.get(kind, 0) + 1
+            number = self._numbers[kind] = self._numbers.get(kind, 0) + 1
             name = f"{kind}-{number}"
         node = type_(name=name, site=declaration_site(), **fields)
+        check_functions(node)
         for parent in node.parents:
             if parent not in self._known:
                 raise TopologyError(f"{node} takes records from {parent}, which is another application's")
+        _take("node", self._names, name, node)
+        for store in node.stores:
+            check_topic_name(store.name, f"{node}: store name")
+            _take("store", self._stores, store.name, node)
         self.nodes.append(node)
         self._known.add(node)
         return node
+
+
+def _take(what: str, taken: dict[str, Node], name: str, node: Node) -> None:
+    if name in taken:
+        raise TopologyError(f"{what} name {name!r} is used twice: by {taken[name]} and by {node}")
+    taken[name] = node
 
 
 def required(name: str | None, operator: str, why: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, Unpack
 
+from pipeline.dsl.functions import check_function
 from pipeline.dsl.graph import Graph, known, required, resolve
 from pipeline.dsl.options import StoreOptions, table_store, windowed_store
 from pipeline.dsl.table import KTable, WindowedKTable
@@ -76,6 +77,7 @@ class _Grouped(Generic[K, V]):
         value: SerdeLike | None,
         options: StoreOptions,
     ) -> tuple[Graph, Node, Serde[Any], Serde[Any]]:
+        check_function(reducer, "reducer", f"reduce at {declaration_site()}")
         serde = known(resolve(value, self._keyed.value, "reduce"), "reduce", "value")
 
         def aggregate(_key: Any, new: V, reduced: V | None) -> V:

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.plan.compiler import OPERATORS
 from pipeline.plan.planner import plan
 from pipeline.testing.driver import TopologyTestDriver
-from pipeline.topology import Node, Repartition, TableNode
-
-
-def node_types(kind: type[Node] = Node) -> Iterator[type[Node]]:
-    # Dataclasses with slots are made twice: the first, without, is a subclass that nobody uses.
-    for child in kind.__subclasses__():
-        if "__slots__" in vars(child):
-            yield child
-        yield from node_types(child)
+from pipeline.topology import Repartition, TableNode
+from tests.plan.node_types import node_types
 
 
 def test_every_node_type_has_an_operator_but_repartition_which_is_rewritten() -> None:
