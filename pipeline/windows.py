@@ -115,6 +115,16 @@ class JoinWindows:
             return timestamp - self.before_ms, timestamp + self.after_ms
         return timestamp - self.after_ms, timestamp + self.before_ms
 
+    def wait_ms(self, *, of_left: bool) -> int:
+        """Return how long a record waits for a partner: until stream time exceeds its time plus this.
+
+        ```
+        left at 100, after 20, grace 5        100 ================ 120 --grace-- 125 | alone at 126
+        right at 100, before 10, grace 5      100 ====== 110 --grace-- 115 | alone at 116
+        ```
+        """
+        return (self.after_ms if of_left else self.before_ms) + self.grace_ms
+
     def __str__(self) -> str:
         return f"before {self.before_ms} ms, after {self.after_ms} ms, grace {self.grace_ms} ms"
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from pipeline.dsl.graph import Graph, known, required
 from pipeline.dsl.table import KTable, WindowedKTable
 from pipeline.errors import TopologyError
-from pipeline.serde import BYTES, ListSerde, Serde
+from pipeline.serde import BYTES, EitherSerde, ListSerde, Serde
 from pipeline.topology import Keyed, Node, StoreSpec, StreamStreamJoin, StreamTableJoin, declaration_site
 from pipeline.windows import JoinWindows, milliseconds
 
@@ -24,11 +24,10 @@ def declare_stream_join(
     joiner: Callable[[Any, Any, Any], Any],
     times: tuple[timedelta | tuple[timedelta, timedelta] | None, timedelta],
     name: str | None,
-    *,
-    left_outer: bool,
+    operator: str,
 ) -> Node:
-    """Declare a windowed join of two streams."""
-    operator = "left_join" if left_outer else "join"
+    """Declare a windowed join of two streams: `operator` is `join`, `left_join` or `outer_join`."""
+    left_outer, right_outer = operator != "join", operator == "outer_join"
     name = required(name, operator, "it names the stores of both sides")
     windows = _windows(operator, *times)
     left_node, left_key, left_value = left
@@ -43,7 +42,7 @@ def declare_stream_join(
             f"{name}-unmatched",
             "key-value",
             BYTES,
-            ListSerde(left_store.value),
+            ListSerde(EitherSerde(left_store.value, right_store.value)),
             ordered=True,
             queryable=False,
         )
@@ -53,10 +52,11 @@ def declare_stream_join(
         name,
         parents=(left_node, right_node),
         left=Keyed(f"{name}-left", left_key, left_value, keep_null_keys=left_outer),
-        right=Keyed(f"{name}-right", right_key, right_value),
+        right=Keyed(f"{name}-right", right_key, right_value, keep_null_keys=right_outer),
         windows=windows,
         joiner=joiner,
         left_outer=left_outer,
+        right_outer=right_outer,
         left_store=left_store,
         right_store=right_store,
         unmatched_store=unmatched,
@@ -69,19 +69,24 @@ def declare_table_join(
     table: KTable[Any, Any],
     joiner: Callable[[Any, Any, Any], Any],
     name: str | None,
-    *,
-    left_outer: bool,
+    operator: str,
 ) -> Node:
-    """Declare a lookup of each stream record in a table."""
+    """Declare a lookup of each stream record in a table: `operator` is `join` or `left_join`."""
+    left_outer = operator == "left_join"
+    if operator == "outer_join":
+        raise TopologyError(
+            f"outer_join at {declaration_site()} is of two streams; of a stream and a table, only stream "
+            "records trigger: use left_join, or join tables with to_table()"
+        )
     if isinstance(table, WindowedKTable):
         raise TopologyError(
-            f"join at {declaration_site()}: table {table.name!r} is windowed, and a stream's key names no "
-            "window: join with to_stream() of it, within a window of time"
+            f"{operator} at {declaration_site()}: table {table.name!r} is windowed, and a stream's key names "
+            "no window: join with to_stream() of it, within a window of time"
         )
     node, key, value = stream
     return graph.add(
         StreamTableJoin,
-        "left-join" if left_outer else "join",
+        operator.replace("_", "-"),
         name,
         parents=(node, table.node),
         stream=Keyed(name, key, value, keep_null_keys=left_outer),

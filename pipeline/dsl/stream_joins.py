@@ -73,7 +73,7 @@ class JoinOperators(StreamBase[K, V]):
                 operator before changed the key.
             value: serde of the result, where a topic or store needs it.
         """
-        return self._join(other, joiner, within, grace, name, value, left_outer=False)
+        return self._join(other, joiner, within, grace, name, value, "join")
 
     @overload
     def left_join(
@@ -112,27 +112,42 @@ class JoinOperators(StreamBase[K, V]):
         With a stream, it comes out when its window has closed: when stream time passes the end of
         the window plus grace, at its own time.
         """
-        return self._join(other, joiner, within, grace, name, value, left_outer=True)
+        return self._join(other, joiner, within, grace, name, value, "left_join")
+
+    def outer_join(
+        self,
+        other: KStream[K, V2],
+        joiner: Callable[[K, V | None, V2 | None], VR],
+        *,
+        within: timedelta | tuple[timedelta, timedelta] | None = None,
+        grace: timedelta = timedelta(0),
+        name: str | None = None,
+        value: SerdeLike | None = None,
+    ) -> KStream[K, VR]:
+        """Like `left_join` with a stream, but a right record without a partner comes out too.
+
+        `joiner` gets None for the side that is missing. A record comes out alone when its window has
+        closed, and at once if it has no key.
+        """
+        return self._join(other, joiner, within, grace, name, value, "outer_join")
 
     def _join(
         self,
         other: KStream[K, Any] | KTable[K, Any],
-        joiner: Callable[[K, V, Any], VR],
+        joiner: Callable[[K, Any, Any], VR],
         within: timedelta | tuple[timedelta, timedelta] | None,
         grace: timedelta,
         name: str | None,
         value: SerdeLike | None,
-        *,
-        left_outer: bool,
+        operator: str,
     ) -> KStream[K, VR]:
-        operator = "left_join" if left_outer else "join"
         result = resolve(value, None, operator)
         keys = key_serde(None, self.key_serde, operator)
         if isinstance(other, KTable):
             if within is not None or grace:
                 raise TopologyError(f"{operator} at {declaration_site()}: a table takes no within= or grace=")
             side = (self.node, keys, self.value_serde)
-            node = declare_table_join(self._graph, side, other, joiner, name, left_outer=left_outer)
+            node = declare_table_join(self._graph, side, other, joiner, name, operator)
         elif not isinstance(other, StreamBase):
             raise TopologyError(f"{operator} at {declaration_site()} takes a stream or table, not {other!r}")
         else:
@@ -144,6 +159,6 @@ class JoinOperators(StreamBase[K, V]):
                 joiner,
                 (within, grace),
                 name,
-                left_outer=left_outer,
+                operator,
             )
         return self._stream(node, keys, result)

@@ -8,20 +8,29 @@ right  --------a@14-----b@31---     within 20: A-a at 14; b is 21 away: no pair
 A record meets what the other side's store holds, then goes into its own store. Pairs come out in
 the other side's time order, at the later of both times. Rules: Kafka Streams, a4 of its semantics.
 
-An unmatched left record waits in a store of its own. It comes out alone when stream time, shared
-by both sides, first exceeds `its time + after + grace`: never before, whichever side advanced it
+In a left or outer join, a record without a partner waits. It comes out alone when stream time, shared
+by both sides, first exceeds the end of its window plus grace: never before, whichever side advanced it
 (Kafka Streams emits some rows before their grace is over, and may hold others back).
+```
+outer, within 20, grace 5
+left   A@10 =============== 30 --- 35|         alone at 36: A-null@10
+right  ------b@31 =============== 51 --- 56|   alone at 57: null-b@31
+```
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import heapq
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 from pipeline.operators.context import OperatorContext, StreamTime, failed, unencodable
-from pipeline.operators.time_ordered import TimeOrdered
+from pipeline.operators.time_ordered import Due, TimeOrdered
 from pipeline.record import Forward, Headers
 from pipeline.topology import StreamStreamJoin
+
+#: `(key, own value, other's value)`: the user's joiner as one side calls it.
+_Joiner: TypeAlias = Callable[[Any, Any, Any], Any]
 
 
 def build_stream_stream_join(
@@ -29,57 +38,15 @@ def build_stream_stream_join(
 ) -> tuple[Forward, Forward]:
     """Return what processes a left record, and what processes a right one."""
     time = context.stream_time(node)
-    unmatched = _Unmatched(node, context, forward, time) if node.left_outer else None
-    left = _build_side(node, context, forward, time, unmatched, is_left=True)
-    right = _build_side(node, context, forward, time, unmatched, is_left=False)
-    return left, right
+    left = _Unmatched(node, context, forward, time, is_left=True) if node.left_outer else None
+    right = _Unmatched(node, context, forward, time, is_left=False) if node.right_outer else None
+    emit_due = _emitting_due(right, left)
+    context.on_time(node, lambda _time_ms, headers: emit_due(headers))
 
+    def side(own: _Unmatched | None, other: _Unmatched | None, *, is_left: bool) -> Forward:
+        return _build_side(node, context, forward, time, emit_due, own, other, is_left=is_left)
 
-class _Unmatched:
-    """Left records that have found no partner yet, in the order of their times."""
-
-    def __init__(
-        self, node: StreamStreamJoin, context: OperatorContext, forward: Forward, time: StreamTime
-    ) -> None:
-        store = node.unmatched_store
-        assert store is not None  # noqa: S101 - declared with every left join
-        self._node, self._forward, self._time, self._fail = node, forward, time, context.fail
-        self._waiting = TimeOrdered(context.store(store.name))
-        self._wait = node.windows.after_ms + node.windows.grace_ms
-        context.on_time(node, lambda _time_ms, headers: self.emit_due(headers))
-
-    def wait(self, key: Any, key_bytes: bytes, value: Any, timestamp: int, headers: Headers) -> None:
-        """Let a left record wait for a partner; emit it at once if its window has closed."""
-        if timestamp + self._wait < self._time.ms:
-            self.emit(key, value, timestamp, headers)
-            return
-        entry = self._waiting.get(timestamp, key_bytes)
-        values = [value] if entry is None else [*entry.value, value]
-        self._waiting.put(timestamp, key_bytes, values, timestamp)
-
-    def matched(self, key_bytes: bytes, timestamp: int) -> None:
-        """Forget the left records of this key and time: they have a partner."""
-        self._waiting.remove(timestamp, key_bytes)
-
-    def emit_due(self, headers: Headers) -> None:
-        """Emit, oldest first, every record whose window has closed.
-
-        They carry the headers of the record that closed it, as in Kafka Streams: the store keeps none.
-        """
-        decode = self._node.left.key.deserialize
-        for timestamp, key_bytes, entry in self._waiting.take_due(self._time.ms - self._wait - 1):
-            for value in entry.value:
-                self.emit(decode(key_bytes), value, timestamp, headers)
-
-    def emit(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-        """Emit one left record without a partner."""
-        joiner = self._node.joiner
-        try:
-            joined = joiner(key, value, None)
-        except Exception as error:
-            self._fail(failed(self._node, joiner, error))
-            return
-        self._forward(key, joined, timestamp, headers)
+    return side(left, right, is_left=True), side(right, left, is_left=False)
 
 
 def _build_side(
@@ -87,26 +54,25 @@ def _build_side(
     context: OperatorContext,
     forward: Forward,
     time: StreamTime,
-    unmatched: _Unmatched | None,
+    emit_due: Callable[[Headers], None],
+    own_unmatched: _Unmatched | None,
+    other_unmatched: _Unmatched | None,
     *,
     is_left: bool,
 ) -> Forward:
-    own = context.store((node.left_store if is_left else node.right_store).name)
-    fetch = context.store((node.right_store if is_left else node.left_store).name).fetch_entries
+    own, other = (node.left_store, node.right_store) if is_left else (node.right_store, node.left_store)
+    put, fetch = context.store(own.name).put_entry, context.store(other.name).fetch_entries
     serde = (node.left if is_left else node.right).key
-    encode, put = serde.serialize, own.put_entry
-    bounds, fail = node.windows.bounds, context.fail
-    emit_due = None if unmatched is None else unmatched.emit_due
-    wait = unmatched.wait if unmatched is not None and is_left else None
-    matched = unmatched.matched if unmatched is not None and not is_left else None
-    keyless = _keyless(node, context, unmatched if is_left else None)
-    joiner = node.joiner if is_left else _swapped(node.joiner)
+    encode, bounds, fail = serde.serialize, node.windows.bounds, context.fail
+    wait = None if own_unmatched is None else own_unmatched.wait
+    matched = None if other_unmatched is None else other_unmatched.matched
+    keyless = _keyless(node, context, own_unmatched)
+    joiner = _seen_from(node, is_left=is_left)
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if timestamp > time.ms:
             time.ms = timestamp
-            if emit_due is not None:
-                emit_due(headers)
+            emit_due(headers)
         if value is None:
             context.drop(node, "null value")
             return
@@ -135,12 +101,94 @@ def _build_side(
     return process
 
 
+class _Unmatched:
+    """Records of one side that have found no partner yet, in the order of their times."""
+
+    def __init__(
+        self,
+        node: StreamStreamJoin,
+        context: OperatorContext,
+        forward: Forward,
+        time: StreamTime,
+        *,
+        is_left: bool,
+    ) -> None:
+        store = node.unmatched_store
+        assert store is not None  # noqa: S101 - declared with every left and outer join
+        self._node, self._forward, self._time, self._fail = node, forward, time, context.fail
+        self._is_left, self._wait_ms = is_left, node.windows.wait_ms(of_left=is_left)
+        self._waiting = TimeOrdered(context.store(store.name), b"L" if is_left else b"R")
+        self._joiner = _seen_from(node, is_left=is_left)
+        self._decode = (node.left if is_left else node.right).key.deserialize
+
+    def wait(self, key: Any, key_bytes: bytes, value: Any, timestamp: int, headers: Headers) -> None:
+        """Let a record wait for a partner; emit it at once if its window has closed."""
+        if timestamp + self._wait_ms < self._time.ms:
+            self.emit(key, value, timestamp, headers)
+            return
+        entry = self._waiting.get(timestamp, key_bytes)
+        values = [] if entry is None else entry.value
+        self._waiting.put(timestamp, key_bytes, [*values, (self._is_left, value)], timestamp)
+
+    def matched(self, key_bytes: bytes, timestamp: int) -> None:
+        """Forget the records of this key and time: they have a partner."""
+        self._waiting.remove(timestamp, key_bytes)
+
+    def has_due(self) -> bool:
+        """Return False if no record's window has closed; True if one may have."""
+        return self._waiting.has_due(self._time.ms - self._wait_ms - 1)
+
+    def take_due(self) -> Iterator[tuple[_Unmatched, Due]]:
+        """Yield, oldest first, the records whose window has closed; they wait no longer."""
+        return ((self, due) for due in self._waiting.take_due(self._time.ms - self._wait_ms - 1))
+
+    def emit_all(self, due: Due, headers: Headers) -> None:
+        """Emit the records of one key and time."""
+        key = self._decode(due.rest)
+        for _is_left, value in due.entry.value:
+            self.emit(key, value, due.time, headers)
+
+    def emit(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        """Emit one record without a partner."""
+        try:
+            joined = self._joiner(key, value, None)
+        except Exception as error:
+            self._fail(failed(self._node, self._node.joiner, error))
+            return
+        self._forward(key, joined, timestamp, headers)
+
+
+def _emitting_due(*sides: _Unmatched | None) -> Callable[[Headers], None]:
+    """Return what emits every record whose window has closed: by time, right before left, by key bytes.
+
+    They carry the headers of the record that closed it, as in Kafka Streams: the store keeps none.
+    """
+    waiting = [side for side in sides if side is not None]
+
+    def emit_due(headers: Headers) -> None:
+        for side in waiting:
+            if side.has_due():
+                break
+        else:
+            return
+        # Of equal times, the side that is named first comes first.
+        for side, due in heapq.merge(*(side.take_due() for side in waiting), key=_time):
+            side.emit_all(due, headers)
+
+    return emit_due
+
+
+def _time(found: tuple[_Unmatched, Due]) -> int:
+    return found[1].time
+
+
 def _keyless(node: StreamStreamJoin, context: OperatorContext, unmatched: _Unmatched | None) -> Forward:
-    """A record without a key has no partner: of a left join's left side it comes out alone (KIP-962)."""
+    """A record without a key has no partner: of an outer side it comes out alone (KIP-962)."""
     if unmatched is not None:
         return unmatched.emit
     return lambda _key, _value, _timestamp, _headers: context.reject(node, "null key")
 
 
-def _swapped(joiner: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
-    return lambda key, right, left: joiner(key, left, right)
+def _seen_from(node: StreamStreamJoin, *, is_left: bool) -> _Joiner:
+    joiner = node.joiner
+    return joiner if is_left else lambda key, right, left: joiner(key, left, right)

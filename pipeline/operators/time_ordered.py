@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, NamedTuple
 
 from pipeline.record import NO_HEADERS
-from pipeline.state.keyvalue import KeyValueStore
+from pipeline.state.keyvalue import KeyValueStore, after_prefix
 from pipeline.state.store import Entry
 
 _TIME = struct.Struct(">q")
 #: Taken from the store at once: the store may change between two of them.
 _CHUNK = 1_000
+#: After every time. Nothing waits; whatever is put from now on says so itself.
+_NEVER = 2**63
 
 
 class Due(NamedTuple):
@@ -39,52 +40,68 @@ class TimeOrdered:
     """A view of a key-value store (`ordered`, keys of bytes) in the order of a time, never negative.
 
     Args:
-        store: its key is the time (8 bytes, big-endian), then `rest`.
+        store: its key is the prefix, the time (8 bytes, big-endian), then `rest`.
+        prefix: what distinguishes these entries from others in the store.
     """
 
-    def __init__(self, store: KeyValueStore[bytes, Any]) -> None:
-        self._store = store
+    def __init__(self, store: KeyValueStore[bytes, Any], prefix: bytes = b"") -> None:
+        self._store, self._prefix, self._end = store, prefix, after_prefix(prefix)
+        self._rest_at = len(prefix) + _TIME.size
         #: No entry waits for a time before this, so that most questions cost no scan.
         self._earliest = 0
 
     def get(self, time: int, rest: bytes) -> Entry | None:
         """Return the entry, None if there is none."""
-        return self._store.get_entry(_TIME.pack(time) + rest)
+        return self._store.get_entry(self._key(time, rest))
 
     def put(self, time: int, rest: bytes, value: Any, timestamp: int) -> None:
         """Let a value wait for `time`, in ms; it replaces another one of the same time and rest."""
-        self._store.put_entry(_TIME.pack(time) + rest, value, timestamp, NO_HEADERS)
+        self._store.put_entry(self._key(time, rest), value, timestamp, NO_HEADERS)
         self._earliest = min(self._earliest, time)
 
     def remove(self, time: int, rest: bytes) -> bool:
         """Forget an entry, and return whether there was one."""
-        key = _TIME.pack(time) + rest
+        key = self._key(time, rest)
         entry = self._store.get_entry(key)
         if entry is None:
             return False
         self._store.put_entry(key, None, entry.timestamp, NO_HEADERS)
         return True
 
+    def has_due(self, until: int) -> bool:
+        """Return False if nothing waits for a time up to `until`; True if something may."""
+        return self._earliest <= until
+
     def take_due(self, until: int) -> Iterator[Due]:
-        """Yield and remove every entry with a time up to `until`, by time, then by rest."""
+        """Yield every entry with a time up to `until`, by time, then by rest; they are removed.
+
+        To be iterated to its end: a thousand at once are removed before the first of them is yielded.
+        """
         while self._earliest <= until:
-            found = list(islice(self._store.range_entries(_TIME.pack(self._earliest)), _CHUNK))
-            for key, entry in found:
-                time: int = _TIME.unpack_from(key)[0]
-                self._earliest = time
-                if time > until:
-                    return
-                self._store.put_entry(key, None, entry.timestamp, NO_HEADERS)
-                yield Due(time, key[_TIME.size :], entry)
-            if len(found) < _CHUNK:
-                # Whatever is put from now on says so itself.
-                self._earliest = max(self._earliest, until + 1)
-                return
+            found, self._earliest = self._first_due(until)
+            for due in found:
+                self._store.put_entry(self._key(due.time, due.rest), None, due.entry.timestamp, NO_HEADERS)
+            yield from found
+
+    def _first_due(self, until: int) -> tuple[list[Due], int]:
+        """Return a chunk of what is due, and a time before which nothing else waits."""
+        found: list[Due] = []
+        for due in self._scan():
+            if due.time > until or len(found) == _CHUNK:
+                return found, due.time
+            found.append(due)
+        return found, _NEVER
 
     def first(self) -> Due | None:
         """Return the entry that waits for the earliest time, without removing it; None if none waits."""
-        for key, entry in self._store.range_entries(_TIME.pack(self._earliest)):
-            time: int = _TIME.unpack_from(key)[0]
-            self._earliest = time
-            return Due(time, key[_TIME.size :], entry)
-        return None
+        due = next(self._scan(), None)
+        self._earliest = _NEVER if due is None else due.time
+        return due
+
+    def _scan(self) -> Iterator[Due]:
+        rest_at = self._rest_at
+        for key, entry in self._store.range_entries(self._key(self._earliest, b""), self._end):
+            yield Due(_TIME.unpack_from(key, rest_at - _TIME.size)[0], key[rest_at:], entry)
+
+    def _key(self, time: int, rest: bytes) -> bytes:
+        return self._prefix + _TIME.pack(time) + rest

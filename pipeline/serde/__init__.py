@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.errors import TopologyError
 from pipeline.serde.base import Serde, SerdeLike
-from pipeline.serde.collections import ListSerde, TimeWindowedSerde
+from pipeline.serde.collections import EitherSerde, ListSerde, TimeWindowedSerde
 from pipeline.serde.json import JSON, JsonSerde, TypedJsonSerde
 from pipeline.serde.primitives import BYTES, INT64, STRING, BytesSerde, Int64Serde, StringSerde
 
@@ -19,6 +19,7 @@ __all__ = [
     "JSON",
     "STRING",
     "BytesSerde",
+    "EitherSerde",
     "Int64Serde",
     "JsonSerde",
     "ListSerde",

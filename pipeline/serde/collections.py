@@ -1,4 +1,4 @@
-"""Serdes made of other serdes: windowed keys, and lists of values."""
+"""Serdes made of other serdes: windowed keys, lists of values, values of one of two types."""
 
 from __future__ import annotations
 
@@ -55,3 +55,21 @@ class ListSerde:
         """Return the decoded items in order."""
         decode = self._inner.deserialize
         return [decode(item) for item in self._decode(data)]
+
+
+class EitherSerde:
+    """A value of one of two types, as `(is_first, value)`: a byte tells which, then the value."""
+
+    def __init__(self, first: Serde[Any], second: Serde[Any]) -> None:
+        self.name = f"either:{first.name}|{second.name}"
+        self._first, self._second = first, second
+
+    def serialize(self, value: tuple[bool, Any], /) -> bytes:
+        """Return 1 or 0, followed by the value's bytes."""
+        is_first, content = value
+        return b"\1" + self._first.serialize(content) if is_first else b"\0" + self._second.serialize(content)
+
+    def deserialize(self, data: bytes, /) -> tuple[bool, Any]:
+        """Return which type it is, and the value."""
+        is_first = data[0] == 1
+        return is_first, (self._first if is_first else self._second).deserialize(data[1:])

@@ -15,7 +15,8 @@ from pipeline.windows import JoinWindows
 class StreamStreamJoin(Node):
     """Pair the records of two streams that have one key and lie within a window.
 
-    `left_outer`: a left record that found no partner until its window closed comes out alone.
+    `left_outer`, `right_outer`: a record of that side that found no partner until its window closed
+    comes out alone.
     """
 
     left: Keyed
@@ -23,6 +24,7 @@ class StreamStreamJoin(Node):
     windows: JoinWindows
     joiner: Callable[[Any, Any, Any], Any]
     left_outer: bool
+    right_outer: bool
     left_store: StoreSpec
     right_store: StoreSpec
     unmatched_store: StoreSpec | None
@@ -35,13 +37,14 @@ class StreamStreamJoin(Node):
 
     @property
     def stores(self) -> tuple[StoreSpec, ...]:
-        """One a side, and the unmatched left records."""
+        """One a side, and the records that wait for a partner."""
         return (self.left_store, self.right_store, *filter(None, (self.unmatched_store,)))
 
     @property
     def details(self) -> tuple[str, ...]:
         """Which rows come out alone, and the window."""
-        return ("left" if self.left_outer else "inner", str(self.windows))
+        kind = "outer" if self.right_outer else "left" if self.left_outer else "inner"
+        return (kind, str(self.windows))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -20,7 +20,7 @@ class Arrival(NamedTuple):
     """A record of one side; `then` happens to the worker after it."""
 
     side: str
-    key: str
+    key: str | None
     time: int
     has_value: bool
     then: str
@@ -35,12 +35,22 @@ class Bounds(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A joined record: left and right are the numbers of the records."""
+    """A joined record: left and right are the numbers of the records, None for one that is missing."""
 
-    key: str
-    left: int
+    key: str | None
+    left: int | None
     right: int | None
     time: int
+
+
+class Kind(NamedTuple):
+    """The method of a stream, and the sides whose records come out alone."""
+
+    method: str
+    alone: str
+
+
+INNER, LEFT, OUTER = Kind("join", ""), Kind("left_join", "L"), Kind("outer_join", "LR")
 
 
 nothing_mostly = st.sampled_from([""] * 12 + ["restart", "crash", "move"])
@@ -48,7 +58,7 @@ arrivals = st.lists(
     st.builds(
         Arrival,
         st.sampled_from("LR"),
-        st.sampled_from("ab"),
+        st.sampled_from(["a", "b"] * 5 + [None]),
         st.integers(0, 60),
         st.sampled_from([True] * 9 + [False]),
         nothing_mostly,
@@ -81,52 +91,60 @@ class Side:
 class Model:
     """The rules a4.1 to a4.8 with deviation 3, on plain lists."""
 
-    def __init__(self, window: Bounds, *, left_outer: bool) -> None:
-        self.window, self.left_outer, self.time = window, left_outer, -1
-        self.wait = window.after + window.grace
+    def __init__(self, window: Bounds, kind: Kind) -> None:
+        self.window, self.alone, self.time = window, kind.alone, -1
+        before, after, grace = window
+        self.wait = {"L": after + grace, "R": before + grace}
         # Deviation 1: nothing that is on time is hidden.
-        longest = max(window.before + window.after, max(window.before, window.after) + 1)
-        self.left, self.right = Side(longest + window.grace), Side(longest + window.grace)
-        self.waiting: list[tuple[int, str, int]] = []
+        longest = max(before + after, max(before, after) + 1)
+        self.sides = {"L": Side(longest + grace), "R": Side(longest + grace)}
+        self.waiting: list[tuple[int, bool, str, int]] = []
 
     def take(self, number: int, record: Arrival) -> list[Output]:
         out = self.close(record.time)
-        if not record.has_value:
+        side, key, time, has_value, _ = record
+        if not has_value:
             return out
+        if key is None:
+            return [*out, *([_alone(side, None, number, time)] if side in self.alone else [])]
         before, after, _ = self.window
-        if record.side == "L":
-            matches = self.right.between(record.key, record.time - before, record.time + after)
-            out += [Output(record.key, number, other, max(time, record.time)) for time, other in matches]
-            if not matches and self.left_outer:
-                if record.time + self.wait < self.time:
-                    out.append(Output(record.key, number, None, record.time))
-                else:
-                    self.waiting.append((record.time, record.key, number))
-            self.left.put(record.time, record.key, number)
-        else:
-            matches = self.left.between(record.key, record.time - after, record.time + before)
-            out += [Output(record.key, other, number, max(time, record.time)) for time, other in matches]
-            found = {other for _, other in matches}
-            self.waiting = [row for row in self.waiting if row[2] not in found]
-            self.right.put(record.time, record.key, number)
+        other = "R" if side == "L" else "L"
+        first, last = (time - before, time + after) if side == "L" else (time - after, time + before)
+        matches = self.sides[other].between(key, first, last)
+        for other_time, found in matches:
+            pair = (number, found) if side == "L" else (found, number)
+            out.append(Output(key, *pair, max(time, other_time)))
+        partners = {found for _, found in matches}
+        self.waiting = [row for row in self.waiting if row[3] not in partners]
+        if not matches and side in self.alone:
+            if time + self.wait[side] < self.time:
+                out.append(_alone(side, key, number, time))
+            else:
+                self.waiting.append((time, side == "L", key, number))
+        self.sides[side].put(time, key, number)
         return out
 
     def close(self, time: int) -> list[Output]:
-        """Rows whose window has closed, by time, then key, then arrival."""
+        """Rows whose window has closed, by time, right before left, then by key, then as they came."""
         if time <= self.time:
             return []
         self.time = time
-        due = sorted(row for row in self.waiting if row[0] + self.wait < time)
+        due = sorted(row for row in self.waiting if row[0] + self.wait["L" if row[1] else "R"] < time)
         self.waiting = [row for row in self.waiting if row not in due]
-        return [Output(key, number, None, row_time) for row_time, key, number in due]
+        return [_alone("L" if is_left else "R", key, number, at) for at, is_left, key, number in due]
 
 
-def topology(window: Bounds, *, left_outer: bool, bomb: Bomb | None = None) -> Topology:
+def _alone(side: str, key: str | None, number: int, time: int) -> Output:
+    return Output(key, number, None, time) if side == "L" else Output(key, None, number, time)
+
+
+def topology(window: Bounds, kind: Kind, bomb: Bomb | None = None) -> Topology:
     builder = StreamsBuilder("test")
     left, right = (builder.stream(topic, key=str, value=str).peek(bomb or Bomb()) for topic in "LR")
-    method = left.left_join if left_outer else left.join
     within: tuple[timedelta, timedelta] = (ms(window.before), ms(window.after))
-    method(right, joined, within=within, grace=ms(window.grace), name="j", value=str).to("out")
+    getattr(left, kind.method)(right, joined, within=within, grace=ms(window.grace), name="j", value=str).to(
+        "out"
+    )
     return builder.build()
 
 
@@ -147,24 +165,24 @@ def outputs(driver_topology: Topology, history: list[Arrival], partitions: int) 
         return found
 
 
-def output(key: str, value: str, time: int) -> Output:
-    left, _, right = value.partition("-")
-    return Output(key, int(left), None if right == "null" else int(right), time)
+def output(key: str | None, value: str, time: int) -> Output:
+    left, right = (None if side == "null" else int(side) for side in value.split("-"))
+    return Output(key, left, right, time)
 
 
-@pytest.mark.parametrize("left_outer", [False, True], ids=["inner", "left"])
+@pytest.mark.parametrize("kind", [INNER, LEFT, OUTER], ids=["inner", "left", "outer"])
 @given(window=bounds, history=arrivals)
 @settings(max_examples=150, deadline=None)
-def test_every_output_is_the_models(*, left_outer: bool, window: Bounds, history: list[Arrival]) -> None:
-    model = Model(window, left_outer=left_outer)
+def test_every_output_is_the_models(kind: Kind, window: Bounds, history: list[Arrival]) -> None:
+    model = Model(window, kind)
     expected = [model.take(number, record) for number, record in enumerate(history)]
-    assert outputs(topology(window, left_outer=left_outer), history, 1) == expected
+    assert outputs(topology(window, kind), history, 1) == expected
 
 
 @given(window=bounds, history=arrivals)
 @settings(max_examples=100, deadline=None)
 def test_in_order_of_time_the_join_is_its_definition(window: Bounds, history: list[Arrival]) -> None:
-    """Without late records: exactly the pairs within bounds, and alone exactly the left ones without any."""
+    """Without late records: exactly the pairs within bounds, and alone exactly the others."""
     history = sorted(history, key=lambda record: record.time)
     records = [(number, *record) for number, record in enumerate(history) if record.has_value]
     lefts = [(number, key, time) for number, side, key, time, *_ in records if side == "L"]
@@ -173,16 +191,20 @@ def test_in_order_of_time_the_join_is_its_definition(window: Bounds, history: li
         Output(key, left, right, max(time, other_time))
         for left, key, time in lefts
         for right, other_key, other_time in rights
-        if key == other_key and time - window.before <= other_time <= time + window.after
+        if key is not None and key == other_key and time - window.before <= other_time <= time + window.after
     }
     last = max((record.time for record in history), default=0)
-    matched = {pair.left for pair in pairs}
+    paired_left, paired_right = {pair.left for pair in pairs}, {pair.right for pair in pairs}
     alone = {
         Output(key, left, None, time)
         for left, key, time in lefts
-        if left not in matched and time + window.after + window.grace < last
+        if key is None or (left not in paired_left and time + window.after + window.grace < last)
+    } | {
+        Output(key, None, right, time)
+        for right, key, time in rights
+        if key is None or (right not in paired_right and time + window.before + window.grace < last)
     }
-    found = [out for step in outputs(topology(window, left_outer=True), history, 1) for out in step]
+    found = [out for step in outputs(topology(window, OUTER), history, 1) for out in step]
     assert sorted(found, key=str) == sorted(pairs | alone, key=str)
 
 
@@ -191,7 +213,7 @@ def test_in_order_of_time_the_join_is_its_definition(window: Bounds, history: li
 def test_where_nothing_is_late_pairs_do_not_depend_on_the_number_of_partitions(
     history: list[Arrival], partitions: int
 ) -> None:
-    window = topology(Bounds(5, 10, 1000), left_outer=False)
+    window = topology(Bounds(5, 10, 1000), INNER)
     assert outputs(window, history, partitions) == outputs(window, history, 1)
 
 
@@ -207,7 +229,7 @@ def test_a_crash_within_a_batch_changes_no_state_and_loses_no_output(
 
     def run(*, crashing: bool) -> list[Output]:
         bomb = Bomb()
-        crashed = topology(window, left_outer=True, bomb=bomb)
+        crashed = topology(window, OUTER, bomb)
         with TopologyTestDriver(crashed, poll_records=1000) as driver:
             number = 0
             for batch, crash_at in batches:

@@ -43,7 +43,7 @@ def topology(declare: Declare) -> Topology:
 
 def joined(_key: object, left: object, right: object) -> str:
     """Join as the rule book's tables do: `left-right`, Java's `null` for null."""
-    return f"{left}-{'null' if right is None else right}"
+    return "-".join("null" if side is None else str(side) for side in (left, right))
 
 
 def check(
