@@ -8,9 +8,10 @@ through none of it: there is one data plane, the engine, and what a user declare
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 import click
 import faust
@@ -46,6 +47,9 @@ _TABLE: Final = (
 )
 _SINK: Final = "write with .to(topic) at the end of a stream"
 _HTTP: Final = "query a table by its name: GET /stores/<name>/keys/<key>"
+
+#: Readers of the results see them at the next commit, not before.
+_EXACTLY_ONCE_INTERVAL: Final = timedelta(milliseconds=100)
 
 
 class BootStrategy(FaustBootStrategy):
@@ -84,7 +88,10 @@ class App(faust.App):
         broker: `kafka://host:port`, several separated by `;` or in a list.
         datadir: where state is kept.
         web_port: port of the HTTP server.
-        commit_interval: how often results and offsets are committed.
+        processing_guarantee: `at_least_once` (default) or `exactly_once`.
+        transaction_timeout: with `exactly_once`: how long a transaction may be open.
+        commit_interval: how often results and offsets are committed: a second, or with `exactly_once`
+            a tenth of one, unless told.
         poll_records: at most so many records are taken from the client at once.
         buffered_records: a partition with more records waiting than this is paused.
         cache_entries: a task commits before a store's cache holds more uncommitted entries.
@@ -117,6 +124,8 @@ class App(faust.App):
         broker: str | Sequence[str] | None = None,
         datadir: str | Path | None = None,
         web_port: int | None = None,
+        processing_guarantee: Literal["at_least_once", "exactly_once"] | None = None,
+        transaction_timeout: Duration | None = None,
         commit_interval: Duration | None = None,
         poll_records: int | None = None,
         buffered_records: int | None = None,
@@ -137,7 +146,11 @@ class App(faust.App):
         check_shell_settings(options)
         self._engine_settings = engine_settings(
             {
-                "commit_interval": commit_interval,
+                "processing_guarantee": processing_guarantee,
+                "transaction_timeout": transaction_timeout,
+                "commit_interval": _EXACTLY_ONCE_INTERVAL
+                if commit_interval is None and processing_guarantee == "exactly_once"
+                else commit_interval,
                 "poll_records": poll_records,
                 "buffered_records": buffered_records,
                 "cache_entries": cache_entries,

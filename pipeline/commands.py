@@ -28,6 +28,7 @@ from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_EXAMINED, MAX_LIMIT
 
 #: What happens at the bound, by the name of the setting in `StreamsConfig`.
 ACTIONS: Final = {
+    "transaction_timeout_ms": "the broker aborts the transaction of a worker that crashed",
     "commit_interval_ms": "results, offsets and state are committed",
     "poll_records": "the rest waits in the client",
     "buffered_records": "the partition is paused until half of them are processed",

@@ -9,6 +9,7 @@ from typing import Final
 from pipeline.errors import ConfigError
 
 MIB: Final = 1024 * 1024
+GUARANTEES: Final = ("at_least_once", "exactly_once")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,10 @@ class StreamsConfig:
     Attributes:
         application_id: consumer group, prefix of internal topics, name of the state folder.
         state_dir: where RocksDB databases live.
+        processing_guarantee: `at_least_once`, or `exactly_once`: results, offsets and state become
+            visible in transactions, all at once or not at all (needs Apache Kafka).
+        transaction_timeout_ms: with `exactly_once`: the broker aborts a transaction that is open for
+            longer, as that of a worker that crashed; until then, readers wait for its end.
         commit_interval_ms: how often results and offsets are committed.
         poll_records: at most so many records are taken from the client at once.
         buffered_records: a partition with more records waiting than this is paused until half
@@ -44,6 +49,8 @@ class StreamsConfig:
 
     application_id: str
     state_dir: Path
+    processing_guarantee: str = "at_least_once"
+    transaction_timeout_ms: int = 10_000
     commit_interval_ms: int = 1_000
     poll_records: int = 1_000
     buffered_records: int = 10_000
@@ -62,9 +69,18 @@ class StreamsConfig:
     def __post_init__(self) -> None:
         if not self.application_id:
             raise ConfigError("application_id is empty")
+        if self.processing_guarantee not in GUARANTEES:
+            raise ConfigError(
+                f"processing_guarantee is {self.processing_guarantee!r}: it must be {' or '.join(GUARANTEES)}"
+            )
         for name, value in self.numbers().items():
             if value is not None and value < 1 and not (name == "replication_factor" and value == -1):
                 raise ConfigError(f"{name} is {value}: it must be at least 1")
+
+    @property
+    def exactly_once(self) -> bool:
+        """Whether results, offsets and state are committed in transactions."""
+        return self.processing_guarantee == "exactly_once"
 
     def numbers(self) -> dict[str, int | None]:
         """Return the numeric settings by name, as `describe --limits` shows them; None: there is no bound."""

@@ -46,7 +46,7 @@ ENGINE_SETTINGS: Final = frozenset(field.name.removesuffix("_ms") for field in f
     "state_dir",
 }
 
-_TEXTS: Final = frozenset({"application_version", "dead_letter"})
+_TEXTS: Final = frozenset({"application_version", "dead_letter", "processing_guarantee"})
 
 
 def to_milliseconds(name: str, duration: object) -> int:

@@ -112,6 +112,10 @@ class Consumer(Protocol):
         """
         ...
 
+    def group_metadata(self) -> object:
+        """Return what a transaction needs to know of this member, to commit its offsets."""
+        ...
+
     def end_offset(self, partition: TopicPartition) -> int | None:
         """Return the offset at which a fetch last found nothing more; None if none has yet.
 
@@ -178,6 +182,25 @@ class Producer(Protocol):
         ...
 
 
+class TransactionalProducer(Producer, Protocol):
+    """A producer whose records appear together with offsets, all at once, or not at all.
+
+    A transaction is always open: it begins when the producer is made, and after each commit. `close`
+    aborts it. Whoever consumes sees committed records only.
+    """
+
+    def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
+        """Commit what was produced and flushed, with the offsets of a group member, and begin anew.
+
+        Raises:
+            BrokerUnreachableError: not now; call again with the same offsets, before producing more.
+            TaskMigratedError: the member no longer owns the partitions; the transaction cannot be
+                committed any more: close the producer.
+            BrokerError: another producer has taken over the transactional id.
+        """
+        ...
+
+
 class Undelivered(NamedTuple):
     """A record that the broker refused."""
 
@@ -211,8 +234,16 @@ class Admin(Protocol):
         """Return the first offset still held, by partition."""
         ...
 
-    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the offset that the next record will get, by partition."""
+    def end_offsets(
+        self, partitions: Sequence[TopicPartition], *, stable: bool = False
+    ) -> dict[TopicPartition, int]:
+        """Return the offset that the next record will get, by partition.
+
+        Args:
+            partitions: of which.
+            stable: the offset of the first record whose transaction is open, instead: what lies
+                before it is settled, and can be read.
+        """
         ...
 
     def close(self) -> None:
@@ -265,6 +296,22 @@ class Broker(Protocol):
 
     def producer(self, client_id: str) -> Producer:
         """Return a new producer."""
+        ...
+
+    def transactional_producer(
+        self, client_id: str, transactional_id: str, timeout_ms: int
+    ) -> TransactionalProducer:
+        """Return a new producer; the one before it under this id is fenced, its transaction aborted.
+
+        Args:
+            client_id: what the broker shows it as.
+            transactional_id: who it is, across restarts.
+            timeout_ms: the broker aborts a transaction that is open for longer.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+            ConfigError: the broker has no transactions that readers respect.
+        """
         ...
 
     def admin(self) -> Admin:

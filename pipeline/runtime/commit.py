@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeline.errors import BrokerError, DeliveryError, TaskMigratedError
 from pipeline.record import TopicPartition
-from pipeline.runtime.broker import Admin, Committed, Consumer
+from pipeline.runtime.broker import Admin, Committed, Consumer, Undelivered
 from pipeline.runtime.task import Task, TaskEnvironment
 
 #: How long one attempt waits for acknowledgements before it reports that the broker is slow or gone.
@@ -53,7 +54,10 @@ class Committer:
         offsets: dict[TopicPartition, Committed] = {}
         for task in due:
             offsets |= task.offsets(ends)
-        if offsets:
+        transactions = self._environment.transactions
+        if transactions is not None:
+            transactions.commit(offsets, self._consumer)
+        elif offsets:
             self._consumer.commit(offsets)
         # 4. Write each store's batch with its changelog position.
         for task in due:
@@ -63,6 +67,19 @@ class Committer:
 
     def _deliver(self) -> None:
         refused = self._environment.producer.flush(FLUSH_S)
+        if refused and self._environment.transactions is not None:
+            raise _transaction_failed(refused[0])
         while refused:
             self._environment.dead_letters.undelivered(list(refused), self._internal)
             refused = self._environment.producer.flush(FLUSH_S)
+
+
+def _transaction_failed(record: Undelivered) -> BrokerError:
+    """Return the error for a record that was refused in a transaction: nothing of it can be committed."""
+    what = f"topic {record.topic!r} did not take a record: {record.reason}"
+    if record.timed_out:
+        return TaskMigratedError(f"{what}; the transaction is aborted, and what was in hand comes again")
+    return DeliveryError(
+        f"{what}; its transaction cannot be committed, and it would be refused again: the worker stops. "
+        "Allow it in the topic's configuration, or let max_record_bytes= put such records aside before"
+    )

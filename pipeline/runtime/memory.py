@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pipeline.clock import Clock
 from pipeline.errors import BrokerError, BrokerUnreachableError, RecordTooLargeError
 from pipeline.record import Headers, TopicPartition
-from pipeline.runtime.broker import Committed, TopicSpec, Undelivered
+from pipeline.runtime.broker import Committed, Consumer, TopicSpec, Undelivered
 from pipeline.runtime.memory_group import MemoryConsumer, MemoryGroup
-from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition, MemoryTopic
+from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition, MemoryTopic, MemoryTransaction
 from pipeline.runtime.partitioner import partition_for
 
 #: A producer refuses larger records, as librdkafka does with the settings of `runtime.kafka`.
@@ -35,6 +35,7 @@ class MemoryBroker:
         self._topics: dict[str, MemoryTopic] = {}
         self._groups: dict[str, MemoryGroup] = {}
         self._members = 0
+        self._transactional: dict[str, MemoryTransactionalProducer] = {}
 
     @property
     def address(self) -> str:
@@ -49,6 +50,21 @@ class MemoryBroker:
     def producer(self, client_id: str) -> MemoryProducer:
         """Return a new producer."""
         return MemoryProducer(self, client_id)
+
+    def transactional_producer(
+        self,
+        client_id: str,
+        transactional_id: str,
+        timeout_ms: int,  # noqa: ARG002 (never times out)
+    ) -> MemoryTransactionalProducer:
+        """Return a new producer; the one before it under this id is fenced, its transaction aborted."""
+        self.check_reachable(f"taking over transactional id {transactional_id}")
+        before = self._transactional.get(transactional_id)
+        if before is not None:
+            before.fence()
+        producer = MemoryTransactionalProducer(self, client_id)
+        self._transactional[transactional_id] = producer
+        return producer
 
     def admin(self) -> MemoryAdmin:
         """Return a new admin client."""
@@ -73,7 +89,7 @@ class MemoryBroker:
         return [
             message
             for partition in self.topic(topic).partitions
-            for message in partition.read(partition.begin, partition.end, partition.end)
+            for message in partition.read(partition.begin, partition.end, partition.end + 1)
         ]
 
     def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
@@ -134,6 +150,7 @@ class MemoryProducer:
         self._broker = broker
         self._queue: list[Undelivered] = []
         self._undelivered: list[Undelivered] = []
+        self._transaction: MemoryTransaction | None = None
 
     def produce(
         self,
@@ -184,7 +201,8 @@ class MemoryProducer:
             topic = self._broker.topic(record.topic)
             timestamp = topic.timestamp(record.timestamp, self._broker.now_ms())
             number = record.partition if record.partition >= 0 else _choose(topic, record.key)
-            topic.partitions[number].append(record.key, record.value, timestamp, record.headers)
+            partition = topic.partitions[number]
+            partition.append(record.key, record.value, timestamp, record.headers, self._transaction)
 
     def _refusal(self, record: Undelivered) -> str | None:
         if not self._broker.exists(record.topic):
@@ -197,6 +215,64 @@ class MemoryProducer:
         if limit is not None and size > limit:
             return f"{size} bytes: more than the topic's max.message.bytes={limit}"
         return None
+
+
+class MemoryTransactionalProducer(MemoryProducer):
+    """Satisfies `pipeline.runtime.broker.TransactionalProducer`."""
+
+    def __init__(self, broker: MemoryBroker, client_id: str) -> None:
+        super().__init__(broker, client_id)
+        self._open = MemoryTransaction()
+        self._transaction = self._open
+        self._fenced = False
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: Headers,
+    ) -> None:
+        """Write one record; it appears when the transaction is committed.
+
+        Raises:
+            BrokerError: another producer has taken over the transactional id.
+            RecordTooLargeError: the record exceeds the producer's limit; nothing was queued.
+        """
+        self._check_fenced()
+        super().produce(topic, value, key, partition, timestamp, headers)
+
+    def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
+        """Commit records and offsets, all at once, and begin the next transaction."""
+        self._check_fenced()
+        self._broker.check_reachable("committing a transaction")
+        member = consumer.group_metadata()
+        if not isinstance(member, MemoryConsumer):
+            raise TypeError(f"a consumer of the in-memory broker is needed, not {member!r}")
+        member.check_owned(offsets)
+        member.commit_in_transaction(offsets)
+        self._open.end("committed")
+        self._open = self._transaction = MemoryTransaction()
+
+    def fence(self) -> None:
+        """Abort, and refuse further use: another producer has the id now."""
+        self._fenced = True
+        self._abort()
+
+    def close(self) -> None:
+        """Abort what was not committed."""
+        super().close()
+        self._abort()
+
+    def _abort(self) -> None:
+        if self._open.state == "open":
+            self._open.end("aborted")
+
+    def _check_fenced(self) -> None:
+        if self._fenced:
+            raise BrokerError(f"{self.client_id} is fenced: another producer has its transactional id")
 
 
 class MemoryAdmin:
@@ -223,12 +299,15 @@ class MemoryAdmin:
             for partition in partitions
         }
 
-    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the offset that the next record will get, by partition."""
-        return {
-            partition: self._broker.partitions(partition.topic)[partition.partition].end
+    def end_offsets(
+        self, partitions: Sequence[TopicPartition], *, stable: bool = False
+    ) -> dict[TopicPartition, int]:
+        """Return the offset that the next record will get, or that of the first open transaction."""
+        logs = {
+            partition: self._broker.partitions(partition.topic)[partition.partition]
             for partition in partitions
         }
+        return {partition: log.stable_end if stable else log.end for partition, log in logs.items()}
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
@@ -265,7 +344,7 @@ class MemoryReader:
             log = self._broker.partitions(partition.topic)[partition.partition]
             records = log.read(start, end, room)
             batch += records
-            position = records[-1].offset() + 1 if len(records) == room else log.end
+            position = records[-1].offset() + 1 if len(records) == room else log.stable_end
             if position >= end:
                 del self._ranges[partition]
                 self._finished.append(partition)

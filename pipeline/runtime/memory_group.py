@@ -107,6 +107,19 @@ class MemoryConsumer:
         Raises:
             TaskMigratedError: this member no longer owns them.
         """
+        self.check_owned(offsets)
+        self._group.committed.update(offsets)
+
+    def group_metadata(self) -> MemoryConsumer:
+        """Return this member: it is what a transaction needs to know of it."""
+        return self
+
+    def commit_in_transaction(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        """Keep offsets whose transaction is being committed: they were checked when it was sent them."""
+        self._group.committed.update(offsets)
+
+    def check_owned(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        """Raise TaskMigratedError unless this member may commit these."""
         for partition in offsets:
             self._lookup(partition.topic)
         # A group keeps offsets of any topic for its members: those of changelogs, too.
@@ -116,7 +129,6 @@ class MemoryConsumer:
             raise TaskMigratedError(
                 f"committing {names} in group {self._group.name}: not assigned to {self.client_id}"
             )
-        self._group.committed.update(offsets)
 
     def end_offset(self, partition: TopicPartition) -> int | None:
         """Return the offset at which a fetch last found nothing more; None if none has yet."""
@@ -188,10 +200,12 @@ class MemoryConsumer:
                 start = log.begin
             records = log.read(start, log.end, max_records - len(batch))
             batch += records
-            position = records[-1].offset() + 1 if records else start
-            self._positions[partition] = position
-            if position < log.end:
+            # Markers and aborted records take offsets, too: nothing found means that nothing is there.
+            full = len(batch) == max_records
+            position = records[-1].offset() + 1 if full and records else log.stable_end
+            self._positions[partition] = start if full and not records else max(start, position)
+            if self._positions[partition] < log.stable_end:
                 self._ends.pop(partition, None)
             else:
-                self._ends[partition] = log.end
+                self._ends[partition] = log.stable_end
         return batch

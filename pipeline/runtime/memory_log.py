@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Literal
 
 from pipeline.record import Headers
 
@@ -11,10 +13,29 @@ _CREATE_TIME = 1
 _LOG_APPEND_TIME = 2
 
 
+class MemoryTransaction:
+    """Records that appear all at once, or not at all.
+
+    Attributes:
+        state: what became of it.
+        partitions: where it has written.
+    """
+
+    def __init__(self) -> None:
+        self.state: Literal["open", "committed", "aborted"] = "open"
+        self.partitions: dict[MemoryPartition, int] = {}
+
+    def end(self, state: Literal["committed", "aborted"]) -> None:
+        """End it: each partition that it wrote to gets a marker, which takes an offset."""
+        self.state = state
+        for partition in self.partitions:
+            partition.mark()
+
+
 class MemoryMessage:
     """One stored record. Satisfies `pipeline.runtime.broker.Message`."""
 
-    __slots__ = ("_headers", "_key", "_offset", "_partition", "_timestamp", "_topic", "_value")
+    __slots__ = ("_headers", "_key", "_offset", "_partition", "_timestamp", "_topic", "_value", "transaction")
 
     def __init__(
         self,
@@ -26,7 +47,9 @@ class MemoryMessage:
         value: bytes | None,
         timestamp: tuple[int, int],
         headers: Headers,
+        transaction: MemoryTransaction | None = None,
     ) -> None:
+        self.transaction = transaction
         self._topic = topic
         self._partition = partition
         self._offset = offset
@@ -68,6 +91,10 @@ def _offset_of(message: MemoryMessage) -> int:
     return message.offset()
 
 
+def _is_committed(message: MemoryMessage) -> bool:
+    return message.transaction is None or message.transaction.state == "committed"
+
+
 class MemoryPartition:
     """One partition: records in offset order, with holes where some were compacted away."""
 
@@ -75,37 +102,65 @@ class MemoryPartition:
         self._topic = topic
         self._number = number
         self._records: list[MemoryMessage] = []
+        self._open: set[MemoryTransaction] = set()
         self.begin = 0
         self.end = 0
 
     def append(
-        self, key: bytes | None, value: bytes | None, timestamp: tuple[int, int], headers: Headers
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: tuple[int, int],
+        headers: Headers,
+        transaction: MemoryTransaction | None = None,
     ) -> None:
         """Add one record at the end."""
         message = MemoryMessage(
-            self._topic, self._number, self.end, key=key, value=value, timestamp=timestamp, headers=headers
+            self._topic,
+            self._number,
+            self.end,
+            key=key,
+            value=value,
+            timestamp=timestamp,
+            headers=headers,
+            transaction=transaction,
         )
+        if transaction is not None:
+            transaction.partitions.setdefault(self, self.end)
+            self._open.add(transaction)
         self._records.append(message)
         self.end += 1
 
+    def mark(self) -> None:
+        """Take an offset for the marker of a transaction that has ended."""
+        self._open = {transaction for transaction in self._open if transaction.state == "open"}
+        self.end += 1
+
+    @property
+    def stable_end(self) -> int:
+        """Offset of the first record whose transaction is still open (Kafka: last stable offset)."""
+        return min((transaction.partitions[self] for transaction in self._open), default=self.end)
+
     def read(self, start: int, end: int, limit: int) -> list[MemoryMessage]:
-        """Return at most `limit` records with `start <= offset < end`."""
+        """Return at most `limit` committed records with `start <= offset < end`, up to the stable end."""
         first = bisect_left(self._records, start, key=_offset_of)
-        last = bisect_left(self._records, end, lo=first, key=_offset_of)
-        return self._records[first : min(last, first + limit)]
+        last = bisect_left(self._records, min(end, self.stable_end), lo=first, key=_offset_of)
+        committed = (message for message in islice(self._records, first, last) if _is_committed(message))
+        return list(islice(committed, limit))
 
     def compact(self) -> None:
         """Keep the last record of each key, as compaction does once it has run over everything."""
-        last = {message.key(): message.offset() for message in self._records}
+        settled = [message for message in self._records if message.offset() < self.stable_end]
+        kept = [message for message in settled if _is_committed(message)]
+        last = {message.key(): message.offset() for message in kept}
         self._records = [
-            message
-            for message in self._records
-            if message.key() is None or last[message.key()] == message.offset()
+            *(m for m in kept if m.key() is None or last[m.key()] == m.offset()),
+            *self._records[len(settled) :],
         ]
 
     def delete_before(self, offset: int) -> None:
         """Remove what is older, as retention does."""
-        self._records = self.read(offset, self.end, len(self._records))
+        self._records = self._records[bisect_left(self._records, offset, key=_offset_of) :]
         self.begin = max(self.begin, min(offset, self.end))
 
 

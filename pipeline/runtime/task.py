@@ -15,7 +15,7 @@ from pipeline.plan.compiler import compile_subtopology
 from pipeline.plan.planner import Plan, SubTopology
 from pipeline.processor import PunctuationSchedule
 from pipeline.record import NO_HEADERS, Headers, TaskId, TopicPartition
-from pipeline.runtime.broker import Committed, Message, Producer
+from pipeline.runtime.broker import Committed, Message, Producer, TransactionalProducer
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.dead_letter import DeadLetters, Update
 from pipeline.runtime.partitioner import partition_for
@@ -41,9 +41,12 @@ class TaskEnvironment:
         producer: Producer,
         counters: Counters,
         partition_counts: Callable[[str], int],
+        transactions: TransactionalProducer | None = None,
     ) -> None:
         self.plan, self.config, self.clock = plan, config, clock
         self.producer, self.counters = producer, counters
+        #: The producer, if it is a transactional one: with exactly-once.
+        self.transactions = transactions
         self.dead_letters = DeadLetters(config, producer, counters)
         self._partition_counts = partition_counts
 
@@ -364,7 +367,8 @@ class Task:
         """
         for name in self._logged:
             end = changelog_ends[self.changelog(name)]
-            if end != self.log_ends[name]:
+            # In a transaction, records of another worker between them are of an aborted one.
+            if end != self.log_ends[name] and self.environment.transactions is None:
                 raise TaskMigratedError(
                     f"changelog {self.changelog(name)} ends at {end} and not at {self.log_ends[name]}: "
                     "another worker writes to it, which had this task before or has it now"

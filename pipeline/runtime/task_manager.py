@@ -101,12 +101,20 @@ class TaskManager:
         return offsets
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        """Commit and close the tasks of these partitions."""
+        """Commit and close the tasks of these partitions.
+
+        Raises:
+            TaskMigratedError: with exactly-once, and they could not be committed: the transaction is
+                that of all tasks, so none of them can go on.
+        """
         tasks = self._tasks_of(partitions)
-        if not self._commit_before_leaving(tasks):
+        transactional = self._environment.transactions is not None
+        committed = self._commit_before_leaving(list(self._tasks.values()) if transactional else tasks)
+        self._close(tasks, partitions)
+        if not committed:
             # Whoever gets these partitions starts from the last commit.
             self._environment.counters["revocations_uncommitted"] += 1
-        self._close(tasks, partitions)
+            self._give_up_transaction(partitions)
 
     def _commit_before_leaving(self, tasks: Sequence[Task]) -> bool:
         for _ in range(_REVOCATION_ATTEMPTS):
@@ -120,8 +128,19 @@ class TaskManager:
         return False
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """Close the tasks of these partitions without committing."""
+        """Close the tasks of these partitions without committing.
+
+        Raises:
+            TaskMigratedError: with exactly-once: the transaction holds what these tasks did.
+        """
         self._close(self._tasks_of(partitions), partitions)
+        self._give_up_transaction(partitions)
+
+    def _give_up_transaction(self, partitions: Sequence[TopicPartition]) -> None:
+        if self._environment.transactions is not None and self._assigned:
+            self.broken = True
+            names = ", ".join(map(str, partitions))
+            raise TaskMigratedError(f"{names} went away with work that was not committed: it is done again")
 
     def _possible_tasks(self) -> Iterator[tuple[TaskId, SubTopology, tuple[TopicPartition, ...]]]:
         """Yield every task there could be, with the partitions it needs.
@@ -156,7 +175,10 @@ class TaskManager:
         self._by_partition.update(dict.fromkeys(partitions, task))
         changelogs = [task.changelog(name) for name in stores]
         if changelogs:
-            positions, ends = self._consumer.committed(changelogs), self._admin.end_offsets(changelogs)
+            positions, ends = (
+                self._consumer.committed(changelogs),
+                self._admin.end_offsets(changelogs, stable=True),
+            )
             known = any(partition in self._committed for partition in partitions)
             self._restoration.add(task, positions, ends, known=known)
 

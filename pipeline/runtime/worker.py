@@ -16,7 +16,7 @@ from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
 from pipeline.errors import BrokerError, BrokerUnreachableError, TaskMigratedError, UnknownTopicError
 from pipeline.plan.planner import plan
-from pipeline.runtime.broker import Admin, Broker, Consumer
+from pipeline.runtime.broker import Admin, Broker, Consumer, TransactionalProducer
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
@@ -131,7 +131,7 @@ class Worker:
         self._problem = f"{error}; trying again"
         if self._connection is not None:
             self._connection.tasks.interrupt()
-            if self._connection.tasks.broken:
+            if self._connection.tasks.broken or isinstance(error, TaskMigratedError):
                 self._disconnect()
         if self._connection is None:
             self._problem = f"{error}; trying again in {self._backoff_ms / 1000:g} s"
@@ -147,7 +147,8 @@ class Worker:
             for sub in self.plan.subtopologies:
                 for store in sub.stores:
                     self.registry.partitioned(store.name, task_count(sub, counts))
-            producer = self._broker.producer(self._client_id)
+            transactions = self._transactions()
+            producer = transactions or self._broker.producer(self._client_id)
             opened.callback(producer.close)
             consumer = self._broker.consumer(self._config.application_id, self._client_id)
             opened.callback(consumer.close)
@@ -160,6 +161,7 @@ class Worker:
                 producer,
                 self._counters,
                 _partition_counts(admin, counts),
+                transactions,
             )
             tasks = TaskManager(
                 environment, consumer, admin, self._stores, restoration, self.registry, counts
@@ -170,6 +172,14 @@ class Worker:
             self._connection = _Connection(consumer, tasks, opened.pop_all())
         self._next_commit_ms = now_ms + self._config.commit_interval_ms
         return 1
+
+    def _transactions(self) -> TransactionalProducer | None:
+        if not self._config.exactly_once:
+            return None
+        # The same after a restart: what this worker left open when it crashed is aborted at once.
+        identity = f"{self._config.application_id}-{self._stores.identity}"
+        timeout_ms = self._config.transaction_timeout_ms
+        return self._broker.transactional_producer(self._client_id, identity, timeout_ms)
 
     def _advance(self, connection: _Connection, now_ms: int) -> int:
         """One turn: commit if due, poll, restore, process, punctuate, let idle sources' time go on.

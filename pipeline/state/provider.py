@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Protocol
 
 from pipeline.record import TaskId
+from pipeline.state.directory import StateDirectory
 from pipeline.state.memory import MemoryStore
 from pipeline.state.rocksdb import RocksDBSettings, RocksDBStore
 from pipeline.state.store import BytesStore
@@ -13,6 +15,11 @@ from pipeline.state.store import BytesStore
 
 class StoreProvider(Protocol):
     """Opens the stores of tasks."""
+
+    @property
+    def identity(self) -> str:
+        """Whose stores these are: the same across restarts, another for each worker."""
+        ...
 
     def open(self, task: TaskId, store: str) -> BytesStore:
         """Return the task's store of this name, with what it held when it was closed.
@@ -28,7 +35,9 @@ class StoreProvider(Protocol):
 
 
 class RocksDBProvider:
-    """Databases in `<state_dir>/<application_id>/<task>/<store>`.
+    """Databases in `<state_dir>/<application_id>/<task>/<store>`; see `state.directory`.
+
+    The folder is locked from the first use until `close`.
 
     Args:
         state_dir: the worker's data folder; no two running workers may share one.
@@ -39,19 +48,36 @@ class RocksDBProvider:
     def __init__(self, state_dir: Path, application_id: str, settings: RocksDBSettings | None = None) -> None:
         self._root = state_dir / application_id
         self._settings = settings or RocksDBSettings()
+        self._opened: StateDirectory | None = None
+
+    @property
+    def identity(self) -> str:
+        """What the folder calls its worker."""
+        return self._directory().worker_id
 
     def open(self, task: TaskId, store: str) -> RocksDBStore:
         """Open, or create, the task's database."""
-        return RocksDBStore(self._root / str(task) / store, self._settings)
+        return RocksDBStore(self._directory().path(str(task), store), self._settings)
 
     def close(self) -> None:
-        """Nothing is shared but memory."""
+        """Let another worker use the folder."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def _directory(self) -> StateDirectory:
+        if self._opened is None:
+            self._opened = StateDirectory(self._root)
+        return self._opened
 
 
 class MemoryProvider:
     """Stores in memory. They outlive their task, as files do, but not the provider."""
 
+    _numbers = itertools.count(1)
+
     def __init__(self) -> None:
+        self.identity = f"memory-{next(self._numbers)}"
         self._stores: dict[tuple[TaskId, str], MemoryStore] = {}
 
     def open(self, task: TaskId, store: str) -> MemoryStore:

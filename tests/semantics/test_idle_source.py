@@ -11,7 +11,7 @@ from pipeline import Processor, ProcessorContext, PunctuationType, Record, tumbl
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.runtime.partitioner import partition_for
 from pipeline.testing.driver import TopologyTestDriver
-from tests.operators.test_workers import Cluster
+from tests.operators.cluster import Cluster
 from tests.semantics.timed import Declare, Step, check, joined, ms, shown, take, topology
 
 IDLE_MS = 10_000

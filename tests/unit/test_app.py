@@ -52,7 +52,7 @@ def test_the_shells_named_arguments_are_fausts(name: str) -> None:
         {"cache_entries": 0},
         {"commit_interval": 0},
         {"replication_factor": 0},
-        {"processing_guarantee": "exactly_once"},
+        {"processing_guarantee": "exactly"},
     ],
 )
 def test_a_setting_that_cannot_work_fails_where_it_is_written(settings: dict[str, object]) -> None:

@@ -50,6 +50,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.store: Any = self.typed()
 
     def new_provider(self) -> None:
+        if self.folders:
+            self.provider.close()
         self.folders += 1
         path = Path(self.folder.name) / str(self.folders)
         self.provider: StoreProvider = MemoryProvider()
@@ -72,6 +74,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
+        self.provider.close()
         self.folder.cleanup()
 
 

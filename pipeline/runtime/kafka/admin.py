@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeAlias
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as ClientPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but not exported in its annotations
     AdminClient,
@@ -95,20 +95,28 @@ class KafkaAdmin:
         """
         return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call] # not annotated
 
-    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the offset that the next record will get, by partition.
+    def end_offsets(
+        self, partitions: Sequence[TopicPartition], *, stable: bool = False
+    ) -> dict[TopicPartition, int]:
+        """Return the offset that the next record will get, by partition; or the last stable one.
 
         Raises:
             BrokerUnreachableError: no broker answers.
             BrokerError: a partition does not exist.
         """
-        return self._exact_ends(self._offsets(partitions, OffsetSpec.latest()))  # type: ignore[no-untyped-call] # not annotated
+        level = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
+        return self._exact_ends(self._offsets(partitions, OffsetSpec.latest(), level))  # type: ignore[no-untyped-call] # not annotated
 
     def close(self) -> None:
         """Free the connection."""
         self._client = None
 
-    def _offsets(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
+    def _offsets(
+        self,
+        partitions: Sequence[TopicPartition],
+        spec: OffsetSpec,
+        level: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> dict[TopicPartition, int]:
         """Ask until every partition's leader has answered: one may be changing just now."""
         offsets: dict[TopicPartition, int] = {}
         waiting = threading.Event()
@@ -118,16 +126,16 @@ class KafkaAdmin:
                 break
             if attempt:
                 waiting.wait(_PAUSE_S)
-            offsets |= self._answered_offsets(missing, spec, last=attempt == _ATTEMPTS - 1)
+            offsets |= self._answered_offsets(missing, spec, level, last=attempt == _ATTEMPTS - 1)
         return offsets
 
     def _answered_offsets(
-        self, partitions: Sequence[TopicPartition], spec: OffsetSpec, *, last: bool
+        self, partitions: Sequence[TopicPartition], spec: OffsetSpec, level: IsolationLevel, *, last: bool
     ) -> dict[TopicPartition, int]:
         """Ask once; leave out partitions without a leader, unless this is the last attempt."""
         wanted = {ClientPartition(topic, partition): spec for topic, partition in partitions}
         futures: Mapping[ClientPartition, Future[Any]]
-        futures = self._open().list_offsets(wanted, request_timeout=_TIMEOUT_S)
+        futures = self._open().list_offsets(wanted, isolation_level=level, request_timeout=_TIMEOUT_S)
         offsets = {}
         for found, future in futures.items():
             partition = TopicPartition(found.topic, found.partition)

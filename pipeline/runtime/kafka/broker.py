@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipeline.errors import ConfigError
 from pipeline.record import TopicPartition
 from pipeline.runtime.kafka.admin import KafkaAdmin
 from pipeline.runtime.kafka.consumer import KafkaConsumer
 from pipeline.runtime.kafka.ends import fetched_ends
 from pipeline.runtime.kafka.producer import KafkaProducer
-from pipeline.runtime.kafka.protocol import has_consumer_protocol
+from pipeline.runtime.kafka.protocol import Features, features
 from pipeline.runtime.kafka.reader import KafkaReader
 from pipeline.runtime.kafka.settings import (
     Setting,
@@ -17,7 +18,9 @@ from pipeline.runtime.kafka.settings import (
     consumer_settings,
     producer_settings,
     reader_settings,
+    transactional_settings,
 )
+from pipeline.runtime.kafka.transactions import KafkaTransactionalProducer
 
 #: The client's name for the rebalance protocol of KIP-848, and for the one before it.
 _NEW_PROTOCOL, _CLASSIC_PROTOCOL = "consumer", "classic"
@@ -36,7 +39,7 @@ class KafkaBroker:
     def __init__(self, address: str, *, settings: Mapping[str, Setting] | None = None) -> None:
         self._address = address
         self._settings = dict(settings or {})
-        self._has_new: bool | None = None
+        self._features: Features | None = None
 
     @property
     def address(self) -> str:
@@ -57,6 +60,25 @@ class KafkaBroker:
     def producer(self, client_id: str) -> KafkaProducer:
         """Return a new idempotent producer."""
         return KafkaProducer(producer_settings(self._address, client_id, self._settings))
+
+    def transactional_producer(
+        self, client_id: str, transactional_id: str, timeout_ms: int
+    ) -> KafkaTransactionalProducer:
+        """Return a new producer; the one before it under this id is fenced, its transaction aborted.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+            ConfigError: the broker has no transactions that readers respect.
+        """
+        if not self._known_features().transactions:
+            raise ConfigError(
+                f"the broker at {self._address} cannot do exactly-once: it shows readers the records of "
+                "transactions that were aborted. Use Apache Kafka, or processing_guarantee='at_least_once'"
+            )
+        settings = transactional_settings(
+            self._address, client_id, transactional_id, timeout_ms, self._settings
+        )
+        return KafkaTransactionalProducer(settings)
 
     def admin(self) -> KafkaAdmin:
         """Return a new admin client."""
@@ -79,7 +101,10 @@ class KafkaBroker:
         return _NEW_PROTOCOL if self._new_protocol() else _CLASSIC_PROTOCOL
 
     def _new_protocol(self) -> bool:
-        """Whether the broker has the new protocol: asked once."""
-        if self._has_new is None:
-            self._has_new = has_consumer_protocol(admin_settings(self._address, self._settings))
-        return self._has_new
+        return self._known_features().consumer_protocol
+
+    def _known_features(self) -> Features:
+        """What the broker can do: asked once."""
+        if self._features is None:
+            self._features = features(admin_settings(self._address, self._settings))
+        return self._features

@@ -125,12 +125,7 @@ class KafkaConsumer:
         """
         if not offsets:
             return
-        # A group keeps offsets of any topic for its members: those of changelogs, too.
-        foreign = {partition for partition in offsets if partition.topic in self._topics} - self._assigned
-        if foreign:
-            # A broker would take it: it checks who the member is, not what it owns.
-            names = ", ".join(sorted(map(str, foreign)))
-            raise TaskMigratedError(f"committing {names} in group {self._group}: not assigned to this member")
+        self.check_owned(offsets)
         what = f"committing offsets of group {self._group}"
         entries = [
             ClientPartition(topic, partition, offset, metadata)
@@ -141,6 +136,21 @@ class KafkaConsumer:
         except KafkaException as error:
             raise translated_exception(error, self._address, what) from error
         self._raise_first(results, what)
+
+    def check_owned(self, offsets: Iterable[TopicPartition]) -> None:
+        """Raise TaskMigratedError unless the partitions are this member's.
+
+        A broker would take the commit: it checks who the member is, not what it owns. A group keeps
+        offsets of any topic for its members: those of changelogs, too.
+        """
+        foreign = {partition for partition in offsets if partition.topic in self._topics} - self._assigned
+        if foreign:
+            names = ", ".join(sorted(map(str, foreign)))
+            raise TaskMigratedError(f"committing {names} in group {self._group}: not assigned to this member")
+
+    def group_metadata(self) -> object:
+        """Return what a transaction needs to know of this member, to commit its offsets."""
+        return self._client.consumer_group_metadata()
 
     def end_offset(self, partition: TopicPartition) -> int | None:
         """Return the offset at which a fetch last found nothing more; None if none has yet."""

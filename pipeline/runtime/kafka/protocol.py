@@ -1,13 +1,13 @@
-"""Which group protocol a broker has: the client does not say, and does not fall back by itself.
+"""What a broker can do: the client does not say, and does not fall back by itself.
 
-Asked for a protocol that the broker lacks, librdkafka retries for ever without an error. It learns
+Asked for a group protocol that the broker lacks, librdkafka retries for ever without an error. It learns
 the broker's request types when it connects (ApiVersions) and shows them in its debug log only.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -15,25 +15,43 @@ from confluent_kafka.admin import AdminClient
 from pipeline.runtime.kafka.errors import translated_exception
 from pipeline.runtime.kafka.settings import Settings
 
-#: The request that members under KIP-848 send, as librdkafka's log names it.
-_REQUEST: Final = "ApiKey ConsumerGroupHeartbeat (68)"
+#: Requests as librdkafka's log numbers them: of members under KIP-848 (Apache Kafka 4), and of tools
+#: that look at transactions (KIP-664, Apache Kafka 3.0): a broker that has it keeps track of them.
+_HEARTBEAT: Final = "(68)"
+_DESCRIBE_TRANSACTIONS: Final = "(65)"
 _TIMEOUT_S: Final = 10.0
 
 
+class Features(NamedTuple):
+    """What a broker can do.
+
+    Attributes:
+        consumer_protocol: `group.protocol=consumer` (KIP-848).
+        transactions: records of aborted transactions are not shown to readers.
+    """
+
+    consumer_protocol: bool
+    transactions: bool
+
+
 class _Watch(logging.Handler):
-    """Remembers whether the request was named."""
+    """Remembers the requests that were named."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.seen = False
+        self.requests: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if _REQUEST in record.getMessage():
-            self.seen = True
+        message = record.getMessage()
+        if "ApiKey " in message:
+            self.requests.append(message)
+
+    def named(self, number: str) -> bool:
+        return any(f" {number} Versions" in request for request in self.requests)
 
 
-def has_consumer_protocol(settings: Settings) -> bool:
-    """Return whether the broker has `group.protocol=consumer` (KIP-848; Apache Kafka 4).
+def features(settings: Settings) -> Features:
+    """Return what a broker can do.
 
     Args:
         settings: of an admin client.
@@ -52,4 +70,4 @@ def has_consumer_protocol(settings: Settings) -> bool:
         what = "asking for the group protocols"
         raise translated_exception(error, str(settings["bootstrap.servers"]), what) from error
     client.poll(0)
-    return watch.seen
+    return Features(watch.named(_HEARTBEAT), watch.named(_DESCRIBE_TRANSACTIONS))

@@ -132,6 +132,28 @@ def producer_settings(address: str, client_id: str, overrides: Mapping[str, Sett
     return {**_connection(address), **own, **_without_consumers(overrides)}
 
 
+def transactional_settings(
+    address: str, client_id: str, transactional_id: str, timeout_ms: int, overrides: Mapping[str, Setting]
+) -> Settings:
+    """Return the settings of a transactional producer.
+
+    Args:
+        address: bootstrap servers.
+        client_id: what the broker calls this producer.
+        transactional_id: who it is, across restarts.
+        timeout_ms: how long a transaction may be open; a record that is not acknowledged within it
+            would be lost with its transaction, so none may take longer.
+        overrides: what the user asked for.
+    """
+    settings = producer_settings(address, client_id, overrides)
+    delivery = min(int(settings.get("delivery.timeout.ms", timeout_ms)), timeout_ms)
+    return settings | {
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": timeout_ms,
+        "delivery.timeout.ms": delivery,
+    }
+
+
 def admin_settings(address: str, overrides: Mapping[str, Setting]) -> Settings:
     """Return the settings of an admin client."""
     return {**_connection(address), **_without_consumers(_without_producers(overrides))}

@@ -1,0 +1,100 @@
+"""Writes records and offsets in transactions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import TopicPartition as ClientPartition
+
+from pipeline.errors import BrokerError, StreamsError, TaskMigratedError
+from pipeline.record import TopicPartition
+from pipeline.runtime.broker import Committed, Consumer
+from pipeline.runtime.kafka.errors import translated_exception, unreachable
+from pipeline.runtime.kafka.producer import KafkaProducer
+from pipeline.runtime.kafka.settings import Settings
+
+_log: Final = logging.getLogger(__name__)
+#: How long one call waits for the transaction's coordinator.
+_WAIT_S: Final = 5.0
+
+
+class KafkaTransactionalProducer(KafkaProducer):
+    """Satisfies `pipeline.runtime.broker.TransactionalProducer`.
+
+    Args:
+        settings: with `transactional.id`; see `pipeline.runtime.kafka.settings`.
+
+    Raises:
+        BrokerUnreachableError: the transaction's coordinator does not answer.
+        BrokerError: the broker refuses this producer.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._id = str(settings["transactional.id"])
+        #: The broker was asked to commit, and has not answered: the same commit must be asked for again.
+        self._committing = False
+        try:
+            self._call("taking over", self._client.init_transactions, _WAIT_S)
+            self._client.begin_transaction()
+        except BaseException:
+            super().close()
+            raise
+
+    def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
+        """Commit what was produced and flushed, with the offsets of a group member, and begin anew.
+
+        Raises:
+            BrokerUnreachableError: not now; call again with the same offsets, before producing more.
+            TaskMigratedError: the transaction cannot be committed any more: close the producer.
+            BrokerError: another producer has taken over the transactional id.
+        """
+        if not self._committing:
+            entries = [
+                ClientPartition(topic, partition, offset, metadata)
+                for (topic, partition), (offset, metadata) in offsets.items()
+            ]
+            send = self._client.send_offsets_to_transaction
+            self._call("sending offsets to", send, entries, consumer.group_metadata(), _WAIT_S)
+            self._committing = True
+        self._call("committing", self._client.commit_transaction, _WAIT_S)
+        self._committing = False
+        self._client.begin_transaction()
+
+    def close(self) -> None:
+        """Abort what was not committed, and free the connection."""
+        for step in (
+            self._client.purge,
+            partial(self._client.abort_transaction, _WAIT_S),
+            self._client.close,
+        ):
+            try:
+                step()
+            except KafkaException as error:
+                # Fenced, or nobody answers: the broker aborts it when the id is taken over, or after
+                # transaction.timeout.ms.
+                _log.info("closing the producer of %s: %s", self._id, error)
+
+    def _call(self, what: str, function: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except KafkaException as error:
+            raise self._translated(error, f"{what} the transaction of {self._id}") from error
+
+    def _translated(self, error: KafkaException, what: str) -> StreamsError:
+        cause: KafkaError = error.args[0]
+        reason = f"{cause.name()}: {cause.str()}"
+        if cause.fatal():
+            return BrokerError(
+                f"{what}: {reason}. Does another worker run on a copy of this one's data folder? Each "
+                "needs a folder of its own"
+            )
+        if cause.txn_requires_abort():
+            return TaskMigratedError(f"{what}: it is aborted, and what was in hand comes again ({reason})")
+        if cause.retriable():
+            return unreachable(self._address, what, reason)
+        return translated_exception(error, self._address, what)

@@ -1,0 +1,83 @@
+"""A worker's data folder: whose it is, and in which layout it is written."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from pathlib import Path
+from typing import IO, Any, Final
+
+from pipeline.errors import StateError
+
+#: The layout of what lies below; a folder of another one is not touched.
+LAYOUT: Final = "1"
+
+
+class StateDirectory:
+    """The folder in which one worker of one application keeps its stores.
+
+    ```
+    <state_dir>/<application_id>/.lock        held as long as a worker uses the folder
+                                 layout       version of what lies here
+                                 worker-id    who this worker is, across restarts
+                                 <task>/<store>/
+    ```
+
+    Args:
+        root: `<state_dir>/<application_id>`; made if it is not there.
+
+    Raises:
+        StateError: another worker uses it, it was written in another layout, or it cannot be written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[Any] = (root / ".lock").open("a")
+        except OSError as error:
+            raise StateError(f"cannot use the data folder {root}: {error}") from error
+        try:
+            self._take_lock()
+            self._check_layout()
+            self.worker_id = self._written_once("worker-id", uuid.uuid4().hex)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def path(self, task: str, store: str) -> Path:
+        """Return where a task's store lies."""
+        return self._root / task / store
+
+    def close(self) -> None:
+        """Let another worker use it."""
+        self._lock.close()
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateError(
+                f"another worker uses the data folder {self._root}: give each one of its own (--datadir)"
+            ) from error
+
+    def _check_layout(self) -> None:
+        found = self._written_once("layout", LAYOUT)
+        if found != LAYOUT:
+            raise StateError(
+                f"the data folder {self._root} has layout {found}, and this version reads and writes layout "
+                f"{LAYOUT}: remove the folder, and state is restored from the changelogs"
+            )
+
+    def _written_once(self, name: str, value: str) -> str:
+        """Return what a file says; write it first if it is not there, whole or not at all."""
+        file = self._root / name
+        try:
+            if not file.exists():
+                new = file.with_suffix(".new")
+                new.write_text(value, encoding="utf-8")
+                os.replace(new, file)  # noqa: PTH105 - Path.replace is the same, and hides that it is atomic
+            return file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise StateError(f"cannot use {file}: {error}") from error
