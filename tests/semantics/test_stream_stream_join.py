@@ -1,8 +1,6 @@
-"""Windowed joins of two streams: rules a4 and a7, the tables of b1 and b2, deviations 1, 3 and 6.
+"""Windowed joins of two streams, the inner ones: rules a4 and a7, tables of b1 and b2, deviations 1 and 6.
 
-Where a table of Kafka Streams' own tests differs, it is because its emission of unmatched rows is
-throttled by wall clock, or by deviation 3: a row comes out when stream time first exceeds the end
-of its window plus grace, whichever side's record advances it.
+Left and outer joins: `test_stream_stream_left_join`, `test_stream_stream_outer_join`.
 """
 
 from __future__ import annotations
@@ -12,12 +10,9 @@ from datetime import timedelta
 import pytest
 
 from pipeline.dsl.builder import StreamsBuilder
+from tests.semantics.joins import AFTER_100, BEFORE_100, INPUT_II, Kind, join, numbered, wave
 from tests.semantics.timed import Declare, Step, check, joined, ms
 
-INPUT_II = [
-    *("L k:∅@1", "R k:∅@2", "L k:A@3", "R k:a@4", "L k:B@5", "R k:b@6", "L k:∅@7", "R k:∅@8", "L k:C@9"),
-    *("R k:c@10", "R k:∅@11", "L k:∅@12", "R k:∅@13", "R k:d@14", "L k:D@15", "L ∅:E@16", "R ∅:e@17"),
-]
 INNER_II = {
     4: "k:A-a@4",
     5: "k:B-a@5",
@@ -27,71 +22,122 @@ INNER_II = {
     14: "k:A-d@14 k:B-d@14 k:C-d@14",
     15: "k:D-a@15 k:D-b@15 k:D-c@15 k:D-d@15",
 }
+LEFT_II = INNER_II | {16: "∅:E-null@16"}
+OUTER_II = LEFT_II | {17: "∅:null-e@17"}
+DAY_MS = 86_400_000
 
 
-def join(within: timedelta | tuple[timedelta, timedelta], grace: int = 0, *, left: bool = False) -> Declare:
-    def declare(builder: StreamsBuilder) -> None:
-        one, other = builder.stream("L", key=str, value=str), builder.stream("R", key=str, value=str)
-        method = one.left_join if left else one.join
-        method(other, joined, within=within, grace=ms(grace), name="j", value=str).to("out")
-
-    return declare
-
-
-def repartitioned(*, left: bool) -> Declare:
+def repartitioned(kind: Kind) -> Declare:
     """As the `...Repartitioned` variants of Kafka Streams' tests: the key is changed on both sides."""
 
     def declare(builder: StreamsBuilder) -> None:
-        one = builder.stream("L", key=str, value=str).map(lambda k, v: (k, v), key=str, value=str)
-        other = builder.stream("R", key=str, value=str).select_key(lambda k, _: k, key=str)
-        method = one.left_join if left else one.join
-        method(other, joined, within=ms(10_000), grace=timedelta(days=1), name="j", value=str).to("out")
+        left = builder.stream("L", key=str, value=str).map(lambda k, v: (k, v), key=str, value=str)
+        right = (
+            builder.stream("R", key=str, value=str)
+            .map(lambda k, v: (k, v), key=str, value=str)
+            .select_key(lambda k, _: k, key=str)
+        )
+        method = getattr(left, kind)
+        method(right, joined, within=ms(10_000), grace=timedelta(days=1), name="j", value=str).to("out")
 
     return declare
 
 
-def numbered(inputs: list[str], expected: dict[int, str]) -> list[Step]:
-    return [(given, expected.get(number, "")) for number, given in enumerate(inputs, start=1)]
-
-
 @pytest.mark.parametrize(
-    ("declare", "expected"),
+    ("kind", "expected"),
     [
-        pytest.param(join(ms(10_000), 86_400_000), INNER_II, id="b1-inner"),
-        pytest.param(join(ms(10_000), 86_400_000, left=True), INNER_II | {16: "∅:E-null@16"}, id="b1-left"),
-        pytest.param(repartitioned(left=False), INNER_II, id="b1-inner-repartitioned"),
-        pytest.param(repartitioned(left=True), INNER_II | {16: "∅:E-null@16"}, id="b1-left-repartitioned"),
+        pytest.param("join", INNER_II, id="b1-inner"),
+        pytest.param("left_join", LEFT_II, id="b1-left"),
+        pytest.param("outer_join", OUTER_II, id="b1-outer"),
     ],
 )
+@pytest.mark.parametrize("through", ["direct", "repartitioned"])
 @pytest.mark.parametrize("partitions", [1, 3])
-def test_input_ii(declare: Declare, expected: dict[int, str], partitions: int) -> None:
+def test_input_ii(kind: Kind, expected: dict[int, str], through: str, partitions: int) -> None:
+    declare = repartitioned(kind) if through == "repartitioned" else join(ms(10_000), DAY_MS, kind=kind)
     check(declare, numbered(INPUT_II, expected), partitions={"L": partitions, "R": partitions})
 
 
-def test_b1_self_join() -> None:
-    """Unoptimised: this record with the others, then the others with this one."""
-
-    def declare(builder: StreamsBuilder) -> None:
-        stream = builder.stream("L", key=str, value=str)
-        stream.join(stream, joined, within=ms(10_000), name="j", value=str).to("out")
-
-    check(
-        declare,
+B2: dict[str, tuple[Declare, list[Step]]] = {
+    "b2-testJoin": (
+        join(ms(100)),
         [
-            ("L k:∅@1", ""),
-            ("L k:A@2", "k:A-A@2"),
-            ("L k:B@3", "k:B-A@3 k:A-B@3 k:B-B@3"),
-            ("L k:∅@4", ""),
-            ("L k:C@5", "k:C-A@5 k:C-B@5 k:A-C@5 k:B-C@5 k:C-C@5"),
-            ("L k:∅@6", ""),
-            ("L k:D@7", "k:D-A@7 k:D-B@7 k:D-C@7 k:A-D@7 k:B-D@7 k:C-D@7 k:D-D@7"),
+            ("L 0:A0@0 1:A1@0", ""),
+            ("R 0:a0@0 1:a1@0", "0:A0-a0@0 1:A1-a1@0"),
+            (wave("L", "B", 0), "0:B0-a0@0 1:B1-a1@0"),
+            (wave("R", "b", 0), "0:A0-b0@0 0:B0-b0@0 1:A1-b1@0 1:B1-b1@0 2:B2-b2@0 3:B3-b3@0"),
+            (wave("L", "C", 0), "0:C0-a0@0 0:C0-b0@0 1:C1-a1@0 1:C1-b1@0 2:C2-b2@0 3:C3-b3@0"),
+            ("R 0:c0@0 1:c1@0", "0:A0-c0@0 0:B0-c0@0 0:C0-c0@0 1:A1-c1@0 1:B1-c1@0 1:C1-c1@0"),
         ],
-    )
+    ),
+    "b2-testWindowing: both ends are inside, on both sides": (
+        join(ms(100)),
+        [
+            ("L 0:A0@0 1:A1@0", ""),
+            ("R 0:a0@0 1:a1@0", "0:A0-a0@0 1:A1-a1@0"),
+            (wave("L", "B", 1000, step=1), ""),
+            (wave("R", "b", 1100), "0:B0-b0@1100 1:B1-b1@1100 2:B2-b2@1100 3:B3-b3@1100"),
+            (wave("R", "c", 1101), "1:B1-c1@1101 2:B2-c2@1101 3:B3-c3@1101"),
+            (wave("R", "d", 1102), "2:B2-d2@1102 3:B3-d3@1102"),
+            (wave("R", "e", 1103), "3:B3-e3@1103"),
+            (wave("R", "f", 1104), ""),
+            (wave("R", "g", 899), ""),
+            (wave("R", "h", 900), "0:B0-h0@1000"),
+            (wave("R", "i", 901), "0:B0-i0@1000 1:B1-i1@1001"),
+            (wave("R", "j", 902), "0:B0-j0@1000 1:B1-j1@1001 2:B2-j2@1002"),
+            (wave("R", "k", 903), "0:B0-k0@1000 1:B1-k1@1001 2:B2-k2@1002 3:B3-k3@1003"),
+            (wave("R", "l", 2000, step=1), ""),
+            (wave("L", "C", 2100), "0:C0-l0@2100 1:C1-l1@2100 2:C2-l2@2100 3:C3-l3@2100"),
+            (wave("L", "D", 2101), "1:D1-l1@2101 2:D2-l2@2101 3:D3-l3@2101"),
+            (wave("L", "E", 2102), "2:E2-l2@2102 3:E3-l3@2102"),
+            (wave("L", "F", 2103), "3:F3-l3@2103"),
+            (wave("L", "G", 2104), ""),
+            (wave("L", "H", 1899), ""),
+            (wave("L", "I", 1900), "0:I0-l0@2000"),
+            (wave("L", "J", 1901), "0:J0-l0@2000 1:J1-l1@2001"),
+            (wave("L", "K", 1902), "0:K0-l0@2000 1:K1-l1@2001 2:K2-l2@2002"),
+            (wave("L", "L", 1903), "0:L0-l0@2000 1:L1-l1@2001 2:L2-l2@2002 3:L3-l3@2003"),
+        ],
+    ),
+    "b2-testAsymmetricWindowingAfter": (
+        join(AFTER_100),
+        [
+            (wave("L", "A", 1000, step=1), ""),
+            (wave("R", "a", 999), ""),
+            (wave("R", "b", 1000), "0:A0-b0@1000"),
+            (wave("R", "c", 1001), "0:A0-c0@1001 1:A1-c1@1001"),
+            (wave("R", "d", 1002), "0:A0-d0@1002 1:A1-d1@1002 2:A2-d2@1002"),
+            (wave("R", "e", 1003), "0:A0-e0@1003 1:A1-e1@1003 2:A2-e2@1003 3:A3-e3@1003"),
+            (wave("R", "f", 1100), "0:A0-f0@1100 1:A1-f1@1100 2:A2-f2@1100 3:A3-f3@1100"),
+            (wave("R", "g", 1101), "1:A1-g1@1101 2:A2-g2@1101 3:A3-g3@1101"),
+            (wave("R", "h", 1102), "2:A2-h2@1102 3:A3-h3@1102"),
+            (wave("R", "i", 1103), "3:A3-i3@1103"),
+            (wave("R", "j", 1104), ""),
+        ],
+    ),
+    "b2-testAsymmetricWindowingBefore": (
+        join(BEFORE_100),
+        [
+            (wave("L", "A", 1000, step=1), ""),
+            (wave("R", "a", 899), ""),
+            (wave("R", "b", 900), "0:A0-b0@1000"),
+            (wave("R", "c", 901), "0:A0-c0@1000 1:A1-c1@1001"),
+            (wave("R", "d", 902), "0:A0-d0@1000 1:A1-d1@1001 2:A2-d2@1002"),
+            (wave("R", "e", 903), "0:A0-e0@1000 1:A1-e1@1001 2:A2-e2@1002 3:A3-e3@1003"),
+            (wave("R", "f", 1000), "0:A0-f0@1000 1:A1-f1@1001 2:A2-f2@1002 3:A3-f3@1003"),
+            (wave("R", "g", 1001), "1:A1-g1@1001 2:A2-g2@1002 3:A3-g3@1003"),
+            (wave("R", "h", 1002), "2:A2-h2@1002 3:A3-h3@1003"),
+            (wave("R", "i", 1003), "3:A3-i3@1003"),
+            (wave("R", "j", 1004), ""),
+        ],
+    ),
+}
 
 
-AFTER_100 = (ms(0), ms(100))
-BEFORE_100 = (ms(100), ms(0))
-FOUR = [("L 0:A0@1000", ""), ("L 1:A1@1001", ""), ("L 2:A2@1002", ""), ("L 3:A3@1003", "")]
+@pytest.mark.parametrize(("declare", "steps"), B2.values(), ids=B2.keys())
+def test_kafka_streams_own_cases(declare: Declare, steps: list[Step]) -> None:
+    check(declare, steps)
+
 
 INNER: dict[str, tuple[Declare, list[Step]]] = {
     "a4.1-both-ends-are-inside": (
@@ -102,31 +148,6 @@ INNER: dict[str, tuple[Declare, list[Step]]] = {
             ("R k:b@90", "k:A-b@100"),
             ("R k:c@110", "k:A-c@110"),
             ("R k:d@111", ""),
-        ],
-    ),
-    "a4.1-b2-asymmetric-after-lower-end": (
-        join(AFTER_100, 2000),
-        [*FOUR, ("R 0:b0@999", ""), ("R 0:b0@1000", "0:A0-b0@1000"), ("R 1:b1@1000", "")],
-    ),
-    "a4.1-b2-asymmetric-after-upper-end": (
-        join(AFTER_100),
-        [
-            *FOUR,
-            ("R 0:b0@1100", "0:A0-b0@1100"),
-            ("R 0:b0@1101", ""),
-            ("R 1:b1@1101", "1:A1-b1@1101"),
-            ("R 3:b3@1103", "3:A3-b3@1103"),
-            ("R 3:b3@1104", ""),
-        ],
-    ),
-    "a4.1-b2-asymmetric-before": (
-        join(BEFORE_100, 2000),
-        [
-            *FOUR,
-            ("R 0:b0@899", ""),
-            ("R 0:b0@900", "0:A0-b0@1000"),
-            ("R 3:b3@1003", "3:A3-b3@1003"),
-            ("R 3:b3@1004", ""),
         ],
     ),
     "a4.1-negative-after: right must precede left by 5 to 10": (
@@ -209,176 +230,4 @@ INNER: dict[str, tuple[Declare, list[Step]]] = {
 
 @pytest.mark.parametrize(("declare", "steps"), INNER.values(), ids=INNER.keys())
 def test_inner(declare: Declare, steps: list[Step]) -> None:
-    check(declare, steps)
-
-
-LEFT: dict[str, tuple[Declare, list[Step]]] = {
-    "a4.8-b2-testOrdering: unmatched rows before the record's own pairs": (
-        join(ms(100), left=True),
-        [("L 0:A0@0", ""), ("L 1:A1@100", ""), ("R 1:a1@110", "0:A0-null@0 1:A1-a1@110")],
-    ),
-    "a4.8-b2-testGracePeriod: nothing before end plus grace is exceeded": (
-        join(ms(100), 10, left=True),
-        [
-            ("L 0:A0@0", ""),
-            ("L 1:A1@0", ""),
-            ("R 0:a0@101", ""),
-            ("R 1:a1@101", ""),
-            ("R 2:a2@110", ""),
-            ("R 3:a3@111", "0:A0-null@0 1:A1-null@0"),
-        ],
-    ),
-    "a4.8-strictly-greater: not at the end of the window": (
-        join(ms(100), left=True),
-        [("L k:A@0", ""), ("R z:_@100", ""), ("R z:_@101", "k:A-null@0")],
-    ),
-    "a4.8-b2-testLeftJoinDuplicates: entries of one time and key, in order": (
-        join(ms(100), 10, left=True),
-        [
-            ("L 0:A0@0", ""),
-            ("L 0:A0-0@0", ""),
-            ("R 1:a0@111", "0:A0-null@0 0:A0-0-null@0"),
-            ("R 2:dummy@500", ""),
-            ("L 2:A2@1000", ""),
-            ("L 2:A2-0@1000", ""),
-            ("R 2:a2@1001", "2:A2-a2@1001 2:A2-0-a2@1001"),
-            ("R 3:a3@315", ""),
-        ],
-    ),
-    "a4.8-b2-expired-rows-emitted-by-the-left-side": (
-        join(ms(100), left=True),
-        [
-            ("L 0:A0@1", ""),
-            ("L 1:A1@2", ""),
-            ("L 0:A0-0@3", ""),
-            ("R 1:a1@3", "1:A1-a1@3"),
-            ("L 2:dummy@401", "0:A0-null@1 0:A0-0-null@3"),
-        ],
-    ),
-    "a4.8-b2-expired-rows-emitted-by-the-right-side": (
-        join(ms(100), left=True),
-        [
-            ("L 0:A0@1", ""),
-            ("L 1:A1@2", ""),
-            ("L 0:A0-0@3", ""),
-            ("R 1:a1@3", "1:A1-a1@3"),
-            ("R 2:dummy@401", "0:A0-null@1 0:A0-0-null@3"),
-        ],
-    ),
-    "a4.8-b2-zero-after: look-back of a left row is after, not before": (
-        join((ms(100), ms(0)), left=True),
-        [("L 0:A0@0", ""), ("L 0:A1@1", "0:A0-null@0"), ("R 0:a@1", "0:A1-a@1")],
-    ),
-    "a4.8-b2-testLeftJoinedRecordsWithZeroBefore": (
-        join((ms(0), ms(100)), left=True),
-        [
-            ("L 0:A0@0", ""),
-            ("L 1:A1@1", ""),
-            ("R 0:a0@100", "0:A0-a0@100"),
-            ("R 1:a1@102", "1:A1-null@1"),
-        ],
-    ),
-    "a4.8-order-is-time-then-key-bytes": (
-        join(ms(10), left=True),
-        [
-            ("L b:B@2", ""),
-            ("L c:C@1", ""),
-            ("L a:A@2", ""),
-            ("R z:_@13", "c:C-null@1 a:A-null@2 b:B-null@2"),
-        ],
-    ),
-    "a4.7-a-match-cancels-the-unmatched-row": (
-        join(ms(10), left=True),
-        [("L k:A@0", ""), ("R k:a@5", "k:A-a@5"), ("R z:_@1000", "")],
-    ),
-    "a4.7-a-match-on-arrival-leaves-no-unmatched-row": (
-        join(ms(10), left=True),
-        [("R k:a@5", ""), ("L k:A@0", "k:A-a@5"), ("R z:_@1000", "")],
-    ),
-    "a4.4-left-null-key-is-emitted-at-once (KIP-962); right null key is dropped": (
-        join(ms(10), left=True),
-        [("L ∅:A@5", "∅:A-null@5"), ("R ∅:a@5", ""), ("L ∅:∅@5", "")],
-    ),
-    "a4.4-a-null-value-is-dropped-but-advances-stream-time": (
-        join(ms(10), left=True),
-        [("L k:A@0", ""), ("L k:∅@11", "k:A-null@0"), ("R k:∅@12", ""), ("R k:a@12", "")],
-    ),
-    "a4.4-a-null-key-advances-stream-time": (
-        join(ms(10), left=True),
-        [("L k:A@0", ""), ("R ∅:a@11", "k:A-null@0")],
-    ),
-    "a4.11-stream-time-is-shared-by-both-sides": (
-        join(ms(10), left=True),
-        [
-            ("R z:_@100", ""),
-            ("L k:A@89", "k:A-null@89"),
-            ("L k:B@90", ""),
-            ("L z:_@101", "k:B-null@90 z:_-_@101"),
-        ],
-    ),
-    "a4.9-late-and-unmatched-on-arrival-is-emitted-at-once": (
-        join(ms(10), 5, left=True),
-        [("R z:_@100", ""), ("L k:A@84", "k:A-null@84"), ("L k:B@85", ""), ("R z:_@101", "k:B-null@85")],
-    ),
-    "deviation3-never-before-grace-is-over: Kafka Streams emits on arrival, without grace (a4.9)": (
-        join(ms(10), 50, left=True),
-        [("R z:_@100", ""), ("L k:A@50", ""), ("R k:a@55", "k:A-a@55"), ("R z:_@1000", "")],
-    ),
-    "deviation3-whichever-side-advances-time: asymmetric windows do not wait for the other side": (
-        join((ms(0), ms(5)), left=True),
-        [("L k:A@0", ""), ("L z:_@6", "k:A-null@0")],
-    ),
-    "deviation3-never-later: a second row right after the first scan is not held back by a throttle": (
-        join(ms(10), left=True),
-        [
-            ("L a:A@0", ""),
-            ("L b:B@1", ""),
-            ("L c:C@2", ""),
-            ("R z:_@11", "a:A-null@0"),
-            ("R z:_@12", "b:B-null@1"),
-            ("R z:_@13", "c:C-null@2"),
-        ],
-    ),
-    "a4.5-after-the-unmatched-row-a-late-right-record-still-finds-it: inner matches know no lateness": (
-        join(ms(10), left=True),
-        [("L k:A@5", ""), ("R z:_@16", "k:A-null@5"), ("R k:a@15", "k:A-a@15")],
-    ),
-    "deviation6-negative-after: a left row whose window has passed comes out on arrival": (
-        join((ms(10), ms(-5)), left=True),
-        [("L k:A@100", "k:A-null@100"), ("R k:a@150", ""), ("L k:B@155", "k:B-a@155")],
-    ),
-    "deviation7-rows-wait-across-a-restart-and-come-once": (
-        join(ms(10), left=True),
-        [
-            ("L a:A@0", ""),
-            ("L b:B@1", ""),
-            ("restart", ""),
-            ("R z:_@11", "a:A-null@0"),
-            ("restart", ""),
-            ("R z:_@11", ""),
-            ("crash", ""),
-            ("R z:_@12", "b:B-null@1"),
-            ("move", ""),
-            ("R z:_@1000", ""),
-        ],
-    ),
-    "deviation7-stream-time-survives: after a restart, a late left record is still late": (
-        join(ms(10), left=True),
-        [
-            ("R z:_@100", ""),
-            ("restart", ""),
-            ("L k:A@0", "k:A-null@0"),
-            ("move", ""),
-            ("L k:B@1", "k:B-null@1"),
-        ],
-    ),
-    "deviation7-pairs-are-found-across-restarts": (
-        join(ms(10), left=True),
-        [("L k:A@0", ""), ("move", ""), ("R k:a@5", "k:A-a@5"), ("move", ""), ("L k:B@6", "k:B-a@6")],
-    ),
-}
-
-
-@pytest.mark.parametrize(("declare", "steps"), LEFT.values(), ids=LEFT.keys())
-def test_left(declare: Declare, steps: list[Step]) -> None:
     check(declare, steps)

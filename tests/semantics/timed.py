@@ -3,6 +3,7 @@
 A record is `key:value@time`, in ms; `∅` is null. A windowed key is `key[start,end)`.
 
     ("L k:A@3", ""),                  a record into topic L; nothing comes out
+    ("L k:A@3 j:B@4", ""),            two, one after the other
     ("R k:a@4", "k:A-a@4"),           a record into topic R; one comes out
     ("L k:B@5", "k:B-a@5 k:B-b@6"),   two come out, in this order
     ("clock +100", "..."),            the wall clock moves on by 100 ms
@@ -82,8 +83,8 @@ def take(driver: TopologyTestDriver, step: str) -> None:
         case "move":
             driver.restart(crash=True, stores=MemoryProvider())
         case topic:
-            key, value, timestamp = parsed(rest)
-            driver.input_topic(topic, value=str).pipe(key, value, timestamp)
+            for record in rest.split(" "):
+                driver.input_topic(topic, value=str).pipe(*parsed(record))
 
 
 def parsed(record: str) -> tuple[str | None, str | None, int]:
