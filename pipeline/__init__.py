@@ -11,6 +11,12 @@ from pipeline.errors import StreamsError, TopologyError
 from pipeline.processor import Processor, ProcessorContext, PunctuationType
 from pipeline.record import Record, Windowed
 from pipeline.serde import BYTES, INT64, JSON, STRING, Serde
+from pipeline.timestamps import (
+    fail_on_invalid_timestamp,
+    log_and_skip_on_invalid_timestamp,
+    use_partition_time_on_invalid_timestamp,
+    wallclock_timestamp,
+)
 from pipeline.windows import tumbling
 
 __all__ = [
@@ -34,5 +40,9 @@ __all__ = [
     "Windowed",
     "WindowedKTable",
     "WindowedStore",
+    "fail_on_invalid_timestamp",
+    "log_and_skip_on_invalid_timestamp",
     "tumbling",
+    "use_partition_time_on_invalid_timestamp",
+    "wallclock_timestamp",
 ]

@@ -21,7 +21,7 @@ from mode import ServiceT
 
 from pipeline import commands
 from pipeline.clock import SystemClock
-from pipeline.config import StreamsConfig
+from pipeline.config import ErrorAction, StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
@@ -102,10 +102,17 @@ class App(faust.App):
         replication_factor: of internal topics; -1 is the broker's default.
         changelog_retention: how long a window changelog keeps records beyond the store's retention.
         compaction_lag: a changelog keeps every record at least this long.
+        max_task_idle: how long a task waits for an empty partition of which the broker has no more before
+            it processes records of others: with more, joined topics are read in the order of their
+            timestamps even where one is written late. 0: only for what the broker has; None: for nothing.
         source_idle: once no record has come for a task for so long by the wall clock, its time goes on
             with the wall clock, so that windows close without input; records that come later with older
             timestamps are late. None: time stands still without records.
-        dead_letter: topic for records that cannot be processed; None: such a record stops the worker.
+        dead_letter: topic for records that fail; None: such a record stops the worker.
+        on_decode_error: what becomes of a record whose bytes or time cannot be read: `fail`, `continue`
+            (skipped and counted) or `dead-letter`; the latter unless told, if there is such a topic.
+        on_processing_error: likewise where a user's function raises.
+        on_produce_error: likewise where a result cannot be encoded, or a topic does not take it.
         application_version: what dead letters and logs call the version of the application.
         broker_settings: librdkafka's own settings, such as `security.protocol` and `sasl.username`
             (https://github.com/confluentinc/librdkafka, CONFIGURATION.md).
@@ -137,9 +144,13 @@ class App(faust.App):
         replication_factor: int | None = None,
         changelog_retention: Duration | None = None,
         compaction_lag: Duration | None = None,
+        max_task_idle: Duration | None = 0,
         source_idle: Duration | None = None,
         application_version: str | None = None,
         dead_letter: str | None = None,
+        on_decode_error: ErrorAction | None = None,
+        on_processing_error: ErrorAction | None = None,
+        on_produce_error: ErrorAction | None = None,
         broker_settings: Mapping[str, Setting] | None = None,
         **options: Any,
     ) -> None:
@@ -161,11 +172,17 @@ class App(faust.App):
                 "replication_factor": replication_factor,
                 "changelog_retention": changelog_retention,
                 "compaction_lag": compaction_lag,
+                "max_task_idle": max_task_idle,
                 "source_idle": source_idle,
                 "application_version": application_version,
                 "dead_letter": dead_letter,
+                "on_decode_error": on_decode_error,
+                "on_processing_error": on_processing_error,
+                "on_produce_error": on_produce_error,
             }
         )
+        if max_task_idle is None:
+            self._engine_settings["max_task_idle_ms"] = None
         self._broker_settings = dict(broker_settings or {})
         # Checked where it is written; the folder is known only when the command line is.
         self._config(id, Path())

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 from pipeline.errors import ConfigError
 
 MIB: Final = 1024 * 1024
 GUARANTEES: Final = ("at_least_once", "exactly_once")
+
+#: Where a record can fail.
+Stage: TypeAlias = Literal["decode", "processing", "produce"]
+#: What can become of it.
+ErrorAction: TypeAlias = Literal["fail", "continue", "dead-letter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,19 @@ class StreamsConfig:
             retention, counted from when they were written.
         compaction_lag_ms: a changelog keeps every record at least this long, so that compaction
             does not remove a committed value in favour of an uncommitted one.
+        max_task_idle_ms: how long a task waits, by the wall clock, for an empty partition of which the broker
+            has no more before it processes records of others (rule a1.6); 0: only for what the broker has,
+            None: not even for that.
         source_idle_ms: once no record has come for a task, and none is waiting, for so long by the wall
             clock, the task's time goes on with the wall clock, so that windows close without input; a
             record that comes later with an older timestamp is late. None: time stands still without records.
         application_version: what dead letters and logs call the version of the application.
-        dead_letter: topic for records that cannot be processed; None: such a record stops the
-            worker.
+        dead_letter: topic for records that fail; None: there is none.
+        on_decode_error: what becomes of a record whose bytes cannot be decoded, or whose time cannot be
+            read. `fail` stops the worker, `continue` skips the record, counts it and logs now and then,
+            `dead-letter` puts it aside as it came. None: `dead-letter` if `dead_letter` is set, else `fail`.
+        on_processing_error: likewise where a user's function raises; in a punctuation, too.
+        on_produce_error: likewise where a result cannot be encoded, or a topic does not take it.
     """
 
     application_id: str
@@ -62,9 +74,13 @@ class StreamsConfig:
     replication_factor: int = -1
     changelog_retention_ms: int = 24 * 3_600_000
     compaction_lag_ms: int = 3_600_000
+    max_task_idle_ms: int | None = 0
     source_idle_ms: int | None = None
     application_version: str = "1"
     dead_letter: str | None = None
+    on_decode_error: ErrorAction | None = None
+    on_processing_error: ErrorAction | None = None
+    on_produce_error: ErrorAction | None = None
 
     def __post_init__(self) -> None:
         if not self.application_id:
@@ -74,8 +90,24 @@ class StreamsConfig:
                 f"processing_guarantee is {self.processing_guarantee!r}: it must be {' or '.join(GUARANTEES)}"
             )
         for name, value in self.numbers().items():
-            if value is not None and value < 1 and not (name == "replication_factor" and value == -1):
-                raise ConfigError(f"{name} is {value}: it must be at least 1")
+            least = 0 if name == "max_task_idle_ms" else 1
+            if value is not None and value < least and not (name == "replication_factor" and value == -1):
+                raise ConfigError(f"{name} is {value}: it must be at least {least}")
+
+        for stage in get_args(Stage):
+            action = self.action(stage)
+            if action not in get_args(ErrorAction):
+                actions = ", ".join(get_args(ErrorAction))
+                raise ConfigError(f"on_{stage}_error is {action!r}: it must be one of {actions}")
+            if action == "dead-letter" and self.dead_letter is None:
+                raise ConfigError(f"on_{stage}_error is dead-letter: say to which topic with dead_letter=")
+
+    def action(self, stage: Stage) -> ErrorAction:
+        """Return what becomes of a record that fails at this stage."""
+        chosen: ErrorAction | None = getattr(self, f"on_{stage}_error")
+        if chosen is None:
+            return "fail" if self.dead_letter is None else "dead-letter"
+        return chosen
 
     @property
     def exactly_once(self) -> bool:

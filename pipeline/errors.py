@@ -20,26 +20,34 @@ class ConfigError(StreamsError):
 
 
 class RecordError(StreamsError):
-    """One record cannot be processed; the others can. Goes to the dead letters if there is a topic."""
+    """One record cannot be processed; the others can. A setting for each kind says what becomes of it."""
 
 
 class SerdeError(RecordError):
-    """A record's bytes could not be decoded, or its time not be read."""
+    """A record's bytes could not be decoded, or its time not be read: `on_decode_error` decides."""
+
+
+class NoTimeError(SerdeError):
+    """A timestamp extractor says that a record has no time: no error, the record is dropped (rule a1.1)."""
 
 
 class ProcessingError(RecordError):
-    """A user's function raised while a record was processed, or its result could not be encoded."""
+    """A user's function raised, or returned what it must not: `on_processing_error` decides."""
 
 
-class RecordTooLargeError(RecordError):
+class ProduceError(RecordError):
+    """A record could not be encoded, or a topic does not take it: `on_produce_error` decides."""
+
+
+class RecordTooLargeError(ProduceError):
     """A record exceeds what may be produced."""
 
 
 class UnhandledRecordError(StreamsError):
-    """A record failed and there is no dead-letter topic to put it aside: the worker stops."""
+    """A record failed, and the settings say to stop the worker."""
 
 
-class UnknownTopicError(RecordError):
+class UnknownTopicError(ProduceError):
     """A record was to be written to a topic that does not exist."""
 
 

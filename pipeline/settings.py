@@ -46,7 +46,10 @@ ENGINE_SETTINGS: Final = frozenset(field.name.removesuffix("_ms") for field in f
     "state_dir",
 }
 
-_TEXTS: Final = frozenset({"application_version", "dead_letter", "processing_guarantee"})
+_TEXTS: Final = frozenset(
+    {"application_version", "dead_letter", "processing_guarantee"}
+    | {"on_decode_error", "on_processing_error", "on_produce_error"}
+)
 
 
 def to_milliseconds(name: str, duration: object) -> int:
@@ -65,7 +68,7 @@ def to_milliseconds(name: str, duration: object) -> int:
     return whole
 
 
-def engine_settings(given: Mapping[str, object]) -> dict[str, int | str]:
+def engine_settings(given: Mapping[str, object]) -> dict[str, int | str | None]:
     """Return what was given (None: it was not) under the names and units of `StreamsConfig`.
 
     Raises:
@@ -73,7 +76,7 @@ def engine_settings(given: Mapping[str, object]) -> dict[str, int | str]:
         TopologyError: the dead-letter topic's name cannot be one.
     """
     names = {field.name for field in fields(StreamsConfig)}
-    settings: dict[str, int | str] = {}
+    settings: dict[str, int | str | None] = {}
     for name, value in given.items():
         if value is None:
             continue

@@ -11,6 +11,7 @@ from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
 from pipeline.errors import TopologyError
 from pipeline.serde import SerdeLike
+from pipeline.timestamps import fail_on_invalid_timestamp
 from pipeline.topology import (
     Source,
     TableSource,
@@ -48,7 +49,8 @@ class StreamsBuilder:
             topic: name or names.
             key: how keys are encoded; bytes unless told.
             value: how values are encoded; open JSON unless told.
-            timestamp: event time from the record; the broker's timestamp unless told.
+            timestamp: event time from the record; the broker's timestamp unless told. See
+                `pipeline.timestamps.extractors`.
             name: display name.
 
         Raises:
@@ -59,7 +61,13 @@ class StreamsBuilder:
         key_serde = known(resolve(key, None, "stream"), "stream", "key")
         value_serde = known(resolve(value, None, "stream"), "stream", "value")
         node = self._graph.add(
-            Source, "source", name, topics=topics, key=key_serde, value=value_serde, timestamp=timestamp
+            Source,
+            "source",
+            name,
+            topics=topics,
+            key=key_serde,
+            value=value_serde,
+            timestamp=_extractor(timestamp),
         )
         return KStream(self._graph, node, key_serde, value_serde)
 
@@ -80,7 +88,8 @@ class StreamsBuilder:
             name: store name (required): names the changelog and the HTTP view.
             key: how keys are encoded; UTF-8 strings unless told.
             value: how values are encoded; open JSON unless told.
-            timestamp: event time from the record; the broker's timestamp unless told.
+            timestamp: event time from the record; the broker's timestamp unless told. See
+                `pipeline.timestamps.extractors`.
             options: how rows are kept; see `StoreOptions`.
 
         Raises:
@@ -98,7 +107,7 @@ class StreamsBuilder:
             topics=(topic,),
             key=key_serde,
             value=value_serde,
-            timestamp=timestamp,
+            timestamp=_extractor(timestamp),
             store=store,
         )
         return KTable(self._graph, node, key_serde, value_serde)
@@ -112,6 +121,11 @@ class StreamsBuilder:
         topology = Topology(self.application_id, tuple(self._graph.nodes))
         topology.validate()
         return topology
+
+
+def _extractor(timestamp: TimestampExtractor | None) -> TimestampExtractor | None:
+    """The default is what a source does by itself, without a call for each record."""
+    return None if timestamp is fail_on_invalid_timestamp else timestamp
 
 
 def _check_topics(topics: tuple[object, ...], operator: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pipeline.errors import TopologyError
+from pipeline.timestamps import ByClock
 from pipeline.topology import Node, describe_function
 
 _KEY_VALUE: Final = ("key", "value")
@@ -85,9 +86,11 @@ def check_function(function: object, role: str, who: str) -> None:
 
 
 def _functions(field: dataclasses.Field[Any], value: object) -> Iterator[object]:
-    """A field holds a function, or several; none if it may be left out, or if a topic has a fixed name."""
+    """A field holds a function, or several; none if it may be left out, or holds what takes its place."""
     if isinstance(value, tuple):
         yield from value
+    elif isinstance(value, ByClock):
+        return
     elif value is not field.default and not (field.name == "topic" and isinstance(value, str)):
         yield value
 

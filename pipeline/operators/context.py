@@ -67,13 +67,13 @@ class OperatorContext(Protocol):
         ...
 
     def fail(self, error: RecordError) -> None:
-        """Put the record in hand aside as a dead letter: the operator cannot process it.
+        """Skip the record in hand, put it aside or stop, as the settings say: the operator fails on it.
 
         Called by the operator that fails, which then returns: what came before it and what stands
         beside it goes on (Kafka Streams handles processing errors at the node, too).
 
         Raises:
-            UnhandledRecordError: there is no dead-letter topic, or no record in hand: the worker stops.
+            UnhandledRecordError: the worker is to stop.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.errors import ProcessingError, RecordError, RecordTooLargeError
+from pipeline.errors import ProcessingError, ProduceError, RecordError, RecordTooLargeError
 from pipeline.operators.context import OperatorContext, failed
 from pipeline.record import Forward, Headers
 from pipeline.serde import TimeWindowedSerde
@@ -182,13 +182,13 @@ def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forwa
             partition = -1 if partition_of is None or key is None else partition_of(topic, key)
             produce(topic, value_bytes, key_bytes, partition, timestamp, headers)
         except RecordError as error:
-            fail(error)
+            fail(type(error)(f"{node}: {error}"))
 
     return process
 
 
-def _unencodable_record(node: Sink, error: Exception) -> ProcessingError:
-    failure = ProcessingError(
+def _unencodable_record(node: Sink, error: Exception) -> ProduceError:
+    failure = ProduceError(
         f"{node} cannot encode the record, its key as {node.key.name} and its value as {node.value.name}: "
         f"{error}; give key= or value= to the operator that makes them"
     )

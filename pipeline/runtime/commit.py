@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from pipeline.errors import BrokerError, DeliveryError, TaskMigratedError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Admin, Committed, Consumer, Undelivered
-from pipeline.runtime.task import Task, TaskEnvironment
+from pipeline.runtime.environment import TaskEnvironment
+from pipeline.runtime.task import Task
 
 #: How long one attempt waits for acknowledgements before it reports that the broker is slow or gone.
 FLUSH_S = 1.0
@@ -70,7 +71,7 @@ class Committer:
         if refused and self._environment.transactions is not None:
             raise _transaction_failed(refused[0])
         while refused:
-            self._environment.dead_letters.undelivered(list(refused), self._internal)
+            self._environment.failures.undelivered(refused, self._internal)
             refused = self._environment.producer.flush(FLUSH_S)
 
 

@@ -11,10 +11,16 @@ CounterName: TypeAlias = Literal[
     "records_produced",
     # Records sent to the dead-letter topic.
     "dead_letters",
-    # Records that a rule of an operator dropped: late, null value.
+    # Records that a rule dropped: late, null value, no event time.
     "records_dropped",
     # Records without a key where one is needed, dropped because there is no dead-letter topic.
     "records_rejected",
+    # Records skipped because they could not be decoded (`on_decode_error="continue"`).
+    "decode_errors_skipped",
+    # Records skipped because a user's function raised (`on_processing_error="continue"`).
+    "processing_errors_skipped",
+    # Results skipped because they could not be encoded or written (`on_produce_error="continue"`).
+    "produce_errors_skipped",
     # Commits of offsets and state.
     "commits",
     # Partitions given up without a commit, because the broker did not answer: they are replayed.

@@ -59,7 +59,7 @@ class IdleSources:
         if self._interrupted:
             self._interrupted = False
             for task in silent:
-                task.heard(now_ms)
+                task.time.heard(now_ms)
             return []
         return [task for task in silent if all(self._is_read(part, ends[part], task) for part in task.queues)]
 

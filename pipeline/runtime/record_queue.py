@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-from pipeline.errors import RecordError, SerdeError
+from pipeline.clock import Clock
+from pipeline.errors import NoTimeError, RecordError, SerdeError
 from pipeline.record import NO_HEADERS, Forward, Headers, Record, TopicPartition
 from pipeline.runtime.broker import Message
-from pipeline.topology import Source, TimestampExtractor, describe_function
+from pipeline.timestamps import ByClock, TimestampExtractor
+from pipeline.topology import Source, describe_function
 
 #: 9999-12-31T23:59:59.999Z, the last time that RFC 3339 can write. Stream time never goes back: one
 #: record from beyond it would make every record after it late.
@@ -35,6 +37,7 @@ class RecordQueue:
         source: the node that reads it.
         forward: where its records go.
         max_record_bytes: a larger value is refused.
+        clock: for extractors that want the wall clock.
         reject: called with a message and the reason it cannot be decoded.
     """
 
@@ -44,6 +47,7 @@ class RecordQueue:
         source: Source,
         forward: Forward,
         max_record_bytes: int,
+        clock: Clock,
         reject: Callable[[Message, RecordError], None],
     ) -> None:
         self.partition = partition
@@ -56,9 +60,11 @@ class RecordQueue:
         self.next_offset: int | None = None
         #: Offset after the last record put on the queue.
         self.fetched_offset = -1
+        #: Since when, by the wall clock, the task waits for more; None: it does not.
+        self.empty_since_ms: int | None = None
         self._head: Head | None = None
         self._reject = reject
-        self.decode = self._decoder(max_record_bytes)
+        self.decode = self._decoder(max_record_bytes, clock)
 
     def __len__(self) -> int:
         return len(self.messages) + (self._head is not None)
@@ -83,11 +89,11 @@ class RecordQueue:
             self.partition_time = max(self.partition_time, head.record[2])
         return head
 
-    def _decoder(self, max_record_bytes: int) -> Callable[[Message], Decoded]:
+    def _decoder(self, max_record_bytes: int, clock: Clock) -> Callable[[Message], Decoded]:
         """Return what decodes a message, or raises a SerdeError: a closure, for it runs per record."""
         source = self.source
         decode_key, decode_value = source.key.deserialize, source.value.deserialize
-        extract = None if source.timestamp is None else self._extractor(source.timestamp)
+        extract = None if source.timestamp is None else self._extractor(source.timestamp, clock)
 
         def decode(message: Message) -> Decoded:
             key_bytes, value_bytes = message.key(), message.value()
@@ -103,12 +109,13 @@ class RecordQueue:
             if extract is not None:
                 timestamp = extract(Record(key, value, timestamp, headers))
             if not 0 <= timestamp <= _LAST_TIME_MS:
-                raise SerdeError(f"{source}: event time {timestamp} ms is not within the years 1970 to 9999")
+                raise _no_time(source, timestamp)
             return key, value, timestamp, headers
 
         return decode
 
-    def _extractor(self, extract: TimestampExtractor) -> Callable[[Record[Any, Any]], int]:
+    def _extractor(self, given: TimestampExtractor, clock: Clock) -> Callable[[Record[Any, Any]], int]:
+        extract = given.make(clock) if isinstance(given, ByClock) else given
         who = f"{self.source}: timestamp extractor {describe_function(extract)}"
 
         def extracted(record: Record[Any, Any]) -> int:
@@ -121,6 +128,16 @@ class RecordQueue:
             return timestamp
 
         return extracted
+
+
+def _no_time(source: Source, timestamp: int) -> SerdeError:
+    if timestamp < 0 and source.timestamp is not None:
+        who = describe_function(source.timestamp)
+        return NoTimeError(f"{source}: event time {timestamp} ms by timestamp extractor {who}: dropped")
+    return SerdeError(
+        f"{source}: event time {timestamp} ms is not within the years 1970 to 9999; give the source another "
+        "timestamp="
+    )
 
 
 def _too_large(source: Source, size: int, limit: int) -> SerdeError:

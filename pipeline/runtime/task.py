@@ -4,67 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.clock import Clock
-from pipeline.config import StreamsConfig
-from pipeline.errors import RecordError, SerdeError, TaskMigratedError, UnhandledRecordError
-from pipeline.operators.context import StreamTime
+from pipeline.errors import NoTimeError, RecordError, SerdeError, TaskMigratedError
 from pipeline.plan.compiler import compile_subtopology
-from pipeline.plan.planner import Plan, SubTopology
-from pipeline.processor import PunctuationSchedule
-from pipeline.record import NO_HEADERS, Headers, TaskId, TopicPartition
-from pipeline.runtime.broker import Committed, Message, Producer, TransactionalProducer
-from pipeline.runtime.counters import Counters
-from pipeline.runtime.dead_letter import DeadLetters, Update
-from pipeline.runtime.partitioner import partition_for
+from pipeline.plan.planner import SubTopology
+from pipeline.processor import Punctuations
+from pipeline.record import NO_HEADERS, TaskId, TopicPartition
+from pipeline.runtime.broker import Committed, Message
+from pipeline.runtime.environment import TaskEnvironment
+from pipeline.runtime.failures import InHand, Punctuation, Update
+from pipeline.runtime.partition_group import HasLag, PartitionGroup
 from pipeline.runtime.progress import Progress, encode_progress
 from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.task_context import TaskContext
+from pipeline.runtime.task_time import TaskTime
 from pipeline.state.store import Entry
 
 #: What `Producer.produce` takes for "now".
 WRITE_TIME = -1
 #: How old a task's last commit gets: well under any broker's `offsets.retention.minutes`.
 RENEWAL_MS = 3_600_000
-
-
-class TaskEnvironment:
-    """What all tasks of a worker share."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        config: StreamsConfig,
-        clock: Clock,
-        producer: Producer,
-        counters: Counters,
-        partition_counts: Callable[[str], int],
-        transactions: TransactionalProducer | None = None,
-    ) -> None:
-        self.plan, self.config, self.clock = plan, config, clock
-        self.producer, self.counters = producer, counters
-        #: The producer, if it is a transactional one: with exactly-once.
-        self.transactions = transactions
-        self.dead_letters = DeadLetters(config, producer, counters)
-        self._partition_counts = partition_counts
-
-    def partition_for(self, topic: str, key: bytes) -> int:
-        """Return the partition of `topic` that a record with this key goes to."""
-        return partition_for(key, self._partition_counts(topic))
-
-    def check_topic(self, topic: str) -> None:
-        """Raise UnknownTopicError unless the topic exists; it is asked for once."""
-        self._partition_counts(topic)
-
-
-@dataclass(slots=True)
-class Timed:
-    """An operator that has a time of its own, or acts when time passes."""
-
-    times: list[StreamTime] = field(default_factory=list)
-    callbacks: list[Callable[[int, Headers], None]] = field(default_factory=list)
 
 
 class Task:
@@ -86,18 +46,14 @@ class Task:
         self.sub = sub
         self.partitions = partitions
         self.stores = stores
-        self.stream_time = -1
+        self.time = TaskTime(sub.nodes)
         #: The record in hand; or the table's update, while a flush forwards it.
         self.message: Message | None = None
         self.update: Update | None = None
-        self.times: dict[str, StreamTime] = {}
-        #: Parents before children, as nodes are.
-        self.timed = {node: Timed() for node in sub.nodes}
-        self.stream_punctuations: list[PunctuationSchedule] = []
-        self.clock_punctuations: list[PunctuationSchedule] = []
         self.closers: list[Callable[[], None]] = []
         self.environment = environment
-        self.queues: dict[TopicPartition, RecordQueue] = {}
+        self._group = PartitionGroup(environment.config.max_task_idle_ms)
+        self.queues = self._group.queues
         #: By store, keys that a crashed worker had logged without committing: set by the restoration.
         self.uncommitted: dict[str, set[bytes]] = {}
         #: By store, where its changelog ends if nobody else writes to it; before `start`, where it ends.
@@ -107,9 +63,8 @@ class Task:
         self._positions = {name: store.position() for name, store in stores.items()}
         self._processed_since_commit = 0
         self._committed_ms = 0
-        #: When the last record was processed by the wall clock, and stream time then.
-        self._heard_ms = self._heard_time = 0
-        self._time_moved = False
+        #: What a punctuation that fires is told.
+        self._punctuated_ms = -1
 
     @property
     def started(self) -> bool:
@@ -136,23 +91,26 @@ class Task:
             if store.on_flush is not None:
                 store.on_flush = self._forwarding(name, store.on_flush)
         self._log_again()
-        config = self.environment.config
+        clock, config = self.environment.clock, self.environment.config
         for source, forward in forwards.items():
             for topic in source.topics:
                 partition = TopicPartition(topic, self.id.partition)
                 if partition not in offsets:
                     # Without stores, partitions of topics with unequal counts are tasks of their own.
                     continue
-                queue = RecordQueue(partition, source, forward, config.max_record_bytes, self._reject)
+                queue = RecordQueue(partition, source, forward, config.max_record_bytes, clock, self._reject)
                 queue.partition_time = partition_times.get(partition, -1)
                 queue.next_offset = queue.fetched_offset = offsets[partition]
                 self.queues[partition] = queue
-        self.stream_time = max(progress.task, *(queue.partition_time for queue in self.queues.values()))
-        self.heard(self.environment.clock.now_ms())
+        self.time.stream = max(progress.task, *(queue.partition_time for queue in self.queues.values()))
+        self.time.heard(clock.now_ms())
 
     def _reject(self, message: Message, error: RecordError) -> None:
         """Handle a record that cannot be decoded; its offset is to be committed like any other."""
-        self.environment.dead_letters.message(message, error)
+        if isinstance(error, NoTimeError):
+            self.environment.failures.drop(message, "records_dropped", error)
+        else:
+            self.environment.failures.handle(message, error)
         self.environment.counters["records_processed"] += 1
         self._processed_since_commit += 1
 
@@ -181,42 +139,39 @@ class Task:
 
         def forwarding(key: bytes, *rest: Any) -> None:
             entry: Entry = rest[-2]
-            self.update = Update(changelog, key, entry, serialize)
+            outer, self.update = self.update, Update(changelog, key, entry, serialize)
             on_flush(key, *rest)
-            self.update = None
+            self.update = outer
 
         return forwarding
 
-    def fail(self, error: RecordError) -> None:
-        """Put what is in hand aside as a dead letter; see `OperatorContext.fail`."""
+    @property
+    def in_hand(self) -> InHand:
+        """What fails if something fails now."""
         if self.message is not None:
-            self.environment.dead_letters.message(self.message, error)
-        elif self.update is not None:
-            self.environment.dead_letters.update(self.update, error)
-        else:
-            raise UnhandledRecordError(
-                f"{error} [punctuation of task {self.id}]; the worker stops here: mend the cause"
-            ) from error
+            return self.message
+        return Punctuation(self.id, self._punctuated_ms) if self.update is None else self.update
+
+    def fail(self, error: RecordError) -> None:
+        """Do with what is in hand as the settings say; see `OperatorContext.fail`."""
+        self.environment.failures.handle(self.in_hand, error)
 
     def add(self, messages: Sequence[Message], partition: TopicPartition) -> int:
         """Queue messages of one partition, and return how many wait there now."""
         queue = self.queues[partition]
         queue.messages.extend(messages)
+        queue.empty_since_ms = None
         queue.fetched_offset = messages[-1].offset() + 1
         return len(queue)
 
-    def process(self, limit: int, has_lag: Callable[[TopicPartition, int], bool]) -> int:
-        """Process up to `limit` records, and return how many were.
-
-        The next record is that whose queue's head has the smallest timestamp (rule a1.5). While a
-        queue is empty although the broker has more of it, the task waits (rule a1.6, idle 0).
-        """
+    def process(self, limit: int, has_lag: HasLag, now_ms: int) -> int:
+        """Process up to `limit` records, in the order that `PartitionGroup` says; return how many were."""
         if len(self.queues) == 1:
             (only,) = self.queues.values()
             count = self._drain(only, limit)
         else:
             count = 0
-            while count < limit and (chosen := self._choose(has_lag)) is not None:
+            while count < limit and (chosen := self._group.choose(has_lag, now_ms)) is not None:
                 self._run(chosen)
                 count += 1
         self.message = None
@@ -227,7 +182,8 @@ class Task:
     def _drain(self, queue: RecordQueue, limit: int) -> int:
         """Process one queue's records: most tasks have one, and nothing to choose."""
         messages, decode, forward = queue.messages, queue.decode, queue.forward
-        punctuations = self.stream_punctuations
+        time, partition_time = self.time, queue.partition_time
+        punctuations = time.stream_punctuations
         message, count = None, 0
         while messages and count < limit:
             message = messages.popleft()
@@ -238,81 +194,57 @@ class Task:
                 continue
             count += 1
             self.message = message
-            if timestamp > self.stream_time:
-                self.stream_time = queue.partition_time = timestamp
+            if timestamp > partition_time:
+                partition_time = queue.partition_time = timestamp
+                if timestamp > time.stream:  # noqa: PLR1730 - a call of max for every record
+                    time.stream = timestamp
             forward(key, value, timestamp, headers)
             if punctuations:
-                self._punctuate(punctuations, self.stream_time)
+                self._punctuate(punctuations, time.stream)
         if message is not None:
             queue.next_offset = message.offset() + 1
         return count
-
-    def _choose(self, has_lag: Callable[[TopicPartition, int], bool]) -> RecordQueue | None:
-        chosen, smallest = None, 0
-        for queue in self.queues.values():
-            head = queue.head()
-            if head is None:
-                if has_lag(queue.partition, queue.fetched_offset):
-                    return None
-            elif chosen is None or head.record[2] < smallest:
-                chosen, smallest = queue, head.record[2]
-        return chosen
 
     def _run(self, queue: RecordQueue) -> None:
         head = queue.pop()
         assert head is not None  # noqa: S101 - it was chosen for its head
         self.message = head.message
-        self.stream_time = max(self.stream_time, head.record[2])
+        time = self.time
+        time.stream = max(time.stream, head.record[2])
         queue.forward(*head.record)
-        if self.stream_punctuations:
-            self._punctuate(self.stream_punctuations, self.stream_time)
+        if time.stream_punctuations:
+            self._punctuate(time.stream_punctuations, time.stream)
 
     def punctuate(self, now_ms: int) -> bool:
         """Fire what the wall clock makes due, and return whether anything was."""
-        return self._punctuate(self.clock_punctuations, now_ms)
+        return self._punctuate(self.time.clock_punctuations, now_ms)
 
-    def _punctuate(self, schedules: list[PunctuationSchedule], now: int) -> bool:
-        fired = False
+    def _punctuate(self, punctuations: Punctuations, now: int) -> bool:
         # A punctuation has no record: what fails in one must not be blamed on the last record.
-        self.message = None
-        for schedule in list(schedules):
-            fired |= schedule.maybe_fire(now)
-            if schedule.cancelled:
-                schedules.remove(schedule)
+        self.message, self._punctuated_ms = None, now
+        fired = punctuations.fire(now)
         self._processed_since_commit += fired
         return fired
 
-    def heard(self, now_ms: int) -> None:
-        """Start counting anew how long no record has come."""
-        self._heard_ms, self._heard_time = now_ms, self.stream_time
-
     def is_silent(self, now_ms: int) -> bool:
-        """Whether no record has come for so long that time is to go on without (`source_idle_ms`)."""
-        wait_ms, silence_ms = self.environment.config.source_idle_ms, now_ms - self._heard_ms
-        return (
-            wait_ms is not None
-            and silence_ms >= wait_ms
-            and 0 <= self.stream_time < self._heard_time + silence_ms
-            and not any(map(len, self.queues.values()))
-        )
+        """Whether time is to go on without records, unless the broker has some (`source_idle_ms`)."""
+        wait_ms, queues = self.environment.config.source_idle_ms, self.queues.values()
+        return wait_ms is not None and self.time.is_silent(now_ms, wait_ms) and not any(map(len, queues))
 
     def advance(self, now_ms: int) -> None:
         """Let time go on as long as no record has come; operators do what is due."""
+        time_ms = self._punctuated_ms = self.time.go_on(now_ms)
         self.message = None
-        self.stream_time = self._heard_time + now_ms - self._heard_ms
         produced = self.environment.counters["records_produced"]
-        for timed in self.timed.values():
-            if not timed.times and not timed.callbacks:
-                continue
+        for timed in self.time.timed:
             # What the operators before it have in caches belongs to the time before.
             self.flush()
             for time in timed.times:
-                time.ms = max(time.ms, self.stream_time)
+                time.ms = max(time.ms, time_ms)
             for callback in timed.callbacks:
-                callback(self.stream_time, NO_HEADERS)
-        self._punctuate(self.stream_punctuations, self.stream_time)
+                callback(time_ms, NO_HEADERS)
+        self._punctuate(self.time.stream_punctuations, time_ms)
         self._processed_since_commit += self.environment.counters["records_produced"] - produced
-        self._time_moved = True
 
     def needs_commit(self, now_ms: int, *, leaving: bool) -> bool:
         """Whether anything happened since the last commit, or the last is so old that it may expire.
@@ -324,7 +256,7 @@ class Task:
         """
         if self._processed_since_commit > 0 or any(store.dirty for store in self.stores.values()):
             return True
-        if leaving and self._time_moved:
+        if leaving and self.time.moved:
             return True
         return bool(self.stores) and now_ms - self._committed_ms >= RENEWAL_MS
 
@@ -375,11 +307,11 @@ class Task:
                 )
             self._positions[name] = end
         offsets = {self.changelog(name): Committed(position) for name, position in self._positions.items()}
-        times = {name: time.ms for name, time in self.times.items()}
+        times = {name: time.ms for name, time in self.time.operators.items()}
         numbers = {name: kept for name, store in self.stores.items() if (kept := store.progress())}
         for partition, queue in self.queues.items():
             if queue.next_offset is not None:
-                progress = Progress(times, numbers, queue.partition_time, self.stream_time)
+                progress = Progress(times, numbers, queue.partition_time, self.time.stream)
                 offsets[partition] = Committed(queue.next_offset, encode_progress(progress))
         return offsets
 
@@ -389,7 +321,7 @@ class Task:
             store.commit(self._positions[name])
         self._logged.clear()
         self._processed_since_commit = 0
-        self._time_moved = False
+        self.time.moved = False
         self._committed_ms = now_ms
 
     def close(self) -> None:

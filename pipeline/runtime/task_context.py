@@ -58,27 +58,20 @@ class TaskContext:
 
     def stream_time(self, node: Node) -> StreamTime:
         """Return the operator's stream time, as the last commit left it."""
-        time = self._task.times.get(node.name)
-        if time is None:
-            time = self._task.times[node.name] = StreamTime(self._times.get(node.name, -1))
-            self._task.timed[node].times.append(time)
-        return time
+        return self._task.time.of_operator(node, self._times)
 
     def on_time(self, node: Node, callback: Callable[[int, Headers], None]) -> None:
         """Call back when time goes on without a record."""
-        self._task.timed[node].callbacks.append(callback)
+        self._task.time.on_time(node, callback)
 
-    def drop(self, _node: Node, _reason: str) -> None:
-        """Count a record that a rule drops."""
-        self._task.environment.counters["records_dropped"] += 1
+    def drop(self, node: Node, reason: str) -> None:
+        """Count a record that a rule drops, and log it now and then."""
+        self._task.environment.failures.count("records_dropped", node, reason, self._task.in_hand)
 
     def reject(self, node: Node, reason: str) -> None:
         """Dead-letter the record in hand, or count it as dropped where there is no such topic."""
-        environment = self._task.environment
-        if environment.dead_letters.enabled and (self._task.message or self._task.update):
-            self._task.fail(ProcessingError(f"{node}: {reason}"))
-        else:
-            environment.counters["records_rejected"] += 1
+        error = ProcessingError(f"{node}: {reason}")
+        self._task.environment.failures.drop(self._task.in_hand, "records_rejected", error)
 
     def processor_context(self, node: Node, forward: Forward) -> ProcessorTaskContext:
         """Return what a user's processor is given."""
@@ -104,7 +97,7 @@ class ProcessorTaskContext:
     @property
     def stream_time(self) -> int:
         """The task's stream time in ms; -1 before the first record."""
-        return self._task.stream_time
+        return self._task.time.stream
 
     @property
     def wall_clock_time(self) -> int:
@@ -155,15 +148,15 @@ class ProcessorTaskContext:
         callback = self._named(callback)
         if kind is PunctuationType.STREAM_TIME:
             schedule = PunctuationSchedule(interval_ms, 0, callback)
-            self._task.stream_punctuations.append(schedule)
+            self._task.time.stream_punctuations.add(schedule)
         else:
             first = self._task.environment.clock.now_ms() + interval_ms
             schedule = PunctuationSchedule(interval_ms, first, callback)
-            self._task.clock_punctuations.append(schedule)
+            self._task.time.clock_punctuations.add(schedule)
         return schedule
 
     def _named(self, callback: Callable[[int], None]) -> Callable[[int], None]:
-        """What a punctuation raises stops the worker: there is no record to put aside."""
+        """Name what a punctuation raises; it is handled like what a record's processing raises."""
 
         def named(time_ms: int) -> None:
             try:

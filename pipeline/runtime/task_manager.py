@@ -11,12 +11,13 @@ from pipeline.record import TaskId, TopicPartition
 from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Admin, Committed, Consumer, Message
 from pipeline.runtime.commit import Committer
+from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.idle import IdleSources
 from pipeline.runtime.progress import decode_progress
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.stores import open_store
-from pipeline.runtime.task import Task, TaskEnvironment
+from pipeline.runtime.task import Task
 from pipeline.state.provider import StoreProvider
 
 #: How long a batch of changelog records is gathered: tasks that are whole already wait so long at most.
@@ -237,8 +238,8 @@ class TaskManager:
         """Process a bounded number of records of each task."""
         limit, count = self._environment.config.poll_records, 0
         for task in self._tasks.values():
-            if task.started and (processed := task.process(limit, self._has_lag)):
-                task.heard(now_ms)
+            if task.started and (processed := task.process(limit, self._has_lag, now_ms)):
+                task.time.heard(now_ms)
                 count += processed
         if self._paused:
             self._resume_drained()

@@ -18,9 +18,9 @@ from pipeline.errors import BrokerError, BrokerUnreachableError, TaskMigratedErr
 from pipeline.plan.planner import plan
 from pipeline.runtime.broker import Admin, Broker, Consumer, TransactionalProducer
 from pipeline.runtime.counters import Counters
+from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
-from pipeline.runtime.task import TaskEnvironment
 from pipeline.runtime.task_manager import TaskManager
 from pipeline.runtime.topics import prepare_topics, task_count
 from pipeline.state.provider import StoreProvider

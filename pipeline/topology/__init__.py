@@ -6,6 +6,7 @@ its behaviour. A node knows nothing of how it runs.
 
 from __future__ import annotations
 
+from pipeline.timestamps import TimestampExtractor
 from pipeline.topology.aggregates import Aggregate
 from pipeline.topology.declaration import check_topic_name, declaration_site, describe_function
 from pipeline.topology.joins import StreamStreamJoin, StreamTableJoin
@@ -24,7 +25,6 @@ from pipeline.topology.streams import (
     SelectKey,
     Sink,
     Source,
-    TimestampExtractor,
 )
 from pipeline.topology.tables import TableSource, ToStream
 from pipeline.topology.topology import Topology

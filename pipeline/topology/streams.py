@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from pipeline.record import Record
 from pipeline.serde import Serde
+from pipeline.timestamps import TimestampExtractor
 from pipeline.topology.declaration import describe_function
 from pipeline.topology.node import Keyed, Node, StoreSpec
-
-#: `(record, partition_time_ms) -> event time in ms`; negative is invalid. The record's key and
-#: value are deserialised, its timestamp is the broker's.
-TimestampExtractor: TypeAlias = Callable[[Record[Any, Any], int], int]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -72,7 +72,11 @@ BAD_BYTES = {
         ("orders", "2000009 bytes", "max_record_bytes"),
     ),
     "negative-time": Case(
-        timed, b"k", b'{"id":"a","amount":-1}', "SerdeError", ("orders", "event time -1 ms")
+        timed,
+        b"k",
+        b'{"id":"a","amount":-1}',
+        "NoTimeError",
+        ("orders", "event time -1 ms", "<lambda>", HERE),
     ),
     "time-beyond-the-year-9999": Case(
         timed,
@@ -238,8 +242,9 @@ def test_a_bad_record_is_put_aside_as_it_came(case: Case, partitions: int) -> No
         assert produced == (0 if joins else 2)
 
 
-@pytest.mark.parametrize("case", BAD_BYTES.values(), ids=BAD_BYTES.keys())
-def test_without_a_dead_letter_topic_bad_bytes_stop_the_worker(case: Case) -> None:
+@pytest.mark.parametrize("name", sorted(BAD_BYTES.keys() - {"negative-time"}))
+def test_without_a_dead_letter_topic_bad_bytes_stop_the_worker(name: str) -> None:
+    case = BAD_BYTES[name]
     driver = TopologyTestDriver(built(case.declare))
     with pytest.raises(StreamsError) as raised:
         pipe_around(driver, case.key, case.value, case.timestamp)

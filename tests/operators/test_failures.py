@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from pipeline import Processor, ProcessorContext, PunctuationType, Record, StreamsError, tumbling
+from pipeline import Processor, ProcessorContext, Record, StreamsError, tumbling
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.errors import UnhandledRecordError
 from pipeline.testing.driver import TopologyTestDriver
@@ -181,35 +181,6 @@ def test_what_fails_downstream_does_not_undo_the_state_before_it() -> None:
         driver.pipe("R", b"k", b'{"id":"z"}', 4, ())
         assert [o.id for o in driver.output_topic("out", value=Order).read_values()] == ["Ay", "Az"]
         assert len(dead_letters(driver)) == 1
-
-
-@pytest.mark.parametrize("dead_letter", [None, DEAD])
-@pytest.mark.parametrize("kind", PunctuationType)
-def test_a_punctuation_that_raises_stops_the_worker_and_blames_no_record(
-    dead_letter: str | None, kind: PunctuationType
-) -> None:
-    class Late(Processor[str, Order, str, Order]):
-        def init(self, context: ProcessorContext[str, Order]) -> None:
-            context.schedule(timedelta(milliseconds=10), kind, self.tick)
-
-        def tick(self, time_ms: int) -> None:
-            raise RuntimeError(f"at {time_ms}")
-
-        def process(self, record: Record[str, Order]) -> None:
-            pass
-
-    driver = TopologyTestDriver(
-        built(lambda b: orders(b).process(Late, name="late")), dead_letter=dead_letter
-    )
-
-    def reach_50() -> None:
-        driver.pipe("in", b"k", b'{"id":"a"}', 50, ())
-        driver.advance_wall_clock(timedelta(milliseconds=50))
-
-    with pytest.raises(UnhandledRecordError) as raised:
-        reach_50()
-    for part in ("late", HERE, "raised RuntimeError: at 50", "punctuation of task 0_0"):
-        assert part in str(raised.value)
 
 
 def test_a_processor_that_cannot_start_or_close_is_named() -> None:

@@ -1,0 +1,43 @@
+"""What all tasks of a worker share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.clock import Clock
+from pipeline.config import StreamsConfig
+from pipeline.plan.planner import Plan
+from pipeline.runtime.broker import Producer, TransactionalProducer
+from pipeline.runtime.counters import Counters
+from pipeline.runtime.dead_letter import DeadLetters
+from pipeline.runtime.failures import Failures
+from pipeline.runtime.partitioner import partition_for
+
+
+class TaskEnvironment:
+    """The plan, the settings, the clock, the producer, and where failures and counts go."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        config: StreamsConfig,
+        clock: Clock,
+        producer: Producer,
+        counters: Counters,
+        partition_counts: Callable[[str], int],
+        transactions: TransactionalProducer | None = None,
+    ) -> None:
+        self.plan, self.config, self.clock = plan, config, clock
+        self.producer, self.counters = producer, counters
+        #: The producer, if it is a transactional one: with exactly-once.
+        self.transactions = transactions
+        self.failures = Failures(config, DeadLetters(config, producer, counters), counters)
+        self.partition_count = partition_counts
+
+    def partition_for(self, topic: str, key: bytes) -> int:
+        """Return the partition of `topic` that a record with this key goes to."""
+        return partition_for(key, self.partition_count(topic))
+
+    def check_topic(self, topic: str) -> None:
+        """Raise UnknownTopicError unless the topic exists; it is asked for once."""
+        self.partition_count(topic)

@@ -1,0 +1,159 @@
+"""What becomes of a record that fails: the worker stops, the record is skipped, or it is put aside.
+
+One setting a stage says which: `on_decode_error`, `on_processing_error`, `on_produce_error`. A record
+is handled by the operator that fails on it, so what came before that operator and what stands beside
+it goes on (Kafka Streams handles processing errors at the node, too).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from pipeline.config import Stage, StreamsConfig
+from pipeline.errors import (
+    DeliveryError,
+    ProduceError,
+    RecordError,
+    SerdeError,
+    UnhandledRecordError,
+)
+from pipeline.record import NO_HEADERS, TaskId, TopicPartition
+from pipeline.runtime.broker import Message, Undelivered
+from pipeline.runtime.counters import CounterName, Counters
+from pipeline.runtime.dead_letter import LONGEST_TEXT, DeadLetters, Letter
+from pipeline.state.store import Entry
+
+_log: Final = logging.getLogger(__name__)
+
+_SKIPPED: Final[dict[Stage, CounterName]] = {
+    "decode": "decode_errors_skipped",
+    "processing": "processing_errors_skipped",
+    "produce": "produce_errors_skipped",
+}
+
+
+class Update(NamedTuple):
+    """A table's update on its way to the operators after the table."""
+
+    changelog: TopicPartition
+    key: bytes
+    entry: Entry
+    serialize: Callable[[Any], bytes]
+
+
+class Punctuation(NamedTuple):
+    """What happens because time has come, with no record in hand: its dead letter has no key and no value."""
+
+    task: TaskId
+    time_ms: int
+
+
+#: What a task has in hand when something fails.
+InHand: TypeAlias = Message | Update | Punctuation
+
+
+class Failures:
+    """Does with each failure what the settings say.
+
+    A record that fails in several operators is one failure: the first reason counts.
+    """
+
+    def __init__(self, config: StreamsConfig, dead_letters: DeadLetters, counters: Counters) -> None:
+        self._config, self._dead_letters, self._counters = config, dead_letters, counters
+        self._last: dict[str, InHand] = {}
+
+    def handle(self, in_hand: InHand, error: RecordError) -> None:
+        """Handle an error that a record has, or that came up while it was processed.
+
+        Raises:
+            UnhandledRecordError: the worker is to stop.
+        """
+        stage = _stage(error)
+        action = self._config.action(stage)
+        if action == "fail":
+            raise UnhandledRecordError(
+                f"{error} [{_where(in_hand)}]; the worker stops here: mend the cause, or set dead_letter= to "
+                f'put such records aside, or on_{stage}_error="continue" to skip them'
+            ) from error
+        if self._last.get(action) is in_hand:
+            return
+        self._last[action] = in_hand
+        if action == "dead-letter":
+            self._dead_letters.send(_letter(in_hand), error)
+        else:
+            self.count(_SKIPPED[stage], "skipped", error, in_hand)
+
+    def drop(self, in_hand: InHand, counter: CounterName, error: RecordError) -> None:
+        """Put aside what a rule drops although it is no error; count it where there is no topic for that."""
+        if self._dead_letters.topic is None:
+            self.count(counter, "dropped", error, in_hand)
+        elif self._last.get("dead-letter") is not in_hand:
+            self._last["dead-letter"] = in_hand
+            self._dead_letters.send(_letter(in_hand), error)
+
+    def undelivered(self, records: Sequence[Undelivered], internal: frozenset[str]) -> None:
+        """Handle records that the broker refused.
+
+        Args:
+            records: what it refused.
+            internal: topics of state and of repartitions.
+
+        Raises:
+            DeliveryError: the worker is to stop; or nobody acknowledged the record in time, which is not
+                its fault; or it is state or a dead letter itself, and going on would lose it.
+        """
+        for record in records:
+            error = ProduceError(f"topic {record.topic!r} refused a record: {record.reason}")
+            action = self._config.action("produce")
+            lost = record.topic == self._dead_letters.topic or record.topic in internal
+            if lost or record.timed_out or action == "fail":
+                raise DeliveryError(f"{error}; the worker stops before it commits")
+            if action == "continue":
+                self.count(_SKIPPED["produce"], "skipped", error, record)
+            else:
+                letter = Letter(
+                    record.key,
+                    record.value,
+                    record.timestamp,
+                    record.headers,
+                    record.topic,
+                    record.partition,
+                )
+                self._dead_letters.send(letter, error)
+
+    def count(self, counter: CounterName, who: object, why: object, in_hand: InHand | Undelivered) -> None:
+        """Count what is dropped or skipped; log the 1st, the 2nd, the 4th, ...: input may be full of it."""
+        count = self._counters[counter] = self._counters[counter] + 1
+        if count & (count - 1) == 0:
+            text = f"{who}: {why}"[:LONGEST_TEXT]
+            _log.warning("%s: %d so far; %s [%s]", counter, count, text, _where(in_hand))
+
+
+def _stage(error: RecordError) -> Stage:
+    if isinstance(error, SerdeError):
+        return "decode"
+    return "produce" if isinstance(error, ProduceError) else "processing"
+
+
+def _where(in_hand: InHand | Undelivered) -> str:
+    if isinstance(in_hand, Undelivered):
+        return f"record for {in_hand.topic}-{in_hand.partition}"
+    if isinstance(in_hand, Punctuation):
+        return f"punctuation of task {in_hand.task} at {in_hand.time_ms} ms"
+    if isinstance(in_hand, Update):
+        return f"changed row of {in_hand.changelog}"
+    return f"record {in_hand.topic()}-{in_hand.partition()} offset {in_hand.offset()}"
+
+
+def _letter(in_hand: InHand) -> Letter:
+    if isinstance(in_hand, Punctuation):
+        return Letter(None, None, in_hand.time_ms, NO_HEADERS, "", -1)
+    if isinstance(in_hand, Update):
+        entry = in_hand.entry
+        value = None if entry.value is None else in_hand.serialize(entry.value)
+        return Letter(in_hand.key, value, entry.timestamp, entry.headers, *in_hand.changelog)
+    headers, timestamp = in_hand.headers() or NO_HEADERS, in_hand.timestamp()[1]
+    where = (in_hand.topic(), in_hand.partition(), in_hand.offset())
+    return Letter(in_hand.key(), in_hand.value(), timestamp, headers, *where)
