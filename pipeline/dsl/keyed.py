@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from pipeline.dsl.base import StreamBase
 from pipeline.dsl.graph import key_serde, known, required, resolve
 from pipeline.dsl.grouped import KGroupedStream
+from pipeline.dsl.options import StoreOptions, table_store
+from pipeline.dsl.table import KTable
 from pipeline.errors import TopologyError
 from pipeline.serde import SerdeLike
-from pipeline.topology import Keyed, Repartition, SelectKey, check_topic_name, declaration_site
+from pipeline.topology import Keyed, Repartition, SelectKey, ToTable, check_topic_name, declaration_site
 
 if TYPE_CHECKING:
     from pipeline.dsl.stream import KStream
@@ -58,6 +60,38 @@ class KeyedOperators(StreamBase[K, V]):
             partitions=partitions,
         )
         return self._stream(node, keys, values)
+
+    def to_table(
+        self,
+        *,
+        name: str | None = None,
+        key: SerdeLike | None = None,
+        value: SerdeLike | None = None,
+        **store: Unpack[StoreOptions],
+    ) -> KTable[K, V]:
+        """Read the stream as a table: the last value by key, None deletes.
+
+        Records without a key are rejected. If an operator before changed the key, they go through a
+        repartition topic first.
+
+        Args:
+            name: required: names the store and its changelog, and the repartition topic if there is one.
+            key: serde of the key, if it is not known already.
+            value: serde of the value, if it is not known already.
+            store: see `StoreOptions`.
+        """
+        name = required(name, "to_table", "it names the store and its changelog")
+        keys = key_serde(key, self.key_serde, "to_table")
+        values = known(resolve(value, self.value_serde, "to_table"), "to_table", "value")
+        node = self._graph.add(
+            ToTable,
+            "to-table",
+            name,
+            parents=(self.node,),
+            keyed=Keyed(name, keys, values),
+            store=table_store(name, keys, values, store, "to_table"),
+        )
+        return KTable(self._graph, node, keys, values)
 
     def group_by(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, TypedDict
 
+from pipeline.dsl.graph import known
 from pipeline.errors import TopologyError
 from pipeline.serde import Serde
 from pipeline.topology import StoreSpec, declaration_site
@@ -61,6 +62,29 @@ def table_store(
         retention_ms=positive_ms(history, "history", operator),
         **(_kept(options) | {"caching": False}),
     )
+
+
+def named_store(
+    name: str | None,
+    key: Serde[Any],
+    value: Serde[Any] | None,
+    options: StoreOptions,
+    operator: str,
+) -> StoreSpec | None:
+    """Return the store of a table that is kept if it has a name; None: its rows are computed on demand.
+
+    Raises:
+        TopologyError: an option does not fit; names the operator and the line.
+    """
+    if name is not None:
+        return table_store(name, key, known(value, operator, "value"), options, operator)
+    if options:
+        given = ", ".join(f"{option}=" for option in options)
+        raise TopologyError(
+            f"{operator} at {declaration_site()}: {given} needs name=: without a name the table has no "
+            "store, its rows are computed when asked for"
+        )
+    return None
 
 
 def windowed_store(

@@ -2,51 +2,114 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from pipeline.dsl.graph import Graph
+from pipeline.dsl.graph import resolve
+from pipeline.dsl.options import StoreOptions, named_store
+from pipeline.dsl.table_joins import TableJoinOperators
 from pipeline.record import Windowed
-from pipeline.serde import Serde
-from pipeline.topology import Node, ToStream
+from pipeline.serde import SerdeLike
+from pipeline.topology import TableFilter, TableMapValues, ToStream
 
 if TYPE_CHECKING:
     from pipeline.dsl.stream import KStream
 
 K = TypeVar("K")
 V = TypeVar("V")
+K2 = TypeVar("K2")
+V2 = TypeVar("V2")
 
 
-class KTable(Generic[K, V]):
-    """A table kept in a state store, changelogged, queryable over HTTP by its name.
+class KTable(TableJoinOperators[K, V]):
+    """The latest value of each key.
 
-    Attributes:
-        node: the node in the topology that makes it.
-        store: where its rows are; None: they are computed from another table's when asked for.
-        key_serde: how its keys are encoded; those of a windowed table are `Windowed`.
-        value_serde: how its values are encoded; None if an operator changed them and nobody said.
+    Its rows are kept in a state store, changelogged, queryable over HTTP by its name; or, where an
+    operator was given no name, computed from those of the tables that it is made of.
     """
 
-    def __init__(self, graph: Graph, node: Node, key: Serde[Any], value: Serde[Any] | None) -> None:
-        self._graph = graph
-        self.node = node
-        self.store = node.table
-        self.key_serde = key
-        self.value_serde = value
+    def filter(
+        self, predicate: Callable[[K, V], bool], *, name: str | None = None, **store: Unpack[StoreOptions]
+    ) -> KTable[K, V]:
+        """Keep the rows for which `predicate(key, value)` holds; a row that no longer does is deleted.
 
-    @property
-    def name(self) -> str:
-        """Name of its store, if it has one; else of its operator."""
-        return self.node.name if self.store is None else self.store.name
+        Args:
+            predicate: whether a row is kept.
+            name: keeps the rows in a store of this name; without it, they are computed when asked for.
+            store: with a name only, see `StoreOptions`.
+        """
+        return self._filter("filter", predicate, name, store, negated=False)
 
-    def to_stream(self) -> KStream[K, V]:
+    def filter_not(
+        self, predicate: Callable[[K, V], bool], *, name: str | None = None, **store: Unpack[StoreOptions]
+    ) -> KTable[K, V]:
+        """Keep the rows for which `predicate(key, value)` does not hold; else as `filter`."""
+        return self._filter("filter_not", predicate, name, store, negated=True)
+
+    def _filter(
+        self,
+        operator: str,
+        predicate: Callable[[K, V], bool],
+        name: str | None,
+        options: StoreOptions,
+        *,
+        negated: bool,
+    ) -> KTable[K, V]:
+        node = self._graph.add(
+            TableFilter,
+            "table-filter",
+            name,
+            parents=(self.node,),
+            store=named_store(name, self.key_serde, self.value_serde, options, operator),
+            predicate=predicate,
+            negated=negated,
+        )
+        return self._derived(node, self.value_serde)
+
+    def map_values(
+        self,
+        mapper: Callable[[K, V], V2],
+        *,
+        name: str | None = None,
+        value: SerdeLike | None = None,
+        **store: Unpack[StoreOptions],
+    ) -> KTable[K, V2]:
+        """Replace each row's value by what `mapper(key, value)` returns; None: there is no row.
+
+        Args:
+            mapper: returns the new value; it is not asked about deletions.
+            name: keeps the rows in a store of this name; without it, they are computed when asked for.
+            value: serde of the new value, where a topic or store needs it.
+            store: with a name only, see `StoreOptions`.
+        """
+        values = resolve(value, None, "map_values")
+        node = self._graph.add(
+            TableMapValues,
+            "table-map-values",
+            name,
+            parents=(self.node,),
+            store=named_store(name, self.key_serde, values, store, "map_values"),
+            mapper=mapper,
+        )
+        return self._derived(node, values)
+
+    def to_stream(
+        self, mapper: Callable[[K, V | None], Any] | None = None, *, key: SerdeLike | None = None
+    ) -> KStream[Any, V]:
         """Return the table's updates as a stream; a deletion is a record with value None.
 
         The key of a windowed table is a `Windowed`.
+
+        Args:
+            mapper: `mapper(key, value)` returns another key; operators after it that work by key send
+                the records through a repartition topic first.
+            key: with a mapper: serde of the new key, where a topic or store needs it.
         """
         from pipeline.dsl.stream import KStream  # noqa: PLC0415 - KStream.join takes a KTable: a cycle within the DSL
 
         node = self._graph.add(ToStream, "to-stream", parents=(self.node,))
-        return KStream(self._graph, node, self.key_serde, self.value_serde)
+        stream: KStream[Any, V] = KStream(self._graph, node, self.key_serde, self.value_serde)
+        return stream if mapper is None else stream.select_key(mapper, key=key)
 
 
 class WindowedKTable(KTable[Windowed[K], V]):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.operators.context import OperatorContext, failed, unencodable
+from pipeline.errors import RecordError
+from pipeline.operators.context import OperatorContext, failed
 from pipeline.operators.materialize import emitter
 from pipeline.operators.views import lookup
 from pipeline.record import Change, Forward, Headers
-from pipeline.topology import StreamTableJoin, TableSource
+from pipeline.topology import StreamTableJoin, TableSource, ToTable
 
 
-def build_table_source(node: TableSource, context: OperatorContext, forward: Forward | None) -> Forward:
+def build_table_source(
+    node: TableSource | ToTable, context: OperatorContext, forward: Forward | None
+) -> Forward:
     """Keep the last value by key, in offset order; null deletes, a null key is rejected (rule a6.1)."""
     emit = emitter(node, context, forward)
 
@@ -40,8 +43,8 @@ def build_stream_table_join(
             return
         try:
             entry = None if key is None else get(key)
-        except Exception as error:
-            fail(unencodable(node, node.table_key, key, error))
+        except RecordError as error:
+            fail(error)
             return
         if entry is None and not left_outer:
             return

@@ -24,6 +24,8 @@ from pipeline.operators.stateless import (
     build_sink,
 )
 from pipeline.operators.table import build_stream_table_join, build_table_source
+from pipeline.operators.table_join import build_table_table_join
+from pipeline.operators.table_rows import build_table_filter, build_table_map_values
 from pipeline.plan.planner import SubTopology
 from pipeline.record import Forward, Headers
 from pipeline.topology import (
@@ -43,8 +45,12 @@ from pipeline.topology import (
     Source,
     StreamStreamJoin,
     StreamTableJoin,
+    TableFilter,
+    TableMapValues,
     TableSource,
+    TableTableJoin,
     ToStream,
+    ToTable,
 )
 
 #: `(node, context, forward)`: returns what processes a record; a tuple, by parent, if that differs.
@@ -65,6 +71,10 @@ OPERATORS: dict[type[Node], Build] = {
     Process: build_process,
     Aggregate: build_aggregate,
     ToStream: build_to_stream,
+    ToTable: build_table_source,
+    TableFilter: build_table_filter,
+    TableMapValues: build_table_map_values,
+    TableTableJoin: build_table_table_join,
     StreamStreamJoin: build_stream_stream_join,
     StreamTableJoin: build_stream_table_join,
     Sink: build_sink,

@@ -18,6 +18,7 @@ from pipeline.topology import (
     Source,
     StreamStreamJoin,
     StreamTableJoin,
+    TableTableJoin,
     Topology,
     check_topic_name,
 )
@@ -174,15 +175,19 @@ def _halves(node: Repartition, topic: str) -> tuple[Sink, Source]:
 def check_join_keys(_application_id: str, nodes: Nodes) -> Nodes:
     """Both sides of a join must encode keys alike, or no key would ever match."""
     for node in nodes:
+        one = "the stream"
         if isinstance(node, StreamTableJoin):
             left, right, other = node.stream.key, node.table_key, f"table {node.parents[1].name!r}"
         elif isinstance(node, StreamStreamJoin):
             left, right, other = node.left.key, node.right.key, "the other stream"
+        elif isinstance(node, TableTableJoin):
+            one, other = (f"table {parent.name!r}" for parent in node.parents)
+            left, right = node.left_key, node.right_key
         else:
             continue
         if left.name != right.name:
             raise TopologyError(
-                f"{node}: the stream's keys are {left.name}, those of {other} are {right.name}: no key would "
+                f"{node}: the keys of {one} are {left.name}, those of {other} are {right.name}: no key would "
                 "match; give both the same key="
             )
     return nodes

@@ -26,7 +26,14 @@ from pipeline.topology.streams import (
     Sink,
     Source,
 )
-from pipeline.topology.tables import TableSource, ToStream
+from pipeline.topology.tables import (
+    TableFilter,
+    TableMapValues,
+    TableSource,
+    TableTableJoin,
+    ToStream,
+    ToTable,
+)
 from pipeline.topology.topology import Topology
 
 __all__ = [
@@ -49,10 +56,14 @@ __all__ = [
     "StoreSpec",
     "StreamStreamJoin",
     "StreamTableJoin",
+    "TableFilter",
+    "TableMapValues",
     "TableNode",
     "TableSource",
+    "TableTableJoin",
     "TimestampExtractor",
     "ToStream",
+    "ToTable",
     "Topology",
     "check_topic_name",
     "declaration_site",

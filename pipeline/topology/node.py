@@ -114,6 +114,11 @@ class Node:
         return None
 
     @property
+    def versioned(self) -> bool:
+        """Whether it makes a table that knows the past of its keys."""
+        return self.table is not None and self.table.kind == "versioned"
+
+    @property
     def wants_old_values(self) -> tuple[bool, ...]:
         """By parent that is a table: whether its changes must carry the old value."""
         return (False,) * len(self.parents)
@@ -136,6 +141,16 @@ class TableNode(Node):
     """
 
     store: StoreSpec | None
+
+    #: Without a store, each of its rows is made of the same row of its parent.
+    row_by_row: ClassVar[bool] = False
+
+    @property
+    def versioned(self) -> bool:
+        """Whether its store is versioned; without one, whether its parent is, row by row."""
+        if self.store is None:
+            return self.row_by_row and self.parents[0].versioned
+        return self.store.kind == "versioned"
 
     @property
     def stores(self) -> tuple[StoreSpec, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from pipeline.topology.node import Node, StoreSpec
+from pipeline.serde import Serde
+from pipeline.topology.node import Keyed, Node, StoreSpec, TableNode
 from pipeline.topology.streams import Source
 
 
@@ -26,5 +29,70 @@ class TableSource(Source):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ToTable(TableNode):
+    """A stream read as a table: the last value by key, null deletes."""
+
+    keyed: Keyed
+    restores_partitioning = True
+
+    @property
+    def inputs_by_key(self) -> tuple[Keyed | None, ...]:
+        """A row is its key's."""
+        return (self.keyed,)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ToStream(Node):
     """A table's updates as a stream."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TableFilter(TableNode):
+    """The rows for which the predicate holds; `negated`: those for which it does not."""
+
+    predicate: Callable[[Any, Any], bool]
+    negated: bool
+    row_by_row = True
+
+    @property
+    def wants_old_values(self) -> tuple[bool, ...]:
+        """A row that neither was there nor is now is not told of (rule a6.3)."""
+        return (True,)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TableMapValues(TableNode):
+    """The rows with other values."""
+
+    mapper: Callable[[Any, Any], Any]
+    row_by_row = True
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TableTableJoin(TableNode):
+    """The rows of two tables that have one key.
+
+    `left_outer`: those of the left table, too, that have none in the right one; `right_outer`: and the
+    other way round.
+    """
+
+    joiner: Callable[[Any, Any, Any], Any]
+    left_outer: bool
+    right_outer: bool
+    left_key: Serde[Any]
+    right_key: Serde[Any]
+
+    @property
+    def copartitioned(self) -> bool:
+        """Rows of one key must meet."""
+        return True
+
+    @property
+    def wants_old_values(self) -> tuple[bool, ...]:
+        """A deletion of what was not there is not told of, where the other side can be missing."""
+        return (self.left_outer, self.right_outer)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Which rows come out alone."""
+        return ("outer" if self.right_outer else "left" if self.left_outer else "inner",)

@@ -110,6 +110,26 @@ def enriched_twice(builder: StreamsBuilder) -> None:
     )
 
 
+def table_rows(builder: StreamsBuilder) -> None:
+    """Without a name a table is a view, with one it has a store."""
+    owners = builder.table("owners", name="owners", value=Order)
+    large = owners.filter(lambda k, v: True).filter_not(lambda k, v: False, name="large")
+    large.map_values(by_id, value=str, name="ids").to_stream(by_size, key=str).to("out")
+
+
+def table_of_a_stream(builder: StreamsBuilder) -> None:
+    """A repartition topic before the table: the key changed."""
+    orders(builder).select_key(by_id, key=str).to_table(name="by-id", caching=False).to_stream().to("out")
+
+
+def table_table_joins(builder: StreamsBuilder) -> None:
+    """A view between two tables, and a stored result."""
+    left, right = (builder.table(topic, name=topic, value=Order) for topic in ("owners", "payers"))
+    one = left.left_join(right, pair, value=Order)
+    both = one.outer_join(right, lambda _, row, other: row or other, name="both", value=Order)
+    both.join(left, lambda _, row, other: row or other)
+
+
 def processor_with_stores(builder: StreamsBuilder) -> None:
     stores = (Store("last", value=Order), WindowedStore("seen", value=int, retention=MINUTE))
     orders(builder).process(Silent, *stores, name="dedup", key=str, value=Order).to("out")
@@ -142,6 +162,9 @@ TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
     left_join_repartitioned,
     stream_table_join,
     enriched_twice,
+    table_rows,
+    table_of_a_stream,
+    table_table_joins,
     processor_with_stores,
     shared_sources,
     explicit_repartition,

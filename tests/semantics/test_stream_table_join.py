@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pipeline.dsl.builder import StreamsBuilder
+from tests.semantics.inputs import INPUT_I, steps
 from tests.semantics.timed import Declare, Step, check, joined
 
-#: L is the stream, R the table; out of order on purpose.
-INPUT_I = [
-    *("L k:∅@1", "R k:∅@2", "L k:A@3", "R k:a@4", "L k:B@5", "R k:b@6", "L k:∅@7", "R k:∅@8", "L k:C@9"),
-    *("R k:c@10", "R k:∅@11", "L k:∅@12", "R k:∅@13", "R k:d@7", "L k:D@6", "L k:∅@2", "R k:∅@3"),
-    *("R k:e@14", "L k:E@15", "L k:∅@10", "R k:∅@9", "L k:F@4", "R k:f@3"),
-]
 INNER_I = {5: "k:B-a@5", 15: "k:D-d@6", 19: "k:E-e@15"}
 LEFT_I = INNER_I | {3: "k:A-null@3", 9: "k:C-null@9", 22: "k:F-null@4"}
 
@@ -35,9 +30,8 @@ def join(*, left: bool = False, repartitioned: bool = False) -> Declare:
 )
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_input_i(*, left: bool, repartitioned: bool, expected: dict[int, str], partitions: int) -> None:
-    steps = [(given, expected.get(number, "")) for number, given in enumerate(INPUT_I, start=1)]
     declare = join(left=left, repartitioned=repartitioned)
-    check(declare, steps, partitions={"L": partitions, "R": partitions})
+    check(declare, steps(INPUT_I, expected), partitions={"L": partitions, "R": partitions})
 
 
 CASES: dict[str, tuple[Declare, list[Step]]] = {
@@ -97,9 +91,9 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
 }
 
 
-@pytest.mark.parametrize(("declare", "steps"), CASES.values(), ids=CASES.keys())
-def test_cases(declare: Declare, steps: list[Step]) -> None:
-    check(declare, steps)
+@pytest.mark.parametrize(("declare", "given"), CASES.values(), ids=CASES.keys())
+def test_cases(declare: Declare, given: list[Step]) -> None:
+    check(declare, given)
 
 
 def test_a6_1_a_tables_updates_as_a_stream_with_tombstones_and_equal_updates() -> None:

@@ -1,0 +1,110 @@
+"""The join of two tables: a change of either side meets the other side's current row.
+
+```
+left   k:A@3 --------------- k:B@5 ---- k:∅@7
+right  -------- k:a@4 -----------------------
+inner           k:A-a@4      k:B-a@5    k:∅@7
+```
+
+Rules: Kafka Streams, a6.7 of its semantics; the result's time is the later of both (a1.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.errors import RecordError
+from pipeline.operators.context import OperatorContext, failed
+from pipeline.operators.materialize import Emit, emitter
+from pipeline.operators.views import VIEWS, Lookup, lookup
+from pipeline.record import NO_HEADERS, Change, Forward, Headers
+from pipeline.state.store import Entry
+from pipeline.topology import TableTableJoin
+
+
+def build_table_table_join(
+    node: TableTableJoin, context: OperatorContext, forward: Forward | None
+) -> tuple[Forward, Forward]:
+    """Return what processes a change of the left table, and what processes one of the right."""
+    emit = emitter(node, context, forward)
+    join = _joiner(node)
+    left, right = (lookup(parent, context) for parent in node.parents)
+    return (
+        _build_side(node, context, emit, right, join, other_required=not node.left_outer),
+        _build_side(node, context, emit, left, _swapped(join), other_required=not node.right_outer),
+    )
+
+
+def _build_side(
+    node: TableTableJoin,
+    context: OperatorContext,
+    emit: Emit,
+    get: Lookup,
+    join: Callable[[Any, Any, Any], Any],
+    *,
+    other_required: bool,
+) -> Forward:
+    fail = context.fail
+    joins_old = node.store is None and context.sends_old_values(node)
+
+    def process(key: Any, change: Change[Any], timestamp: int, headers: Headers) -> None:
+        new, old, is_latest = change
+        if not is_latest:
+            context.drop(node, "out of order, of a versioned table")
+            return
+        try:
+            other = get(key)
+            if other is None:
+                if other_required or (new is None and old is None):
+                    return
+                other_value = None
+            else:
+                other_value = other.value
+                timestamp = max(timestamp, other.timestamp)
+            joined = Change(join(key, new, other_value), join(key, old, other_value) if joins_old else None)
+        except RecordError as error:
+            fail(error)
+            return
+        emit(key, joined, timestamp, headers)
+
+    return process
+
+
+def _joiner(node: TableTableJoin) -> Callable[[Any, Any, Any], Any]:
+    """Return what joins two values of a key, each None if its row is not there; None: no row comes of it."""
+    joiner, left_outer, right_outer = node.joiner, node.left_outer, node.right_outer
+
+    def join(key: Any, left: Any, right: Any) -> Any:
+        if left is None and (right is None or not right_outer):
+            return None
+        if right is None and not left_outer:
+            return None
+        try:
+            return joiner(key, left, right)
+        except Exception as error:
+            raise failed(node, joiner, error) from error
+
+    return join
+
+
+def _swapped(join: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    return lambda key, right, left: join(key, left, right)
+
+
+def _view(node: TableTableJoin, context: OperatorContext) -> Lookup:
+    join = _joiner(node)
+    get_left, get_right = (lookup(parent, context) for parent in node.parents)
+
+    def get(key: Any) -> Entry | None:
+        left, right = get_left(key), get_right(key)
+        value = join(key, None if left is None else left.value, None if right is None else right.value)
+        if value is None:
+            return None
+        timestamp = max(entry.timestamp for entry in (left, right) if entry is not None)
+        return Entry(value, timestamp, NO_HEADERS)
+
+    return get
+
+
+VIEWS[TableTableJoin] = _view
