@@ -37,7 +37,7 @@ class KeyedOperators(StreamBase[K, V]):
     ) -> KStream[K, V]:
         """Send the records through a topic, so that equal keys meet in one partition.
 
-        Records without a key are dropped there, and counted.
+        Records without a key are dropped there, and counted, unless a left or outer join follows (KIP-962).
 
         Args:
             name: required: names the topic `<app>-<name>-repartition`.

@@ -62,6 +62,8 @@ def _build_side(
 ) -> Forward:
     own, other = (node.left_store, node.right_store) if is_left else (node.right_store, node.left_store)
     put, fetch = context.store(own.name).put_entry, context.store(other.name).fetch_entries
+    # The sides of a join of a stream with itself share a store: the left one puts, the right one finds it.
+    puts = is_left or not node.is_self_join
     serde = (node.left if is_left else node.right).key
     encode, bounds, fail = serde.serialize, node.windows.bounds, context.fail
     wait = None if own_unmatched is None else own_unmatched.wait
@@ -96,7 +98,8 @@ def _build_side(
             forward(key, joined, max(timestamp, other_time), headers)
         if wait is not None and not matches:
             wait(key, key_bytes, value, timestamp, headers)
-        put(key_bytes, timestamp, value, timestamp, headers)
+        if puts:
+            put(key_bytes, timestamp, value, timestamp, headers)
 
     return process
 

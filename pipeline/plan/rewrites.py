@@ -66,6 +66,25 @@ def _same_source(node: Source, by_topic: dict[str, Source]) -> Source | None:
     return other
 
 
+def share_self_join_store(_application_id: str, nodes: Nodes) -> Nodes:
+    """An inner join of a stream with itself needs one store, and one repartition topic (rule a4.12).
+
+    A record meets what the store holds as the left one, is put, and meets it as the right one, itself
+    included: what comes out is what two stores make of it.
+    """
+    replaced: dict[Node, Node] = {}
+    for declared in nodes:
+        node = replaced[declared] = _with_parents(declared, replaced)
+        if isinstance(node, StreamStreamJoin) and _is_self_join(node):
+            replaced[declared] = dataclasses.replace(node, right=node.left, right_store=node.left_store)
+    return tuple(replaced.values())
+
+
+def _is_self_join(node: StreamStreamJoin) -> bool:
+    one_stream = node.parents[0] is node.parents[1] and not node.left_outer
+    return one_stream and node.left_store.value.name == node.right_store.value.name
+
+
 def insert_repartitions(_application_id: str, nodes: Nodes) -> Nodes:
     """Where the key changed and an operator needs equal keys to meet, a topic is put between."""
     replaced: dict[Node, Node] = {}
@@ -127,6 +146,21 @@ def key_changed(node: Node) -> bool:
             seen.add(upstream)
             open_nodes += upstream.parents
     return False
+
+
+def keep_null_keys(_application_id: str, nodes: Nodes) -> Nodes:
+    """Above a left or outer join, repartition topics carry records without a key (rule a7, KIP-962)."""
+    wanted: set[Node] = set()
+    for node in reversed(nodes):
+        if node.keeps_null_keys or node in wanted:
+            wanted.update(node.parents)
+    replaced: dict[Node, Node] = {}
+    for declared in nodes:
+        node = replaced[declared] = _with_parents(declared, replaced)
+        if isinstance(node, Repartition) and declared in wanted:
+            keyed = dataclasses.replace(node.keyed, keep_null_keys=True)
+            replaced[declared] = dataclasses.replace(node, keyed=keyed)
+    return tuple(replaced.values())
 
 
 def cut_repartitions(application_id: str, nodes: Nodes) -> Nodes:
@@ -194,7 +228,14 @@ def check_join_keys(_application_id: str, nodes: Nodes) -> Nodes:
 
 
 #: The rules, in the order they are applied.
-REWRITES: Sequence[Rewrite] = (merge_sources, check_join_keys, insert_repartitions, cut_repartitions)
+REWRITES: Sequence[Rewrite] = (
+    merge_sources,
+    check_join_keys,
+    share_self_join_store,
+    insert_repartitions,
+    keep_null_keys,
+    cut_repartitions,
+)
 
 
 def rewrite(topology: Topology) -> Nodes:

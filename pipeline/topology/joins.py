@@ -37,8 +37,14 @@ class StreamStreamJoin(Node):
 
     @property
     def stores(self) -> tuple[StoreSpec, ...]:
-        """One a side, and the records that wait for a partner."""
-        return (self.left_store, self.right_store, *filter(None, (self.unmatched_store,)))
+        """One a side, or one for both if they are one stream; and the records that wait for a partner."""
+        sides = (self.left_store,) if self.is_self_join else (self.left_store, self.right_store)
+        return (*sides, *filter(None, (self.unmatched_store,)))
+
+    @property
+    def is_self_join(self) -> bool:
+        """Whether both sides are one stream and share a store: `plan.rewrites.share_self_join_store`."""
+        return self.left_store is self.right_store
 
     @property
     def details(self) -> tuple[str, ...]:

@@ -99,6 +99,11 @@ class Node:
         return (None,) * len(self.parents)
 
     @property
+    def keeps_null_keys(self) -> bool:
+        """Whether records without a key come out of it, so that repartition topics before it carry them."""
+        return any(keyed is not None and keyed.keep_null_keys for keyed in self.inputs_by_key)
+
+    @property
     def copartitioned(self) -> bool:
         """Whether the topics that its records come from must have equal partition counts."""
         return any(self.inputs_by_key)
