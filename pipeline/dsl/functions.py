@@ -28,6 +28,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "joiner": _SIDES,
     "mapper": _KEY_VALUE,
     "merger": _SIDES,
+    "partitioner": ("topic", "key", "value", "partitions"),
     "predicate": _KEY_VALUE,
     "predicates": _KEY_VALUE,
     "reducer": ("so_far", "new"),

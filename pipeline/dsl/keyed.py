@@ -34,6 +34,7 @@ class KeyedOperators(StreamBase[K, V]):
         key: SerdeLike | None = None,
         value: SerdeLike | None = None,
         partitions: int | None = None,
+        partitioner: Callable[[str, K, V, int], int] | None = None,
     ) -> KStream[K, V]:
         """Send the records through a topic, so that equal keys meet in one partition.
 
@@ -44,6 +45,8 @@ class KeyedOperators(StreamBase[K, V]):
             key: serde of the key, if it is not known already.
             value: serde of the value, if it is not known already.
             partitions: of the topic; as many as upstream unless told.
+            partitioner: `partitioner(topic, key, value, partitions)` returns a record's partition; by the
+                key's bytes unless told. What is joined with it must be partitioned alike.
         """
         name = required(name, "repartition", _REPARTITION_WHY)
         check_topic_name(name, f"repartition at {declaration_site()}: name")
@@ -58,6 +61,7 @@ class KeyedOperators(StreamBase[K, V]):
             parents=(self.node,),
             keyed=Keyed(name, keys, values),
             partitions=partitions,
+            partitioner=partitioner,
         )
         return self._stream(node, keys, values)
 

@@ -15,12 +15,16 @@ from pipeline.topology import (
     Branch,
     BranchArm,
     Filter,
+    FilterNot,
+    FlatMap,
     FlatMapValues,
+    ForEach,
     Map,
     MapValues,
     Merge,
     Peek,
     Process,
+    ProcessValues,
     SelectKey,
     Sink,
     check_topic_name,
@@ -42,6 +46,11 @@ class StatelessOperators(StreamBase[K, V]):
     def filter(self, predicate: Callable[[K, V], bool]) -> KStream[K, V]:
         """Keep the records for which `predicate(key, value)` holds."""
         node = self._then(Filter, "filter", predicate=predicate)
+        return self._stream(node, self.key_serde, self.value_serde)
+
+    def filter_not(self, predicate: Callable[[K, V], bool]) -> KStream[K, V]:
+        """Keep the records for which `predicate(key, value)` does not hold."""
+        node = self._then(FilterNot, "filter-not", predicate=predicate)
         return self._stream(node, self.key_serde, self.value_serde)
 
     def map(
@@ -71,6 +80,23 @@ class StatelessOperators(StreamBase[K, V]):
         node = self._then(MapValues, "map-values", mapper=mapper)
         return self._stream(node, self.key_serde, resolve(value, None, "map_values"))
 
+    def flat_map(
+        self,
+        mapper: Callable[[K, V], Iterable[tuple[K2, V2]]],
+        *,
+        key: SerdeLike | None = None,
+        value: SerdeLike | None = None,
+    ) -> KStream[K2, V2]:
+        """Replace each record by the pairs that `mapper(key, value)` returns, in their order.
+
+        Args:
+            mapper: returns none, one or several pairs of key and value.
+            key: serde of the new keys, where a topic or store needs it (UTF-8 strings unless told).
+            value: serde of the new values, likewise (must be told).
+        """
+        node = self._then(FlatMap, "flat-map", mapper=mapper)
+        return self._stream(node, resolve(key, None, "flat_map"), resolve(value, None, "flat_map"))
+
     def flat_map_values(
         self, mapper: Callable[[K, V], Iterable[V2]], *, value: SerdeLike | None = None
     ) -> KStream[K, V2]:
@@ -89,6 +115,13 @@ class StatelessOperators(StreamBase[K, V]):
     def peek(self, action: Callable[[K, V], object]) -> KStream[K, V]:
         """Call `action(key, value)` for each record, and pass the record on as it was."""
         return self._stream(self._then(Peek, "peek", action=action), self.key_serde, self.value_serde)
+
+    def foreach(self, action: Callable[[K, V], object]) -> None:
+        """Call `action(key, value)` for each record, as the last thing that is done with it.
+
+        Under at-least-once it may be called again for a record that was in hand when a worker stopped.
+        """
+        self._then(ForEach, "foreach", action=action)
 
     def merge(self, *others: KStream[K, V]) -> KStream[K, V]:
         """Return the records of this stream and the others; no order between streams is promised."""
@@ -153,10 +186,39 @@ class StatelessOperators(StreamBase[K, V]):
         )
         return self._stream(node, resolve(key, None, "process"), resolve(value, None, "process"))
 
+    def process_values(
+        self,
+        supplier: Callable[[], Processor[K, V, K, V2]],
+        *stores: Store,
+        name: str | None = None,
+        value: SerdeLike | None = None,
+    ) -> KStream[K, V2]:
+        """Run a `Processor` of your own that leaves keys as they are, so that nothing is repartitioned.
+
+        It may forward as many records as it likes for the one in hand, under its key; another key is an
+        error of that record. A punctuation has no record in hand, so it cannot forward: use `process`.
+
+        Args:
+            supplier: makes a processor, usually its class; a new one for each task.
+            stores: the stores that it asks its context for.
+            name: display name.
+            value: serde of the values that it forwards.
+        """
+        node = self._graph.add(
+            ProcessValues,
+            "process-values",
+            name,
+            parents=(self.node,),
+            supplier=supplier,
+            declared_stores=tuple(store.spec() for store in stores),
+        )
+        return self._stream(node, self.key_serde, resolve(value, None, "process_values"))
+
     def to(
         self,
         topic: str | Callable[[K, V], str],
         *,
+        partitioner: Callable[[str, K, V, int], int] | None = None,
         key: SerdeLike | None = None,
         value: SerdeLike | None = None,
     ) -> None:
@@ -164,6 +226,8 @@ class StatelessOperators(StreamBase[K, V]):
 
         Args:
             topic: a name, or `topic(key, value)` to choose one for each record.
+            partitioner: `partitioner(topic, key, value, partitions)` returns a record's partition, of so
+                many; by the key's bytes unless told, as Kafka's Java client does (without a key, any).
             key: serde of the key, if it is not known already (UTF-8 strings after a key change).
             value: serde of the value, if it is not known already.
         """
@@ -175,4 +239,4 @@ class StatelessOperators(StreamBase[K, V]):
             )
         keys = key_serde(key, self.key_serde, "to")
         values = known(resolve(value, self.value_serde, "to"), "to", "value")
-        self._then(Sink, "sink", topic=topic, key=keys, value=values)
+        self._then(Sink, "sink", topic=topic, key=keys, value=values, partitioner=partitioner)

@@ -58,6 +58,14 @@ class OperatorContext(Protocol):
         """Return the partition of `topic` that records with this key lie in."""
         ...
 
+    def partition_count(self, topic: str) -> int:
+        """Return the number of partitions of a topic.
+
+        Raises:
+            UnknownTopicError: there is no such topic.
+        """
+        ...
+
     def check_topic(self, topic: str) -> None:
         """Ask whether a topic exists that a sink chose for a record.
 

@@ -5,26 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.errors import BrokerError, StateError, TopologyError, UnhandledRecordError
+from pipeline.errors import BrokerError, ProcessingError, StateError, TopologyError, UnhandledRecordError
 from pipeline.operators.context import OperatorContext, failed
 from pipeline.processor import Processor
 from pipeline.record import Forward, Headers, Record
-from pipeline.topology import Process
+from pipeline.topology import Process, ProcessValues
 
 #: What passes through a processor's `process` on its way up, to stop the worker.
 _FATAL = (UnhandledRecordError, BrokerError, StateError, TopologyError)
 
+#: There is no record in hand: no key can be equal to it.
+_NO_KEY = object()
+
 
 def build_process(node: Process, context: OperatorContext, forward: Forward) -> Forward:
     """Make a processor for this task, and call it with every record."""
-    try:
-        processor = node.supplier()
-        processor.init(context.processor_context(node, forward))
-    except TopologyError:
-        raise
-    except Exception as error:
-        raise failed(node, node.supplier, error) from error
-    context.on_close(_closer(node, processor))
+    processor = _started(node, context, forward)
     call, fail = processor.process, context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
@@ -36,6 +32,42 @@ def build_process(node: Process, context: OperatorContext, forward: Forward) -> 
             fail(failed(node, call, error))
 
     return process
+
+
+def build_process_values(node: ProcessValues, context: OperatorContext, forward: Forward) -> Forward:
+    """Like `build_process`; what it forwards must have the key of the record in hand."""
+    in_hand: Any = _NO_KEY
+
+    def forward_under_key(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        if in_hand is _NO_KEY:
+            raise ProcessingError(f"{node}: no record is in hand whose key could be kept: use process()")
+        if key is not in_hand and key != in_hand:
+            raise ProcessingError(
+                f"{node}: forwards key {key!r} for a record with key {in_hand!r}: process() may change keys"
+            )
+        forward(key, value, timestamp, headers)
+
+    run = build_process(node, context, forward_under_key)
+
+    def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        nonlocal in_hand
+        in_hand = key
+        run(key, value, timestamp, headers)
+        in_hand = _NO_KEY
+
+    return process
+
+
+def _started(node: Process, context: OperatorContext, forward: Forward) -> Processor[Any, Any, Any, Any]:
+    try:
+        processor: Processor[Any, Any, Any, Any] = node.supplier()
+        processor.init(context.processor_context(node, forward))
+    except TopologyError:
+        raise
+    except Exception as error:
+        raise failed(node, node.supplier, error) from error
+    context.on_close(_closer(node, processor))
+    return processor
 
 
 def _closer(node: Process, processor: Processor[Any, Any, Any, Any]) -> Callable[[], None]:

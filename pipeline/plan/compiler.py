@@ -11,17 +11,20 @@ from typing import Any, TypeAlias
 from pipeline.operators.aggregate import build_aggregate, build_to_stream
 from pipeline.operators.context import OperatorContext, fan_out
 from pipeline.operators.join import build_stream_stream_join
-from pipeline.operators.process import build_process
+from pipeline.operators.process import build_process, build_process_values
+from pipeline.operators.sink import build_sink
 from pipeline.operators.stateless import (
     build_branch,
     build_filter,
+    build_filter_not,
+    build_flat_map,
     build_flat_map_values,
+    build_for_each,
     build_map,
     build_map_values,
     build_pass_through,
     build_peek,
     build_select_key,
-    build_sink,
 )
 from pipeline.operators.table import build_stream_table_join, build_table_source
 from pipeline.operators.table_join import build_table_table_join
@@ -33,13 +36,17 @@ from pipeline.topology import (
     Branch,
     BranchArm,
     Filter,
+    FilterNot,
+    FlatMap,
     FlatMapValues,
+    ForEach,
     Map,
     MapValues,
     Merge,
     Node,
     Peek,
     Process,
+    ProcessValues,
     SelectKey,
     Sink,
     Source,
@@ -60,15 +67,19 @@ OPERATORS: dict[type[Node], Build] = {
     Source: build_pass_through,
     TableSource: build_table_source,
     Filter: build_filter,
+    FilterNot: build_filter_not,
     Map: build_map,
     MapValues: build_map_values,
+    FlatMap: build_flat_map,
     FlatMapValues: build_flat_map_values,
     SelectKey: build_select_key,
     Peek: build_peek,
+    ForEach: build_for_each,
     Merge: build_pass_through,
     Branch: build_branch,
     BranchArm: build_pass_through,
     Process: build_process,
+    ProcessValues: build_process_values,
     Aggregate: build_aggregate,
     ToStream: build_to_stream,
     ToTable: build_table_source,

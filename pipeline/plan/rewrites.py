@@ -201,6 +201,7 @@ def _halves(node: Repartition, topic: str) -> tuple[Sink, Source]:
         internal=True,
         keep_null_keys=keyed.keep_null_keys,
         partitions=node.partitions,
+        partitioner=node.partitioner,
     )
     source = Source(name=node.name, site=node.site, topics=(topic,), key=keyed.key, value=keyed.value)
     return sink, source

@@ -32,6 +32,7 @@ class TaskContext:
         self._sending_old_values = sending_old_values(task.sub.nodes)
         environment = task.environment
         self.max_record_bytes = environment.config.max_record_bytes
+        self.partition_count = environment.partition_count
         self.partition_for, self.check_topic = environment.partition_for, environment.check_topic
         counters, produce = environment.counters, environment.producer.produce
 

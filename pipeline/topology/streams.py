@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipeline.serde import Serde
 from pipeline.timestamps import TimestampExtractor
 from pipeline.topology.declaration import describe_function
 from pipeline.topology.node import Keyed, Node, StoreSpec
+
+#: `(topic, key, value, number of partitions) -> partition`.
+Partitioner: TypeAlias = Callable[[str, Any, Any, int], int]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -36,6 +39,13 @@ class Filter(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FilterNot(Node):
+    """Keep the records for which the predicate does not hold."""
+
+    predicate: Callable[[Any, Any], bool]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Map(Node):
     """Replace key and value."""
 
@@ -48,6 +58,14 @@ class MapValues(Node):
     """Replace the value."""
 
     mapper: Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FlatMap(Node):
+    """Replace one record by none, one or several."""
+
+    mapper: Callable[[Any, Any], Iterable[tuple[Any, Any]]]
+    changes_key = True
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -68,6 +86,13 @@ class SelectKey(Node):
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Peek(Node):
     """Call a function for each record and pass the record on."""
+
+    action: Callable[[Any, Any], object]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ForEach(Node):
+    """Call a function for each record: nothing follows."""
 
     action: Callable[[Any, Any], object]
 
@@ -106,11 +131,19 @@ class Process(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ProcessValues(Process):
+    """A user's processor that leaves keys as they are."""
+
+    changes_key = False
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Repartition(Node):
     """Send records through a topic so that equal keys meet in one partition."""
 
     keyed: Keyed
     partitions: int | None = None
+    partitioner: Partitioner | None = None
     restores_partitioning = True
 
 
@@ -126,9 +159,16 @@ class Sink(Node):
     keep_null_keys: bool = True
     #: Partitions that the user asked for, of a repartition topic.
     partitions: int | None = None
+    #: None: by the key's bytes, as Kafka's Java client does.
+    partitioner: Partitioner | None = None
 
     @property
     def details(self) -> tuple[str, ...]:
         """Where it writes."""
         topic = self.topic if isinstance(self.topic, str) else f"chosen by {describe_function(self.topic)}"
-        return (f"topic: {topic}", *(() if self.partitions is None else (f"{self.partitions} partitions",)))
+        details = [f"topic: {topic}"]
+        if self.partitions is not None:
+            details.append(f"{self.partitions} partitions")
+        if self.partitioner is not None:
+            details.append(f"partitions chosen by {describe_function(self.partitioner)}")
+        return tuple(details)

@@ -157,7 +157,7 @@ def test_null_keys_are_counted() -> None:
 # How many partitions.
 
 
-def rekeyed(builder: StreamsBuilder, topic: str, **repartition: int) -> KStream[str, str]:
+def rekeyed(builder: StreamsBuilder, topic: str, **repartition: Any) -> KStream[str, str]:
     return text(builder, topic).select_key(same_key, key=str).repartition(name=f"r-{topic}", **repartition)
 
 
