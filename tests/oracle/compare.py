@@ -1,0 +1,103 @@
+"""Whether two results are the same: every output by key in its order, every store at the end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from tests.oracle.cases import Case, Output, Result, Row
+from tests.oracle.headrace import stores
+from tests.oracle.shapes import Shape, readable, readable_value, shapes
+
+
+def difference(case: Case, ours: Result, theirs: Result) -> str | None:
+    """Return the first difference between two results of a case, for reading; None if there is none."""
+    if (ours.error is None) != (theirs.error is None):
+        return f"error: {ours.error or 'none'}\n  Kafka Streams: {theirs.error or 'none'}"
+    if len(ours.outputs) != len(theirs.outputs):
+        return (
+            f"fails at input {len(ours.outputs)}: {ours.error}\n"
+            f"  Kafka Streams at input {len(theirs.outputs)}: {theirs.error}"
+        )
+    for number, (our_records, their_records) in enumerate(zip(ours.outputs, theirs.outputs, strict=True)):
+        if _by_key(our_records) != _by_key(their_records):
+            return (
+                f"after input {number}, {case.inputs[number]}:\n"
+                f"  Headrace:      {shown(case, our_records)}\n"
+                f"  Kafka Streams: {shown(case, their_records)}"
+            )
+    if ours.error is None:
+        return _store_difference(case, ours.stores, theirs.stores)
+    return None
+
+
+def _by_key(records: Iterable[Output]) -> Mapping[tuple[str, bytes | None], list[tuple[bytes | None, int]]]:
+    found: dict[tuple[str, bytes | None], list[tuple[bytes | None, int]]] = defaultdict(list)
+    for record in records:
+        found[record.topic, record.key].append((record.value, record.timestamp))
+    return found
+
+
+def shown(case: Case, records: Iterable[Output]) -> str:
+    """Return output records for reading: `topic key:value@timestamp`."""
+    sinks = _sink_shapes(case)
+    return "; ".join(
+        f"{record.topic} {readable(sinks[record.topic].key, record.key)}:"
+        f"{readable_value(sinks[record.topic].value, record.value)}@{record.timestamp}"
+        for record in records
+    )
+
+
+def _sink_shapes(case: Case) -> dict[str, Shape]:
+    known = shapes(case.nodes)
+    return {node["topic"]: known[node["of"][0]] for node in case.nodes if node["op"] == "to"}
+
+
+def _store_difference(
+    case: Case, ours: Mapping[str, Sequence[Row]], theirs: Mapping[str, Sequence[Row]]
+) -> str | None:
+    for name, kind in stores(case).items():
+        our_rows, their_rows = (_visible(case, name, kind, rows[name]) for rows in (ours, theirs))
+        if our_rows != their_rows:
+            return (
+                f"store {name} ({kind}) at the end:\n"
+                f"  Headrace only:      {sorted(our_rows - their_rows, key=str)}\n"
+                f"  Kafka Streams only: {sorted(their_rows - our_rows, key=str)}"
+            )
+    return None
+
+
+def _visible(case: Case, name: str, kind: str, rows: Sequence[Row]) -> set[Row]:
+    """Return the rows that both sides must show: within the retention that the case's windows have.
+
+    Where Kafka Streams is given a longer retention, so that it hides nothing, it holds more. Of a time
+    window the end is left out: it is not stored.
+    """
+    node = next(node for node in case.nodes if node["id"] == name)
+    if kind == "window":
+        plain = {(row[0], row[1], *row[-2:]) for row in rows}
+        horizon = max((row[1] for row in plain), default=0) - _retention(node)
+        return {row for row in plain if row[1] > horizon}
+    if kind == "session":
+        horizon = max((row[2] for row in rows), default=0) - _retention(node)
+        return {row for row in rows if row[2] > horizon}
+    return set(rows)
+
+
+def _retention(node: dict[str, object]) -> int:
+    """Return what Kafka Streams' default is (rule a2.6), or what the case asks for."""
+    windows = node["windows"]
+    assert isinstance(windows, dict)
+    if "retention" in node:
+        assert isinstance(node["retention"], int)
+        return node["retention"]
+    match windows["kind"]:
+        case "session":
+            least = windows["gap"] + windows["grace"]
+        case "sliding":
+            least = 2 * windows["difference"] + windows["grace"]
+        case "unlimited":
+            least = 2**63
+        case _:
+            least = windows["size"] + windows["grace"]
+    return int(least)

@@ -1,0 +1,106 @@
+"""Runs cases through Headrace, in its TopologyTestDriver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from pipeline.errors import StreamsError
+from pipeline.testing.driver import TestOutputTopic, TopologyTestDriver
+from tests.oracle.cases import Case, Input, Output, Result, Row
+from tests.oracle.declare import declare
+from tests.oracle.functions import text
+from tests.oracle.probes import Probe, probe
+
+
+def run(case: Case) -> Result:
+    """Return what our side makes of a case, with one partition a topic."""
+    result = Result()
+    try:
+        with TopologyTestDriver(declare(case)) as driver:
+            topics = {sink: driver.output_topic(sink, key=bytes, value=bytes) for sink in case.sinks()}
+            for record in case.inputs:
+                pipe(driver, record)
+                result.outputs.append(list(read(topics)))
+            result.stores = contents(driver, case)
+    except StreamsError as error:
+        result.error = f"{type(error).__name__}: {error}"
+    return result
+
+
+def pipe(driver: TopologyTestDriver, record: Input) -> None:
+    """Write one record, or advance the wall clock."""
+    if len(record) == 1:
+        driver.advance_wall_clock(timedelta(milliseconds=record[0]))
+        return
+    topic, key, value, timestamp = record
+    driver.pipe(topic, _bytes(key), _bytes(value), timestamp, ())
+
+
+def _bytes(string: str | None) -> bytes | None:
+    return None if string is None else string.encode()
+
+
+def read(topics: dict[str, TestOutputTopic]) -> Iterator[Output]:
+    """Iterate what has come out since the last call."""
+    for name, topic in topics.items():
+        for record in topic.read_all():
+            yield Output(name, record.key, record.value, record.timestamp)
+
+
+def contents(
+    driver: TopologyTestDriver, case: Case, partitions: Sequence[int] = (0,)
+) -> dict[str, list[Row]]:
+    """Return what the user's stores hold, all partitions together."""
+    probed = probe(case)
+    return {
+        name: [row for number in partitions for row in _rows(driver.store(name, number), kind, probed)]
+        for name, kind in stores(case).items()
+    }
+
+
+def stores(case: Case) -> dict[str, str]:
+    """Return the user's stores by name: key-value, window, session or versioned."""
+    return {node["id"]: kind for node in case.nodes if (kind := _store_kind(node)) is not None}
+
+
+def _store_kind(node: dict[str, Any]) -> str | None:
+    op = node["op"]
+    if op == "process":
+        return "key-value" if node["fn"].startswith("previous") else None
+    always = {
+        "table",
+        "global_table",
+        "aggregate",
+        "cogroup",
+        "table_aggregate",
+        "foreign_key_join",
+        "to_table",
+    }
+    if op not in always and not node.get("materialized"):
+        return None
+    if "history" in node:
+        return "versioned"
+    return {"none": "key-value", "session": "session"}.get(
+        node.get("windows", {}).get("kind", "none"), "window"
+    )
+
+
+def _rows(store: Any, kind: str, probed: Probe) -> Iterator[Row]:
+    match kind:
+        case "key-value":
+            for key, found in store.committed_scan():
+                yield text(store.key_serde.deserialize(key)), text(found.value), found.timestamp
+        case "window":
+            for key, start, found in store.committed_scan():
+                yield text(store.key_serde.deserialize(key)), start, text(found.value), found.timestamp
+        case "session":
+            for key, start, end, found in store.committed_scan():
+                yield text(store.key_serde.deserialize(key)), start, end, text(found.value)
+        case _:
+            for key in probed.keys:
+                for asked in (-1, *probed.times):
+                    found = store.get(key) if asked == -1 else store.get(key, asked)
+                    if found is not None:
+                        yield key, asked, text(found.value), found.timestamp

@@ -1,0 +1,113 @@
+"""Where Headrace does better than Kafka Streams, on purpose, and how a case shows it.
+
+Each improvement is a change of what Kafka Streams is asked to do (`java/`), never of what it answers: the
+answer of the corrected Kafka Streams is what Headrace must give. So a difference is allowed only in the
+cases that an improvement concerns, and only as the improvement demands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from tests.oracle.cases import Case, Node
+
+
+class Improvement(NamedTuple):
+    """One documented difference.
+
+    Attributes:
+        reason: what Headrace does, and Kafka Streams does not.
+        correction: how Kafka Streams is made to do it.
+        concerns: whether a node, among all of the case, may show it.
+    """
+
+    reason: str
+    correction: str
+    concerns: Callable[[Node, Sequence[Node]], bool]
+
+
+def relevant(case: Case) -> list[int]:
+    """Return the numbers of the improvements that concern a case."""
+    return [
+        number
+        for number, improvement in IMPROVEMENTS.items()
+        if any(improvement.concerns(node, case.nodes) for node in case.nodes)
+    ]
+
+
+def _windows(node: Node) -> str:
+    kind: str = node.get("windows", {}).get("kind", "none")
+    return kind
+
+
+def _hides(node: Node, _nodes: Sequence[Node]) -> bool:
+    return _windows(node) not in {"none", "unlimited"} or node["op"] == "stream_join"
+
+
+def _takes_nulls(node: Node, _nodes: Sequence[Node]) -> bool:
+    return _windows(node) not in {"none", "sliding"}
+
+
+def _emits_unmatched(node: Node, _nodes: Sequence[Node]) -> bool:
+    return bool(node["op"] == "stream_join" and node["kind"] != "inner")
+
+
+def _inclusive_end(node: Node, nodes: Sequence[Node]) -> bool:
+    finals = [other for other in nodes if other["op"] == "suppress" and other["until"] == "close"]
+    return bool(finals) and _windows(node) in {"sliding", "session"}
+
+
+def _sends_initial(node: Node, nodes: Sequence[Node]) -> bool:
+    if (
+        node["op"] not in {"aggregate", "cogroup"}
+        or node.get("fold") == "reduce"
+        or node.get("caching", True)
+    ):
+        return False
+    return any(node["id"] in other.get("of", ()) and other["op"] != "to_stream" for other in nodes)
+
+
+def _bounds(node: Node, _nodes: Sequence[Node]) -> bool:
+    if node["op"] == "stream_join":
+        return bool(node["before"] < 0 or node["after"] < 0)
+    if node["op"] == "stream_table_join":
+        return node["kind"] == "left" and "grace" in node
+    return _windows(node) == "sliding" and node["windows"]["difference"] == 0
+
+
+IMPROVEMENTS: Final[Mapping[int, Improvement]] = {
+    1: Improvement(
+        "what the lateness rule accepts is never hidden by retention",
+        "window and session stores with a retention that hides nothing; join stores that keep a record "
+        "as long as one that is not late can match it",
+        _hides,
+    ),
+    2: Improvement(
+        "null values do not reach windowed aggregators and do not advance their stream time",
+        "null values are filtered out before the grouping",
+        _takes_nulls,
+    ),
+    3: Improvement(
+        "an unmatched row is emitted when stream time first exceeds window end plus grace",
+        "the pairs are Kafka Streams'; the rows come from the rule, in java/Unmatched.java",
+        _emits_unmatched,
+    ),
+    4: Improvement(
+        "suppress waits until the window cannot change any more, at inclusive ends too",
+        "it waits a millisecond longer for sliding and session windows",
+        _inclusive_end,
+    ),
+    5: Improvement(
+        "a new aggregate has no old value",
+        "an initializer that returns null, and an aggregator that takes null for the initial value; sliding "
+        "windows with a cache, which knows their old values",
+        _sends_initial,
+    ),
+    6: Improvement(
+        "join bounds mean what they say near time zero; a null key in a left stream-table join with grace is "
+        "emitted; sliding windows of zero difference work",
+        "pairs out of bounds are filtered out; null keys go around the join; tumbling windows of 1 ms",
+        _bounds,
+    ),
+}

@@ -1,0 +1,152 @@
+"""Runs cases through Kafka Streams itself: a JVM with the program in `java/`, one JSON line a case."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from pipeline.errors import BrokerError
+from pipeline.testing.java import VERSION, major_version
+from pipeline.testing.kafka_jars import classpath, kafka_directory
+from tests.oracle.cases import Case, Output, Result
+from tests.oracle.probes import probe
+
+_HERE: Final = Path(__file__).parent
+_LOCK: Final = _HERE / "kafka-streams-jars.lock"
+_SOURCES: Final = _HERE / "java"
+_COMPILE_TIMEOUT_S: Final = 300.0
+#: Cases are small: the time goes into starting them, which the quick compiler does best.
+_JVM_OPTIONS: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m")
+
+
+class NoJdkError(BrokerError):
+    """There is no Java compiler: a JRE runs Kafka Streams, but not the program that drives it."""
+
+
+class KafkaStreams:
+    """One JVM, for any number of cases.
+
+    Args:
+        directory: where jars and classes are kept; default `.kafka` in the current directory.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory or kafka_directory()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        jdk = _jdk()
+        path = classpath(self._directory, _LOCK)
+        classes = _compiled(jdk, path, self._directory)
+        self._log = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [jdk / "java", *_JVM_OPTIONS, "-cp", f"{classes}{os.pathsep}{path}", "Oracle"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._log.close()
+
+    def run(self, case: Case, improvements: Iterable[int] = ()) -> Result:
+        """Return what Kafka Streams makes of a case; may be called from several threads, one at a time runs.
+
+        Args:
+            case: the case.
+            improvements: numbers of the documented improvements with which it is to be corrected.
+
+        Raises:
+            BrokerError: the JVM has ended.
+        """
+        probed = probe(case)
+        request = case.json() | {
+            "improvements": sorted(improvements),
+            "probe": {"keys": probed.keys, "times": probed.times},
+        }
+        with self._lock:
+            return _result(self._ask(json.dumps(request)))
+
+    def _ask(self, line: str) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = b""
+        if not answer:
+            self._log.seek(0)
+            said = self._log.read()[-2000:].decode(errors="replace")
+            raise BrokerError(f"the JVM with Kafka Streams has ended: {said}")
+        read: dict[str, Any] = json.loads(answer)
+        return read
+
+
+def _result(answer: dict[str, Any]) -> Result:
+    outputs = [
+        [Output(topic, _bytes(key), _bytes(value), timestamp) for topic, key, value, timestamp in records]
+        for records in answer["outputs"]
+    ]
+    stores = {name: [tuple(row) for row in rows] for name, rows in answer.get("stores", {}).items()}
+    return Result(outputs, stores, answer.get("error"))
+
+
+def _bytes(encoded: str | None) -> bytes | None:
+    return None if encoded is None else base64.b64decode(encoded)
+
+
+def _jdk() -> Path:
+    """Return the folder with `java` and `javac` of a JDK on the PATH."""
+    compiler = shutil.which("javac")
+    if compiler is None or major_version(compiler) < VERSION:
+        raise NoJdkError(
+            f"comparing with Kafka Streams needs a JDK {VERSION} or newer on the PATH (javac too; a JRE does "
+            "not do). Debian and Ubuntu: apt install default-jdk-headless"
+        )
+    return Path(compiler).resolve().parent
+
+
+def _compiled(jdk: Path, path: str, directory: Path) -> Path:
+    """Return the folder with the program's classes, compiling it if it has changed."""
+    sources = sorted(_SOURCES.glob("*.java"))
+    content = b"".join(source.read_bytes() for source in sources) + path.encode()
+    classes = directory / f"oracle-{hashlib.sha256(content).hexdigest()[:16]}"
+    if classes.exists():
+        return classes
+    with tempfile.TemporaryDirectory(dir=directory) as scratch:
+        made = Path(scratch) / "classes"
+        done = subprocess.run(
+            [jdk / "javac", "-nowarn", "-d", made, "-cp", path, *sources],
+            capture_output=True,
+            text=True,
+            timeout=_COMPILE_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BrokerError(f"the program in {_SOURCES} cannot be compiled: {done.stderr[-4000:]}")
+        try:
+            made.rename(classes)
+        except OSError:
+            if not classes.exists():  # another process may have been first
+                raise
+    return classes
