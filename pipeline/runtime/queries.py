@@ -14,7 +14,8 @@ from pipeline.errors import StateError
 from pipeline.record import TaskId
 from pipeline.runtime.partitioner import partition_for
 from pipeline.runtime.scan import Page, Position, Range, scan_page
-from pipeline.state.keyvalue import KeyValueStore, ValueAndTimestamp
+from pipeline.state.caching import ValueAndTimestamp
+from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.window import WindowStore
 from pipeline.topology import StoreSpec
 

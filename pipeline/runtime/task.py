@@ -139,6 +139,7 @@ class Task:
 
         def forwarding(key: bytes, *rest: Any) -> None:
             entry: Entry = rest[-2]
+            # A store without caching forwards what another one's flush forwards to it.
             outer, self.update = self.update, Update(changelog, key, entry, serialize)
             on_flush(key, *rest)
             self.update = outer

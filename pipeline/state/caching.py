@@ -1,21 +1,126 @@
-"""What every typed store shares: values with timestamps, and where uncommitted entries are kept."""
+"""What every typed store shares: values with timestamps, what was forwarded last, and merged scans."""
 
 from __future__ import annotations
 
 import heapq
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pipeline.errors import StateError
 from pipeline.record import NO_HEADERS
 from pipeline.serde import Serde
-from pipeline.state.store import Entry
+from pipeline.state.store import BytesStore, Entry
+
+K = TypeVar("K")
+V = TypeVar("V")
+_Key = TypeVar("_Key")
 
 _TIMESTAMP = struct.Struct(">q")
 TIMESTAMP_SIZE = _TIMESTAMP.size
 pack_time = _TIMESTAMP.pack
+
+
+class ValueAndTimestamp(NamedTuple, Generic[V]):
+    """A value and its event time in ms."""
+
+    value: V
+    timestamp: int
+
+
+class TypedStore(Generic[K, V]):
+    """Serdes on a `BytesStore`.
+
+    Everything uncommitted is kept by the store that extends this one, so the `BytesStore` is never
+    ahead of what is committed.
+
+    Args:
+        name: the store's name.
+        engine: where committed entries are.
+        key_serde: encodes keys.
+        value_serde: encodes values.
+
+    Attributes:
+        on_flush: called with an update's key, whatever else says where it is, its entry and its old
+            value; None: nobody asks.
+        send_old_values: whether `on_flush` is told the old value.
+    """
+
+    on_flush: Callable[..., None] | None
+
+    def __init__(self, name: str, engine: BytesStore, key_serde: Serde[K], value_serde: Serde[V]) -> None:
+        self.name, self.key_serde, self.value_serde = name, key_serde, value_serde
+        self.on_flush = None
+        self.send_old_values = False
+        self._engine = engine
+
+    def _encoded(self, entry: Entry) -> bytes | None:
+        if entry.value is None:
+            return None
+        try:
+            return pack_time(entry.timestamp) + self.value_serde.serialize(entry.value)
+        except Exception as error:
+            raise self._unencodable(error) from error
+
+    def _unencodable(self, error: Exception) -> StateError:
+        """Return the error that says that the store was given a value of another type than was declared."""
+        return StateError(
+            f"store {self.name!r} holds a value that cannot be encoded as {self.value_serde.name}: {error}; "
+            "what its aggregator, reducer or processor returns is not what value= says"
+        )
+
+    def position(self) -> int:
+        """Return the changelog position of what is committed."""
+        return self._engine.position()
+
+    def close(self) -> None:
+        """Release the store; what was not committed is forgotten."""
+        self._engine.close()
+
+
+class CachingStore(TypedStore[K, V]):
+    """A store whose puts replace one another until they are flushed, and how they are forwarded.
+
+    Args:
+        name: see `TypedStore`.
+        engine: same.
+        key_serde: same.
+        value_serde: same.
+        caching: forward at `flush`, the last update of each key; False: forward each put at once. What is
+            logged and committed is the same.
+    """
+
+    def __init__(
+        self, name: str, engine: BytesStore, key_serde: Serde[K], value_serde: Serde[V], *, caching: bool
+    ) -> None:
+        super().__init__(name, engine, key_serde, value_serde)
+        self._caching = caching
+        #: What was flushed, as it will be stored.
+        self._changes: dict[bytes, bytes | None] = {}
+        #: Without caching: what was forwarded since the last flush, as it would be stored.
+        self._forwarded: dict[bytes, bytes | None] = {}
+
+    def _old_value(self, stored_key: bytes) -> V | None:
+        """Return what was forwarded last, from its bytes: an aggregate may have been changed in place."""
+        if stored_key in self._forwarded:
+            stored = self._forwarded[stored_key]
+        elif stored_key in self._changes:
+            stored = self._changes[stored_key]
+        else:
+            stored = self._engine.get(stored_key)
+        if stored is None:
+            return None
+        value: V = decode_entry(stored, self.value_serde).value
+        return value
+
+    def _replace(self, stored_key: bytes, entry: Entry) -> V | None:
+        """Take note of an update that is forwarded at once; return its old value if it was asked for."""
+        if not self.send_old_values:
+            return None
+        old = self._old_value(stored_key)
+        self._forwarded[stored_key] = self._encoded(entry)
+        return old
 
 
 def decode_entry(stored: bytes, serde: Serde[Any]) -> Entry:
@@ -24,24 +129,18 @@ def decode_entry(stored: bytes, serde: Serde[Any]) -> Entry:
     return Entry(serde.deserialize(stored[TIMESTAMP_SIZE:]), timestamp, NO_HEADERS)
 
 
+def decode_value(stored: bytes, serde: Serde[V]) -> ValueAndTimestamp[V]:
+    """Return value and timestamp of a stored value."""
+    return ValueAndTimestamp(serde.deserialize(stored[TIMESTAMP_SIZE:]), _TIMESTAMP.unpack_from(stored)[0])
+
+
 def merge_scans(
-    stored: Iterator[tuple[bytes, bytes]],
-    overlay: Iterable[tuple[bytes, bytes | Entry | None]],
-    *,
-    reverse: bool,
-) -> Iterator[tuple[bytes, bytes | Entry | None]]:
+    stored: Iterable[tuple[_Key, Any]], overlay: Iterable[tuple[_Key, Any]], *, reverse: bool
+) -> Iterator[tuple[_Key, Any]]:
     """Merge two ordered scans; where both have a key, the overlay's entry counts."""
-    last: bytes | None = None
+    last: _Key | None = None
     # heapq.merge is stable: of equal keys, the overlay's comes first.
     for key, value in heapq.merge(overlay, stored, key=itemgetter(0), reverse=reverse):
         if key != last:
             last = key
             yield key, value
-
-
-def unencodable_value(name: str, serde: Serde[Any], error: Exception) -> StateError:
-    """Return the error that says that a store was given a value of another type than was declared."""
-    return StateError(
-        f"store {name!r} holds a value that cannot be encoded as {serde.name}: {error}; what its aggregator, "
-        "reducer or processor returns is not what value= says"
-    )

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from operator import itemgetter
-from typing import Any, Generic, NamedTuple, TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 from sortedcontainers import SortedDict
 
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.serde import Serde
-from pipeline.state.caching import decode_entry, merge_scans, pack_time, unencodable_value
+from pipeline.state.caching import (
+    CachingStore,
+    ValueAndTimestamp,
+    decode_entry,
+    decode_value,
+    merge_scans,
+    pack_time,
+)
 from pipeline.state.store import BytesStore, Entry
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-
-class ValueAndTimestamp(NamedTuple, Generic[V]):
-    """A value and its event time in ms."""
-
-    value: V
-    timestamp: int
+#: Keys that a scan takes from an ordered cache at once: it may change between two of them.
+_CHUNK = 64
 
 
-class KeyValueStore(Generic[K, V]):
+class KeyValueStore(CachingStore[K, V]):
     """A typed key-value store over a `BytesStore`, behind a write-back cache.
 
     Everything uncommitted is in the cache: `dirty` until it is flushed (forwarded and logged),
@@ -38,12 +41,17 @@ class KeyValueStore(Generic[K, V]):
         key_serde: encodes keys.
         value_serde: encodes values.
         cache_entries: bound of `clean`; that of `dirty` is the task's, which commits in time.
-        ordered: keep the cache in key order, for stores that are scanned often.
+        ordered: keep the cache in key order, and the place of the first entry in mind, for stores that
+            are asked for their first entries often.
+        caching: forward at `flush`, the last update of each key; False: forward each put at once. What is
+            logged and committed is the same.
 
     Attributes:
-        on_flush: called at `flush` with key, entry and old value of each change; None: nobody asks.
+        on_flush: called with key, entry and old value of each update that is forwarded; None: nobody asks.
         send_old_values: whether `on_flush` is told the old value.
     """
+
+    on_flush: Callable[[bytes, Entry, V | None], None] | None
 
     def __init__(
         self,
@@ -54,17 +62,19 @@ class KeyValueStore(Generic[K, V]):
         *,
         cache_entries: int,
         ordered: bool = False,
+        caching: bool = True,
     ) -> None:
-        self.name, self.key_serde, self.value_serde = name, key_serde, value_serde
-        self.on_flush: Callable[[bytes, Entry, V | None], None] | None = None
-        self.send_old_values = False
-        self._engine, self._bound = engine, cache_entries
+        super().__init__(name, engine, key_serde, value_serde, caching=caching)
+        self._bound, self._ordered = cache_entries, ordered
         self._new_cache: Callable[[], MutableMapping[bytes, Any]] = SortedDict if ordered else dict
         self._dirty: MutableMapping[bytes, Entry] = self._new_cache()
         self._flushed: MutableMapping[bytes, Entry] = self._new_cache()
-        #: What was flushed, as it will be stored.
-        self._changes: dict[bytes, bytes | None] = {}
         self._clean: dict[bytes, Entry] = {}
+        #: Ordered: no entry comes before this key; None: there is no entry.
+        self._first: bytes | None = b""
+        if ordered or not caching:
+            # The put of all other stores stays without a question.
+            self.put_entry = self._put_watched  # type: ignore[method-assign]
 
     @property
     def dirty(self) -> int:
@@ -92,9 +102,43 @@ class KeyValueStore(Generic[K, V]):
         """Put a value; None deletes."""
         self._dirty[key] = Entry(value, timestamp, headers)
 
-    def range_entries(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, Entry]]:
-        """Iterate entries with `start <= key < end`, uncommitted ones included, in the order of the keys."""
-        return self._scan_entries(start, end, reverse=False)
+    def _put_watched(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
+        self._dirty[key] = entry = Entry(value, timestamp, headers)
+        if value is not None and (self._first is None or key < self._first):
+            self._first = key
+        if not self._caching and self.on_flush is not None:
+            # Last: what it leads to may put into this store again.
+            self.on_flush(key, entry, self._replace(key, entry))
+
+    def range_entries(
+        self, start: bytes = b"", end: bytes | None = None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, Entry]]:
+        """Iterate entries with `start <= key < end`, uncommitted ones included, in the order of the keys.
+
+        Lazily. The store may be put to meanwhile: an entry is yielded as it is at that moment; whether
+        one is met that was not there before is left open. In an `ordered` store, asking for what
+        comes before its first entry costs nothing.
+        """
+        fresh = self._ordered and not reverse and (self._first is None or start <= self._first)
+        if fresh:
+            if self._first is None or (end is not None and end <= self._first):
+                return
+            start = self._first
+        caches = (
+            _keys(cache, start, end, reverse=reverse) for cache in (self._dirty, self._flushed) if cache
+        )
+        overlay = ((key, None) for key in heapq.merge(*caches, reverse=reverse))
+        stored = self._engine.scan(start, end, reverse=reverse)
+        for key, found in merge_scans(stored, overlay, reverse=reverse):
+            entry = self._dirty.get(key) or self._flushed.get(key)
+            if entry is None:
+                entry = self.get_entry(key) if found is None else decode_entry(found, self.value_serde)
+            if entry is not None and entry.value is not None:
+                if fresh:
+                    fresh, self._first = False, key
+                yield key, entry
+        if fresh:
+            self._first = end
 
     # For users' processors: typed.
 
@@ -130,29 +174,27 @@ class KeyValueStore(Generic[K, V]):
         last = None if end is None else self.key_serde.serialize(end) + b"\0"
         return self._scan(first, last, reverse=reverse)
 
-    def prefix(self, prefix: K) -> Iterator[tuple[K, V]]:
-        """Iterate the keys whose bytes begin with those of `prefix`, in order."""
+    def prefix(self, prefix: K, *, reverse: bool = False) -> Iterator[tuple[K, V]]:
+        """Iterate the keys whose bytes begin with those of `prefix`, in the order of their bytes."""
         first = self.key_serde.serialize(prefix)
-        return self._scan(first, after_prefix(first), reverse=False)
+        return self._scan(first, after_prefix(first), reverse=reverse)
 
-    def all(self) -> Iterator[tuple[K, V]]:
+    def all(self, *, reverse: bool = False) -> Iterator[tuple[K, V]]:
         """Iterate everything, in the order of the keys' bytes."""
-        return self._scan(b"", None, reverse=False)
+        return self._scan(b"", None, reverse=reverse)
+
+    def approximate_count(self) -> int:
+        """Return about how many entries there are: those that await the next commit may count twice."""
+        uncommitted = {**self._flushed, **self._dirty}
+        return self._engine.approximate_count() + sum(
+            entry.value is not None for entry in uncommitted.values()
+        )
 
     def _scan(self, start: bytes, end: bytes | None, *, reverse: bool) -> Iterator[tuple[K, V]]:
-        for key, entry in self._scan_entries(start, end, reverse=reverse):
-            yield self.key_serde.deserialize(key), entry.value
-
-    def _scan_entries(
-        self, start: bytes, end: bytes | None, *, reverse: bool
-    ) -> Iterator[tuple[bytes, Entry]]:
-        caches = (_cached(cache, start, end, reverse=reverse) for cache in (self._dirty, self._flushed))
-        overlay = heapq.merge(*caches, key=itemgetter(0), reverse=reverse)
-        stored = self._engine.scan(start, end, reverse=reverse)
-        for key, found in merge_scans(stored, overlay, reverse=reverse):
-            entry = decode_entry(found, self.value_serde) if isinstance(found, bytes) else found
-            if entry is not None and entry.value is not None:
-                yield key, entry
+        deserialize = self.key_serde.deserialize
+        return (
+            (deserialize(key), entry.value) for key, entry in self.range_entries(start, end, reverse=reverse)
+        )
 
     # For the task.
 
@@ -162,8 +204,9 @@ class KeyValueStore(Generic[K, V]):
         Forwarded last: who gets an update, and reads this store, sees every update of this flush.
         """
         dirty, self._dirty = self._dirty, self._new_cache()
+        on_flush = self.on_flush if self._caching else None
         olds: dict[bytes, V | None] = {}
-        if self.on_flush is not None and self.send_old_values:
+        if on_flush is not None and self.send_old_values:
             olds = {key: self._old_value(key) for key in dirty}
         serialize = self.value_serde.serialize
         try:
@@ -172,21 +215,14 @@ class KeyValueStore(Generic[K, V]):
                 for key, entry in dirty.items()
             ]
         except Exception as error:
-            raise unencodable_value(self.name, self.value_serde, error) from error
+            raise self._unencodable(error) from error
         self._changes.update(log)
         self._flushed.update(dirty)
-        if self.on_flush is not None:
+        self._forwarded.clear()
+        if on_flush is not None:
             for key, entry in dirty.items():
-                self.on_flush(key, entry, olds.get(key))
+                on_flush(key, entry, olds.get(key))
         return log
-
-    def _old_value(self, key: bytes) -> V | None:
-        """Return what was forwarded last: an aggregate may have been changed in place since."""
-        stored = self._changes[key] if key in self._changes else self._engine.get(key)
-        if stored is None:
-            return None
-        value: V = decode_entry(stored, self.value_serde).value
-        return value
 
     def commit(self, position: int) -> None:
         """Write what was flushed, with the changelog position that follows it."""
@@ -201,14 +237,11 @@ class KeyValueStore(Generic[K, V]):
         """Apply changelog records: they are what is stored."""
         self._engine.write(dict(records), position)
         self._clean.clear()
+        self._first = b""
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
         """Return what is committed under changelog keys, as changelog records."""
         return [(key, self._engine.get(key)) for key in sorted(keys)]
-
-    def position(self) -> int:
-        """Return the changelog position of what is committed."""
-        return self._engine.position()
 
     def progress(self) -> Mapping[str, int]:
         """Return nothing: a key-value store keeps no time of its own."""
@@ -220,30 +253,23 @@ class KeyValueStore(Generic[K, V]):
     def wipe(self) -> None:
         """Forget everything."""
         self._dirty, self._flushed = self._new_cache(), self._new_cache()
-        self._changes, self._clean = {}, {}
+        self._changes, self._forwarded, self._clean = {}, {}, {}
+        self._first = b""
         self._engine.wipe()
-
-    def close(self) -> None:
-        """Release the store; what was not committed is forgotten."""
-        self._engine.close()
 
     # For queries, from any thread: only what is committed.
 
     def committed_get(self, key: K) -> ValueAndTimestamp[V] | None:
         """Return the committed value under `key`, None if there is none."""
         stored = self._engine.get(self.key_serde.serialize(key))
-        if stored is None:
-            return None
-        entry = decode_entry(stored, self.value_serde)
-        return ValueAndTimestamp(entry.value, entry.timestamp)
+        return None if stored is None else decode_value(stored, self.value_serde)
 
     def committed_scan(
         self, start: bytes = b"", end: bytes | None = None
     ) -> Iterator[tuple[bytes, ValueAndTimestamp[V]]]:
         """Iterate committed entries with `start <= key < end`, keys as bytes and in order."""
         for key, stored in self._engine.scan(start, end):
-            entry = decode_entry(stored, self.value_serde)
-            yield key, ValueAndTimestamp(entry.value, entry.timestamp)
+            yield key, decode_value(stored, self.value_serde)
 
 
 def after_prefix(prefix: bytes) -> bytes | None:
@@ -252,11 +278,20 @@ def after_prefix(prefix: bytes) -> bytes | None:
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
 
 
-def _cached(
+def _keys(
     cache: MutableMapping[bytes, Any], start: bytes, end: bytes | None, *, reverse: bool
-) -> Iterable[tuple[bytes, Any]]:
-    """Return a cache's entries from `start` to before `end`, in order; lazily if the cache has one."""
+) -> Iterable[bytes]:
+    """Return a cache's keys from `start` to before `end`, in order; lazily if the cache has one."""
     if isinstance(cache, SortedDict):
-        return ((key, cache[key]) for key in cache.irange(start, end, (True, False), reverse))
-    keys = sorted((key for key in cache if start <= key and (end is None or key < end)), reverse=reverse)
-    return [(key, cache[key]) for key in keys]
+        return _ordered_keys(cache, start, end, reverse=reverse)
+    return sorted((key for key in cache if start <= key and (end is None or key < end)), reverse=reverse)
+
+
+def _ordered_keys(cache: SortedDict, start: bytes, end: bytes | None, *, reverse: bool) -> Iterator[bytes]:
+    first, last, inclusive = start, end, (True, False)
+    while chunk := list(islice(cache.irange(first, last, inclusive, reverse), _CHUNK)):
+        yield from chunk
+        if len(chunk) < _CHUNK:
+            return
+        first, last = (start, chunk[-1]) if reverse else (chunk[-1], end)
+        inclusive = (reverse, False)

@@ -170,6 +170,15 @@ class RocksDBStore:
             except Exception as error:
                 raise self._failed("write", error) from error
 
+    def approximate_count(self) -> int:
+        """Return RocksDB's estimate: what was overwritten or deleted lately may count."""
+        with self._lock:
+            try:
+                estimate: int | None = self._db.property_int_value("rocksdb.estimate-num-keys")
+            except Exception as error:
+                raise self._failed("read", error) from error
+        return estimate or 0
+
     def position(self) -> int:
         """Return the changelog position of the last write."""
         with self._lock:

@@ -4,8 +4,8 @@ Three layers, each a wrapper of the one below:
 
 * `BytesStore`: an ordered map of bytes on RocksDB or in memory, written in atomic batches that
   carry the changelog position they belong to. Never ahead of what is committed.
-* a typed store (`state.keyvalue`, `state.window`): serdes, key layout, timestamps, and a bounded
-  write-back cache that holds everything not committed yet.
+* a typed store (`state.keyvalue`, `window`, `session`, `versioned`): serdes, key layout, timestamps,
+  and a bounded write-back cache that holds everything not committed yet.
 * the task, which flushes (forwarding and logging) and then commits them in a fixed order.
 """
 
@@ -49,6 +49,10 @@ class BytesStore(Protocol):
         Atomic: after a crash all of it is there, or nothing. Ranges are dropped before changes
         are applied.
         """
+        ...
+
+    def approximate_count(self) -> int:
+        """Return about how many entries there are, without reading them."""
         ...
 
     def position(self) -> int:

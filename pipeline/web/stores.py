@@ -17,7 +17,8 @@ from pipeline.errors import StateError
 from pipeline.runtime.queries import ElsewhereError, NotReadyError, Progress, Queries, StoreRegistry
 from pipeline.runtime.scan import Range, Row
 from pipeline.serde import BytesSerde, StringSerde
-from pipeline.state.keyvalue import ValueAndTimestamp, after_prefix
+from pipeline.state.caching import ValueAndTimestamp
+from pipeline.state.keyvalue import after_prefix
 from pipeline.topology import StoreSpec
 from pipeline.web.parameters import (
     bad_request,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from pipeline.record import TaskId
 from pipeline.state.provider import MemoryProvider, RocksDBProvider, StoreProvider
@@ -13,8 +13,12 @@ from pipeline.state.store import BytesStore, StateStore
 
 Open: TypeAlias = Callable[[], BytesStore]
 Log: TypeAlias = list[tuple[bytes, bytes | None]]
+S = TypeVar("S")
 
 KINDS: Final = ("rocksdb", "memory")
+
+#: Whether a store forwards at its flushes, or at once.
+CACHING: Final = (True, False)
 
 #: What an update goes through.
 STAGES: Final = ("put", "flushed", "committed")
@@ -36,6 +40,14 @@ def engines(kind: str, folder: Path) -> Iterator[Open]:
     for store in opened:
         store.close()
     provider.close()
+
+
+def forwarding(store: S) -> S:
+    """Have a store forward what it is given, with old values: to nowhere."""
+    downstream: Any = store
+    downstream.on_flush = lambda *_: None
+    downstream.send_old_values = True
+    return store
 
 
 def reach(store: StateStore, stage: str) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from pipeline.errors import StateError
 from pipeline.record import NO_HEADERS, Windowed
 from pipeline.serde import STRING
-from pipeline.state.keyvalue import ValueAndTimestamp
+from pipeline.state.caching import ValueAndTimestamp
 from pipeline.state.store import BytesStore, Entry
 from pipeline.state.window import WindowStore
-from tests.contract.store_engines import KINDS, STAGES, Log, Open, engines, reach, size
+from tests.contract.store_engines import CACHING, KINDS, STAGES, Log, Open, engines, forwarding, reach, size
 
 MINUTE = 60_000
 
@@ -32,7 +33,7 @@ def other_engine(tmp_path: Path) -> Iterator[BytesStore]:
 
 
 def window(
-    engine: BytesStore, *, retention_ms: int = 10 * MINUTE, dups: bool = False
+    engine: BytesStore, *, retention_ms: int = 10 * MINUTE, dups: bool = False, caching: bool = True
 ) -> WindowStore[str, str]:
     return WindowStore(
         "store",
@@ -43,12 +44,27 @@ def window(
         window_size_ms=100,
         retain_duplicates=dups,
         cache_entries=100,
+        caching=caching,
     )
 
 
+class Make(Protocol):
+    def __call__(self, engine: BytesStore, *, dups: bool = False) -> WindowStore[str, str]: ...
+
+
+@pytest.fixture(params=CACHING, ids=str)
+def make(request: pytest.FixtureRequest) -> Make:
+    """Opens a store that forwards whatever it does, at its flushes or at once."""
+
+    def made(engine: BytesStore, *, dups: bool = False) -> WindowStore[str, str]:
+        return forwarding(window(engine, dups=dups, caching=request.param))
+
+    return made
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_window_is_read_at_every_stage(engine: Open, stage: str) -> None:
-    store = window(engine())
+def test_a_window_is_read_at_every_stage(engine: Open, make: Make, stage: str) -> None:
+    store = make(engine())
     store.put("a", "1", 0, 17)
     store.put("a", "2", 3 * MINUTE)
     store.put("b", "3", 5 * MINUTE)
@@ -79,20 +95,60 @@ def test_a_window_is_read_at_every_stage(engine: Open, stage: str) -> None:
     ],
 )
 def test_fetch_includes_both_ends(
-    engine: Open, stage: str, from_ms: int, to_ms: int, expected: list[int]
+    engine: Open, make: Make, stage: str, from_ms: int, to_ms: int, expected: list[int]
 ) -> None:
-    store = window(engine())
+    store = make(engine())
     for start in (9, 4 * MINUTE, 0, 5):
         store.put("a", str(start), start)
         store.put("a\0", "another", start)
     reach(store, stage)
     assert [start for start, _ in store.fetch_range("a", from_ms, to_ms)] == expected
+    assert [start for start, _ in store.fetch_range("a", from_ms, to_ms, reverse=True)] == expected[::-1]
+    both = [(key, start) for key in ("a", "a\0") for start in expected]
+    everything = [(window.key, window.start) for window, _ in store.all(from_ms, to_ms)]
+    assert everything == both
+    backward = [(window.key, window.start) for window, _ in store.all(from_ms, to_ms, reverse=True)]
+    assert backward == both[::-1]
+
+
+@pytest.mark.parametrize("stages", [(one, two) for one in STAGES for two in STAGES])
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (None, None, "a a\0 ab b"),
+        ("a", "a", "a"),
+        ("a\0", "ab", "a\0 ab"),
+        ("a\0", None, "a\0 ab b"),
+        (None, "ab", "a a\0 ab"),
+        ("c", None, ""),
+        ("b", "a", ""),
+    ],
+)
+def test_windows_of_a_range_of_keys_include_both_ends(
+    engine: Open, make: Make, stages: tuple[str, str], first: str | None, last: str | None, expected: str
+) -> None:
+    store = make(engine())
+    for stage, value in zip(stages, ("old", "new"), strict=True):
+        for key in ("b", "a\0", "ab", "a"):
+            store.put(key, value, 5)
+            # Windows in two segments, one that is deleted, one that is outside of the times.
+            store.put(key, value, 7 * MINUTE)
+            store.put(key, "gone", 6)
+            store.put(key, value, 8 * MINUTE)
+        reach(store, stage)
+        for key in ("a", "a\0", "ab", "b"):
+            store.put(key, None, 6)
+    wanted = [
+        (Windowed(key, start, start + 100), "new") for key in expected.split() for start in (5, 7 * MINUTE)
+    ]
+    assert list(store.fetch_keys(first, last, 5, 7 * MINUTE)) == wanted
+    assert list(store.fetch_keys(first, last, 5, 7 * MINUTE, reverse=True)) == wanted[::-1]
 
 
 @pytest.mark.parametrize("first", STAGES)
 @pytest.mark.parametrize("second", STAGES)
-def test_a_deleted_window_is_hidden_at_every_stage(engine: Open, first: str, second: str) -> None:
-    store = window(engine())
+def test_a_deleted_window_is_hidden_at_every_stage(engine: Open, make: Make, first: str, second: str) -> None:
+    store = make(engine())
     store.put("a", "1", 1)
     store.put("a", "2", 2)
     reach(store, first)
@@ -103,18 +159,18 @@ def test_a_deleted_window_is_hidden_at_every_stage(engine: Open, first: str, sec
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_duplicates_are_kept_in_the_order_they_were_put(engine: Open, stage: str) -> None:
-    store = window(engine(), dups=True)
+def test_duplicates_are_kept_in_the_order_they_were_put(engine: Open, make: Make, stage: str) -> None:
+    store = make(engine(), dups=True)
     for number, start in enumerate((5, 1, 5, 5, 1)):
         store.put("a", str(number), start)
     reach(store, stage)
     assert store.fetch_range("a", 0, 10) == [(1, "1"), (1, "4"), (5, "0"), (5, "2"), (5, "3")]
 
 
-def test_duplicates_put_after_a_restart_do_not_replace_earlier_ones(engine: Open) -> None:
+def test_duplicates_put_after_a_restart_do_not_replace_earlier_ones(engine: Open, make: Make) -> None:
     log: Log = []
     for run in range(3):
-        store = window(engine(), dups=True)
+        store = make(engine(), dups=True)
         store.resume({"time": 1} if run else {})
         for number in range(3):
             store.put("a", f"{run}{number}", 1)
@@ -127,23 +183,23 @@ def test_duplicates_put_after_a_restart_do_not_replace_earlier_ones(engine: Open
 
 
 def test_duplicates_put_after_a_full_restore_do_not_replace_restored_ones(
-    engine: Open, other_engine: BytesStore
+    engine: Open, make: Make, other_engine: BytesStore
 ) -> None:
-    store = window(engine(), dups=True)
+    store = make(engine(), dups=True)
     for number in range(3):
         store.put("a", str(number), 1)
     log = store.flush()
     store.commit(3)
-    restored = window(other_engine, dups=True)
+    restored = make(other_engine, dups=True)
     restored.restore(log, 3)
     restored.resume(store.progress())
     restored.put("a", "3", 1)
     assert [value for _, value in restored.fetch_range("a", 0, 10)] == list("0123")
 
 
-def test_nothing_is_put_for_a_deletion_where_duplicates_are_kept(engine: Open) -> None:
+def test_nothing_is_put_for_a_deletion_where_duplicates_are_kept(engine: Open, make: Make) -> None:
     """Which one would go? `RocksDBWindowStore.put` skips it too."""
-    store = window(engine(), dups=True)
+    store = make(engine(), dups=True)
     store.put("a", "1", 1)
     store.put("a", None, 1)
     assert (store.fetch_range("a", 0, 10), len(store.flush())) == ([(1, "1")], 1)
@@ -162,9 +218,9 @@ def test_nothing_is_put_for_a_deletion_where_duplicates_are_kept(engine: Open) -
     ],
 )
 def test_a_window_is_visible_until_stream_time_has_left_it_behind(
-    engine: Open, stage: str, now: int, visible: list[int]
+    engine: Open, make: Make, stage: str, now: int, visible: list[int]
 ) -> None:
-    store = window(engine())
+    store = make(engine())
     for start in (0, 1, MINUTE):
         store.put("a", "v", start)
     reach(store, stage)
@@ -179,8 +235,8 @@ def test_a_window_is_visible_until_stream_time_has_left_it_behind(
 @pytest.mark.parametrize(
     ("start", "taken"), [(0, False), (MINUTE, False), (MINUTE + 1, True), (11 * MINUTE, True)]
 )
-def test_an_expired_window_is_not_put(engine: Open, start: int, *, taken: bool) -> None:
-    store = window(engine())
+def test_an_expired_window_is_not_put(engine: Open, make: Make, start: int, *, taken: bool) -> None:
+    store = make(engine())
     store.put("a", "now", 11 * MINUTE)
     assert store.put("b", "late", start) is taken
     assert (store.fetch("b", start) is not None) is taken
@@ -188,10 +244,10 @@ def test_an_expired_window_is_not_put(engine: Open, start: int, *, taken: bool) 
 
 
 @pytest.mark.parametrize("one_commit", [False, True])
-def test_expired_windows_leave_the_engine(engine: Open, *, one_commit: bool) -> None:
+def test_expired_windows_leave_the_engine(engine: Open, make: Make, *, one_commit: bool) -> None:
     """Also those that expired between their put and their commit."""
     bytes_store = engine()
-    store = window(bytes_store)
+    store = make(bytes_store)
     for number in range(50):
         store.put("a", "v", number * MINUTE)
         if not one_commit:
@@ -201,9 +257,9 @@ def test_expired_windows_leave_the_engine(engine: Open, *, one_commit: bool) -> 
     assert 10 <= size(bytes_store) <= 16
 
 
-def test_expired_windows_leave_the_engine_after_a_wipe(engine: Open) -> None:
+def test_expired_windows_leave_the_engine_after_a_wipe(engine: Open, make: Make) -> None:
     bytes_store = engine()
-    store = window(bytes_store)
+    store = make(bytes_store)
     store.put("a", "v", 10_000 * MINUTE)
     reach(store, "committed")
     store.wipe()
@@ -213,39 +269,41 @@ def test_expired_windows_leave_the_engine_after_a_wipe(engine: Open) -> None:
     assert size(bytes_store) <= 16
 
 
-def test_stream_time_survives_a_restart(engine: Open) -> None:
-    store = window(engine())
+def test_stream_time_survives_a_restart(engine: Open, make: Make) -> None:
+    store = make(engine())
     store.put("a", "v", 20 * MINUTE)
     store.flush()
     store.commit(1)
     progress = store.progress()
     store.close()
-    again = window(engine())
+    again = make(engine())
     again.resume(progress)
     assert again.put("a", "late", 10 * MINUTE) is False
     assert again.put("a", "in time", 10 * MINUTE + 1) is True
 
 
-def test_stream_time_is_found_in_the_store_where_none_was_kept(engine: Open) -> None:
-    store = window(engine())
+def test_stream_time_is_found_in_the_store_where_none_was_kept(engine: Open, make: Make) -> None:
+    store = make(engine())
     for start in (20 * MINUTE, 19 * MINUTE):
         store.put("z" if start < 20 * MINUTE else "a", "v", start)
     reach(store, "committed")
     store.close()
-    again = window(engine())
+    again = make(engine())
     again.resume({})
     assert dict(again.progress())["time"] == 20 * MINUTE
 
 
 @pytest.mark.parametrize("dups", [False, True])
-def test_a_window_changelog_restores_the_store(engine: Open, other_engine: BytesStore, *, dups: bool) -> None:
-    store = window(engine(), dups=dups)
+def test_a_window_changelog_restores_the_store(
+    engine: Open, make: Make, other_engine: BytesStore, *, dups: bool
+) -> None:
+    store = make(engine(), dups=dups)
     log: Log = []
     for number, start in enumerate((0, 9 * MINUTE, 9 * MINUTE, 12 * MINUTE, 20 * MINUTE, 12 * MINUTE)):
         store.put("a\0b", str(number), start, number)
         log += store.flush()
     store.commit(len(log))
-    restored = window(other_engine, dups=dups)
+    restored = make(other_engine, dups=dups)
     restored.restore(log[:3], 3)
     restored.restore(iter(log[3:]), 6)
     restored.resume(store.progress())
@@ -258,14 +316,14 @@ def test_a_window_changelog_restores_the_store(engine: Open, other_engine: Bytes
 
 @pytest.mark.parametrize(("now", "kept"), [(10 * MINUTE, 3), (10 * MINUTE + 1, 2), (100 * MINUTE, 1)])
 def test_restoring_skips_what_has_expired(
-    engine: Open, other_engine: BytesStore, now: int, kept: int
+    engine: Open, make: Make, other_engine: BytesStore, now: int, kept: int
 ) -> None:
-    source = window(engine())
+    source = make(engine())
     log: Log = []
     for start in (0, 1, MINUTE, now):
         source.put("a", "v", start)
         log += source.flush()
-    restored = window(other_engine)
+    restored = make(other_engine)
     restored.restore(log, 4)
     assert size(other_engine) == len(restored.fetch_range("a", 0, now))
     assert len(restored.fetch_range("a", 0, now)) == kept
@@ -290,8 +348,8 @@ def test_a_window_flush_tells_key_start_entry_and_old_value(engine: Open, *, sen
     ]
 
 
-def test_window_queries_show_only_what_is_committed(engine: Open) -> None:
-    store = window(engine())
+def test_window_queries_show_only_what_is_committed(engine: Open, make: Make) -> None:
+    store = make(engine())
     for key, start in (("b", 5), ("a", 6 * MINUTE), ("a", 5), ("ab", 7)):
         store.put(key, "old", start, start + 1)
     reach(store, "committed")
@@ -312,8 +370,8 @@ def test_window_queries_show_only_what_is_committed(engine: Open) -> None:
 
 
 @pytest.mark.parametrize("dups", [False, True])
-def test_stored_is_what_is_committed_under_changelog_keys(engine: Open, *, dups: bool) -> None:
-    store = window(engine(), dups=dups)
+def test_stored_is_what_is_committed_under_changelog_keys(engine: Open, make: Make, *, dups: bool) -> None:
+    store = make(engine(), dups=dups)
     store.put("a", "1", 5)
     log = store.flush()
     store.commit(1)
@@ -324,8 +382,8 @@ def test_stored_is_what_is_committed_under_changelog_keys(engine: Open, *, dups:
     assert sorted(store.stored({*keys, log[0][0]})) == sorted([*log, *absent])
 
 
-def test_wipe_forgets_every_stage(engine: Open) -> None:
-    store = window(engine())
+def test_wipe_forgets_every_stage(engine: Open, make: Make) -> None:
+    store = make(engine())
     for stage in reversed(STAGES):
         store.put(stage, "v", 1)
         reach(store, stage)
@@ -341,9 +399,9 @@ def test_wipe_forgets_every_stage(engine: Open) -> None:
     ],
 )
 def test_queries_of_a_closed_store_are_refused(
-    engine: Open, read: Callable[[WindowStore[str, str]], object]
+    engine: Open, make: Make, read: Callable[[WindowStore[str, str]], object]
 ) -> None:
-    store = window(engine())
+    store = make(engine())
     store.put("a", "1", 1)
     reach(store, "committed")
     store.close()

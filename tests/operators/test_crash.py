@@ -11,7 +11,7 @@ from pipeline.record import NO_HEADERS
 from pipeline.serde import INT64
 from pipeline.state.caching import pack_time
 from pipeline.state.provider import MemoryProvider
-from pipeline.state.window_keys import changelog_key
+from pipeline.state.segment_keys import WINDOWS
 from pipeline.testing.driver import TopologyTestDriver
 from pipeline.topology import Topology
 from pipeline.windows import tumbling
@@ -31,7 +31,7 @@ def log_uncommitted(driver: TopologyTestDriver, key: str, start: int, count: int
     """Write to the changelog as a worker does that dies before it commits."""
     producer = driver.broker.producer("killed")
     value = pack_time(start) + INT64.serialize(count)
-    producer.produce(CHANGELOG, value, changelog_key(key.encode(), start), 0, -1, NO_HEADERS)
+    producer.produce(CHANGELOG, value, WINDOWS.changelog_key(key.encode(), (start, 0)), 0, -1, NO_HEADERS)
     producer.flush(0)
 
 

@@ -2,7 +2,7 @@
 
 Two layouts. An aggregate has few windows open and many keys in each: by start, then key, so that a
 put or a read that hits makes no key bytes. A join keeps every record, nearly each at a start of its
-own, and is asked for one key's: by key, then start and sequence.
+own, and is asked for one key's; so are sessions: by key, then slot.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeAlias
 
 from pipeline.state.caching import pack_time
+from pipeline.state.segment_keys import WINDOWS, Slot, SlotLayout, escaped, pack_segment
 from pipeline.state.store import Entry
-from pipeline.state.window_keys import escaped, pack_segment, pack_suffix
-
-#: A window's start; with its sequence number where duplicates are kept.
-Slot: TypeAlias = tuple[int, int]
 
 #: What is to be logged, and what is to be stored.
 Encoded: TypeAlias = tuple[list[tuple[bytes, bytes | None]], dict[bytes, bytes | None]]
 
 
-class WindowCache(Protocol):
-    """What a window store keeps in memory.
+class SlotCache(Protocol):
+    """What a store of windows or sessions keeps in memory.
 
     The life of an entry: `put`, `flush`, `commit`; it may be forgotten after that.
     """
@@ -35,11 +32,11 @@ class WindowCache(Protocol):
         ...
 
     def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
-        """Return a key's uncommitted entries with `first <= start <= last`."""
+        """Return a key's uncommitted entries with `first <= time <= last`."""
         ...
 
-    def uncommitted_keys(self) -> set[bytes]:
-        """Return the keys that have uncommitted entries."""
+    def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
+        """Iterate all uncommitted entries, in any order."""
         ...
 
     def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
@@ -51,7 +48,7 @@ class WindowCache(Protocol):
         ...
 
     def commit(self, horizon: int) -> None:
-        """Take what was flushed as committed; windows that start at `horizon` or before have expired."""
+        """Take what was flushed as committed; what has a time of `horizon` or before has expired."""
         ...
 
     def forget(self) -> None:
@@ -145,11 +142,12 @@ class AggregateCache:
         entry = self._dirty.get(start, {}).get(key)
         return self._flushed[start][key] if entry is None else entry
 
-    def uncommitted_keys(self) -> set[bytes]:
-        """Return the keys that have uncommitted entries."""
-        return {
-            key for cache in (self._flushed, self._dirty) for entries in cache.values() for key in entries
-        }
+    def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
+        """Iterate all uncommitted entries, in any order."""
+        for start in {*self._flushed, *self._dirty}:
+            slot = (start, 0)
+            for key, entry in {**self._flushed.get(start, {}), **self._dirty.get(start, {})}.items():
+                yield key, slot, entry
 
     def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
         """Iterate what was put since the last flush."""
@@ -164,7 +162,7 @@ class AggregateCache:
         log: list[tuple[bytes, bytes | None]] = []
         changes: dict[bytes, bytes | None] = {}
         for start, entries in dirty.items():
-            segment, suffix = pack_segment(start // segment_ms), pack_suffix(start, 0)
+            segment, suffix = pack_segment(start // segment_ms), WINDOWS.pack(start, 0)
             for key, entry in entries.items():
                 value = entry.value
                 stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
@@ -208,11 +206,16 @@ def _join(cache: _ByStart, start: int, entries: dict[bytes, Entry]) -> None:
         known.update(entries)
 
 
-class JoinCache:
-    """By key, then start and sequence; nothing that is committed is kept."""
+class KeyedCache:
+    """By key, then slot; nothing that is committed is kept.
 
-    def __init__(self) -> None:
+    Args:
+        layout: of the slots.
+    """
+
+    def __init__(self, layout: SlotLayout) -> None:
         self.dirty = 0
+        self._layout = layout
         self._dirty: dict[bytes, dict[Slot, Entry]] = {}
         self._flushed: dict[bytes, dict[Slot, Entry]] = {}
 
@@ -223,17 +226,19 @@ class JoinCache:
             self._dirty[key] = {slot: entry}
         else:
             slots[slot] = entry
-        # Every put has a sequence number of its own.
+        # In a join, every put has a sequence number of its own.
         self.dirty += 1
 
     def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
-        """Return a key's uncommitted entries with `first <= start <= last`."""
+        """Return a key's uncommitted entries with `first <= time <= last`."""
         slots = self._flushed.get(key, {}) | self._dirty.get(key, {})
         return {slot: entry for slot, entry in slots.items() if first <= slot[0] <= last}
 
-    def uncommitted_keys(self) -> set[bytes]:
-        """Return the keys that have uncommitted entries."""
-        return {*self._dirty, *self._flushed}
+    def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
+        """Iterate all uncommitted entries, in any order."""
+        for key in {*self._flushed, *self._dirty}:
+            for slot, entry in {**self._flushed.get(key, {}), **self._dirty.get(key, {})}.items():
+                yield key, slot, entry
 
     def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
         """Iterate what was put since the last flush."""
@@ -244,13 +249,15 @@ class JoinCache:
     def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
         """Take what was put since the last flush as flushed, and return it encoded."""
         dirty, self._dirty, self.dirty = self._dirty, {}, 0
+        pack = self._layout.pack
         log: list[tuple[bytes, bytes | None]] = []
         changes: dict[bytes, bytes | None] = {}
         for key, slots in dirty.items():
             escaped_key = escaped(key)
             for slot, entry in slots.items():
-                stored = pack_time(entry.timestamp) + serialize(entry.value)
-                suffix = pack_suffix(*slot)
+                value = entry.value
+                stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
+                suffix = pack(*slot)
                 log.append((key + suffix, stored))
                 changes[pack_segment(slot[0] // segment_ms) + escaped_key + suffix] = stored
             flushed = self._flushed.get(key)
