@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pipeline.app import App
-from pipeline.dsl.grouped import KGroupedStream, TimeWindowedKStream
+from pipeline.dsl.grouped import KGroupedStream
 from pipeline.dsl.stores import Store, WindowedStore
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable, WindowedKTable
+from pipeline.dsl.windowed import SessionWindowedKStream, TimeWindowedKStream
 from pipeline.errors import StreamsError, TopologyError
 from pipeline.processor import Processor, ProcessorContext, PunctuationType
 from pipeline.record import Record, Windowed
@@ -17,7 +18,7 @@ from pipeline.timestamps import (
     use_partition_time_on_invalid_timestamp,
     wallclock_timestamp,
 )
-from pipeline.windows import tumbling
+from pipeline.windows import EmitStrategy, hopping, tumbling, unlimited
 
 __all__ = [
     "BYTES",
@@ -25,6 +26,7 @@ __all__ = [
     "JSON",
     "STRING",
     "App",
+    "EmitStrategy",
     "KGroupedStream",
     "KStream",
     "KTable",
@@ -33,6 +35,7 @@ __all__ = [
     "PunctuationType",
     "Record",
     "Serde",
+    "SessionWindowedKStream",
     "Store",
     "StreamsError",
     "TimeWindowedKStream",
@@ -41,8 +44,10 @@ __all__ = [
     "WindowedKTable",
     "WindowedStore",
     "fail_on_invalid_timestamp",
+    "hopping",
     "log_and_skip_on_invalid_timestamp",
     "tumbling",
+    "unlimited",
     "use_partition_time_on_invalid_timestamp",
     "wallclock_timestamp",
 ]

@@ -24,6 +24,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "action": _KEY_VALUE,
     "adder": _FOLD,
     "aggregator": _FOLD,
+    "aggregators": _FOLD,
     "initializer": (),
     "joiner": _SIDES,
     "mapper": _KEY_VALUE,

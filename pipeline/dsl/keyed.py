@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
+from pipeline.dsl.aggregation import Grouping
 from pipeline.dsl.base import StreamBase
 from pipeline.dsl.graph import key_serde, known, required, resolve
 from pipeline.dsl.grouped import KGroupedStream
@@ -117,7 +118,7 @@ class KeyedOperators(StreamBase[K, V]):
         node = self._then(SelectKey, "select-key", mapper=mapper)
         keys = key_serde(key, None, "group_by")
         values = resolve(value, self.value_serde, "group_by")
-        return KGroupedStream(self._graph, node, Keyed(name, keys, values))
+        return KGroupedStream(Grouping(self._graph, (node,), (Keyed(name, keys, values),)))
 
     def group_by_key(
         self, *, name: str | None = None, key: SerdeLike | None = None, value: SerdeLike | None = None
@@ -131,4 +132,4 @@ class KeyedOperators(StreamBase[K, V]):
         """
         keys = key_serde(key, self.key_serde, "group_by_key")
         values = resolve(value, self.value_serde, "group_by_key")
-        return KGroupedStream(self._graph, self.node, Keyed(name, keys, values))
+        return KGroupedStream(Grouping(self._graph, (self.node,), (Keyed(name, keys, values),)))

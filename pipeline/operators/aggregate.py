@@ -6,24 +6,35 @@ from typing import Any
 
 from pipeline.operators.context import OperatorContext, failed, unencodable
 from pipeline.operators.materialize import forward_updates
-from pipeline.record import Change, Forward, Headers, Windowed
-from pipeline.state.store import Entry
+from pipeline.operators.time_windows import build_time_windows
+from pipeline.record import Change, Forward, Headers
 from pipeline.topology import Aggregate, ToStream
+from pipeline.windows import TimeWindows, UnlimitedWindows
 
 
-def build_aggregate(node: Aggregate, context: OperatorContext, forward: Forward | None) -> Forward:
-    """Return the fold that the node describes."""
-    if node.windows is None:
-        return _unwindowed(node, context, forward)
-    return _windowed(node, context, forward)
+def build_aggregate(
+    node: Aggregate, context: OperatorContext, forward: Forward | None
+) -> tuple[Forward, ...]:
+    """Return, by input, the fold that the node describes."""
+    match node.windows:
+        case None:
+            return _unwindowed(node, context, forward)
+        case TimeWindows() | UnlimitedWindows() as windows:
+            return build_time_windows(node, windows, context, forward)
+        case _:
+            raise NotImplementedError(node.windows)
 
 
-def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | None) -> Forward:
+def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | None) -> tuple[Forward, ...]:
     """Null keys and values are dropped; the timestamp is the largest one folded in (rule a1.7)."""
-    store = context.store(node.store.name)
-    get, put = store.get_entry, store.put_entry
-    encode = node.grouped.key.serialize
-    initializer, aggregator, fail = node.initializer, node.aggregator, context.fail
+    forward_updates(context.store(node.store.name), node.store.key, context, node, forward)
+    return tuple(_fold(node, number, context) for number in range(len(node.grouped)))
+
+
+def _fold(node: Aggregate, number: int, context: OperatorContext) -> Forward:
+    store, serde = context.store(node.store.name), node.grouped[number].key
+    get, put, encode = store.get_entry, store.put_entry, serde.serialize
+    initializer, aggregator, fail = node.initializer, node.aggregators[number], context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if key is None:
@@ -35,7 +46,7 @@ def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | No
         try:
             key_bytes = encode(key)
         except Exception as error:
-            fail(unencodable(node, node.grouped.key, key, error))
+            fail(unencodable(node, serde, key, error))
             return
         entry = get(key_bytes)
         function: object = initializer
@@ -50,63 +61,6 @@ def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | No
             timestamp = max(timestamp, entry.timestamp)
         put(key_bytes, aggregate, timestamp, headers)
 
-    forward_updates(store, node.grouped.key, context, node, forward)
-    return process
-
-
-def _windowed(node: Aggregate, context: OperatorContext, forward: Forward | None) -> Forward:
-    """A window takes a record while `end > stream time - grace` (rule a2.2).
-
-    Null values are dropped and do not advance stream time, which Kafka Streams does for sliding
-    windows only: a count of nothing is no count.
-    """
-    windows = node.windows
-    assert windows is not None  # noqa: S101 - build_aggregate's choice
-    store = context.store(node.store.name)
-    get, put = store.get_entry, store.put_entry
-    encode, decode = node.grouped.key.serialize, node.grouped.key.deserialize
-    initializer, aggregator, fail = node.initializer, node.aggregator, context.fail
-    time = context.stream_time(node)
-    size, grace, starts = windows.size_ms, windows.grace_ms, windows.starts
-
-    def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-        if key is None:
-            context.reject(node, "null key")
-            return
-        if value is None:
-            context.drop(node, "null value")
-            return
-        time.ms = max(time.ms, timestamp)
-        first_open_end = time.ms - grace
-        try:
-            key_bytes = encode(key)
-        except Exception as error:
-            fail(unencodable(node, node.grouped.key, key, error))
-            return
-        for start in starts(timestamp):
-            if start + size <= first_open_end:
-                context.drop(node, "late")
-                continue
-            entry = get(key_bytes, start)
-            function: object = initializer
-            try:
-                so_far = initializer() if entry is None else entry.value
-                function = aggregator
-                aggregate = aggregator(key, value, so_far)
-            except Exception as error:
-                fail(failed(node, function, error))
-                continue
-            latest = timestamp if entry is None else max(timestamp, entry.timestamp)
-            put(key_bytes, start, aggregate, latest, headers)
-
-    if forward is not None:
-
-        def updated(key_bytes: bytes, start: int, entry: Entry, old: Any) -> None:
-            key = Windowed(decode(key_bytes), start, start + size)
-            forward(key, Change(entry.value, old), entry.timestamp, entry.headers)
-
-        store.on_flush = updated
-        store.send_old_values = context.sends_old_values(node)
     return process
 
 

@@ -35,8 +35,8 @@ class OperatorContext(Protocol):
         """Return whether the changes that `node` forwards carry the old value."""
         ...
 
-    def stream_time(self, node: Node) -> StreamTime:
-        """Return the operator's own stream time."""
+    def stream_time(self, node: Node, number: int = 0) -> StreamTime:
+        """Return the operator's own stream time; that of one of its inputs, if each has its own."""
         ...
 
     def on_time(self, node: Node, callback: Callable[[int, Headers], None]) -> None:

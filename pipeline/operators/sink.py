@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import ProcessingError, ProduceError, RecordError, RecordTooLargeError
 from pipeline.operators.context import OperatorContext, failed
 from pipeline.record import Forward, Headers
-from pipeline.serde import TimeWindowedSerde
+from pipeline.serde import WindowedSerde
 from pipeline.topology import Partitioner, Sink, describe_function
 
 
@@ -77,7 +77,7 @@ def _partitioner(node: Sink, context: OperatorContext) -> Callable[[str, Any, An
     """Return what chooses a record's partition; None: the producer does, by the key's bytes."""
     if node.partitioner is not None:
         return _users_partitioner(node, node.partitioner, context)
-    if not isinstance(node.key, TimeWindowedSerde):
+    if not isinstance(node.key, WindowedSerde):
         return None
     # A windowed key is partitioned by the key within the window (`WindowedStreamPartitioner`).
     encode, partition_for = node.key.inner.serialize, context.partition_for

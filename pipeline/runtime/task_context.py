@@ -57,9 +57,9 @@ class TaskContext:
         """Return whether the changes that `node` forwards carry the old value."""
         return node in self._sending_old_values
 
-    def stream_time(self, node: Node) -> StreamTime:
-        """Return the operator's stream time, as the last commit left it."""
-        return self._task.time.of_operator(node, self._times)
+    def stream_time(self, node: Node, number: int = 0) -> StreamTime:
+        """Return the operator's stream time, or one input's, as the last commit left it."""
+        return self._task.time.of_operator(node, number, self._times)
 
     def on_time(self, node: Node, callback: Callable[[int, Headers], None]) -> None:
         """Call back when time goes on without a record."""

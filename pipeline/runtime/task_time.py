@@ -41,11 +41,12 @@ class TaskTime:
         #: When the last record was processed by the wall clock, and stream time then.
         self._heard_ms = self._heard_time = 0
 
-    def of_operator(self, node: Node, committed: Mapping[str, int]) -> StreamTime:
-        """Return an operator's stream time, as the last commit left it."""
-        time = self.operators.get(node.name)
+    def of_operator(self, node: Node, number: int, committed: Mapping[str, int]) -> StreamTime:
+        """Return an operator's stream time, or that of its input `number`, as the last commit left it."""
+        name = f"{node.name}#{number}" if number else node.name
+        time = self.operators.get(name)
         if time is None:
-            time = self.operators[node.name] = StreamTime(committed.get(node.name, -1))
+            time = self.operators[name] = StreamTime(committed.get(name, -1))
             self._timed[node].times.append(time)
         return time
 

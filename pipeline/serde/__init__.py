@@ -9,9 +9,10 @@ from typing import Any
 
 from pipeline.errors import TopologyError
 from pipeline.serde.base import Serde, SerdeLike
-from pipeline.serde.collections import EitherSerde, ListSerde, TimeWindowedSerde
+from pipeline.serde.collections import EitherSerde, ListSerde
 from pipeline.serde.json import JSON, JsonSerde, TypedJsonSerde
 from pipeline.serde.primitives import BYTES, INT64, STRING, BytesSerde, Int64Serde, StringSerde
+from pipeline.serde.windowed import SessionWindowedSerde, TimeWindowedSerde, WindowedSerde
 
 __all__ = [
     "BYTES",
@@ -25,9 +26,11 @@ __all__ = [
     "ListSerde",
     "Serde",
     "SerdeLike",
+    "SessionWindowedSerde",
     "StringSerde",
     "TimeWindowedSerde",
     "TypedJsonSerde",
+    "WindowedSerde",
     "serde_for",
 ]
 

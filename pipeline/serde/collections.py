@@ -1,41 +1,12 @@
-"""Serdes made of other serdes: windowed keys, lists of values, values of one of two types."""
+"""Serdes made of other serdes: lists of values, values of one of two types."""
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import msgspec
 
-from pipeline.record import Windowed
 from pipeline.serde.base import Serde
-
-_START = struct.Struct(">q")
-
-
-class TimeWindowedSerde:
-    """A windowed key as Kafka's `TimeWindowedSerializer` writes it: key bytes, then start (8, BE).
-
-    The end is not written: whoever reads must know the size.
-
-    Args:
-        inner: serde of the key within the window.
-        size_ms: window size.
-    """
-
-    def __init__(self, inner: Serde[Any], size_ms: int) -> None:
-        self.name = f"windowed:{inner.name}"
-        self.inner = inner
-        self.size_ms = size_ms
-
-    def serialize(self, value: Windowed[Any], /) -> bytes:
-        """Return key bytes followed by the window's start."""
-        return self.inner.serialize(value.key) + _START.pack(value.start)
-
-    def deserialize(self, data: bytes, /) -> Windowed[Any]:
-        """Return the key and its window."""
-        start: int = _START.unpack(data[-8:])[0]
-        return Windowed(self.inner.deserialize(data[:-8]), start, start + self.size_ms)
 
 
 class ListSerde:
