@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.app import App
 from pipeline.dsl.grouped import KGroupedStream
+from pipeline.dsl.grouped_table import KGroupedTable
 from pipeline.dsl.stores import Store, WindowedStore
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable, WindowedKTable
@@ -28,6 +29,7 @@ __all__ = [
     "App",
     "EmitStrategy",
     "KGroupedStream",
+    "KGroupedTable",
     "KStream",
     "KTable",
     "Processor",

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from pipeline.dsl.graph import resolve
+from pipeline.dsl.graph import key_serde, known, required, resolve
 from pipeline.dsl.options import StoreOptions, named_store
 from pipeline.dsl.table_joins import TableJoinOperators
 from pipeline.record import Windowed
 from pipeline.serde import SerdeLike
-from pipeline.topology import TableFilter, TableMapValues, ToStream
+from pipeline.topology import GroupTable, TableFilter, TableMapValues, ToStream
 
 if TYPE_CHECKING:
+    from pipeline.dsl.grouped_table import KGroupedTable
     from pipeline.dsl.stream import KStream
 
 K = TypeVar("K")
@@ -110,6 +111,31 @@ class KTable(TableJoinOperators[K, V]):
         node = self._graph.add(ToStream, "to-stream", parents=(self.node,))
         stream: KStream[Any, V] = KStream(self._graph, node, self.key_serde, self.value_serde)
         return stream if mapper is None else stream.select_key(mapper, key=key)
+
+    def group_by(
+        self,
+        mapper: Callable[[K, V], tuple[K2 | None, V2 | None]],
+        *,
+        name: str | None = None,
+        key: SerdeLike | None = None,
+        value: SerdeLike | None = None,
+    ) -> KGroupedTable[K2, V2]:
+        """Group the rows by what `mapper(key, value)` returns; always goes through a repartition topic.
+
+        Args:
+            mapper: returns the group, and what of the row is folded there; None for either leaves the
+                row out.
+            name: required: names the topic `<app>-<name>-repartition`.
+            key: serde of the group; UTF-8 strings unless told.
+            value: serde of what is folded; that of the table unless told.
+        """
+        from pipeline.dsl.grouped_table import KGroupedTable  # noqa: PLC0415 - what it folds to is a KTable: a cycle within the DSL
+
+        name = required(name, "group_by", "it names the repartition topic")
+        keys = key_serde(key, None, "group_by")
+        values = known(resolve(value, self.value_serde, "group_by"), "group_by", "value")
+        node = self._graph.add(GroupTable, "group-table", parents=(self.node,), mapper=mapper, key=keys)
+        return KGroupedTable(self._graph, node, name, keys, values)
 
 
 class WindowedKTable(KTable[Windowed[K], V]):

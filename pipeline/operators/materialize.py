@@ -1,7 +1,8 @@
 """How a table operator hands on what changed: through its store, if it has one.
 
-The store decides when: with caching at commit, the last change of each key; without, at once
-(Kafka Streams: `TimestampedTupleForwarder` and the flush listener of its cache).
+The store decides when: with caching at commit, the last change of each key; without, at once; a
+versioned one each version at once (Kafka Streams: `TimestampedTupleForwarder` and the flush listener of
+its cache).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pipeline.topology import Node, StoreSpec
 
 #: `(key, change, timestamp_ms, headers)`: what a table operator calls with each change it made.
 Emit: TypeAlias = Callable[[Any, Change[Any], int, Headers], None]
+#: `(key_bytes, value, timestamp_ms, headers)`: what it calls with each row it made, None deletes.
+Put: TypeAlias = Callable[[bytes, Any, int, Headers], object]
 
 
 def emitter(node: Node, context: OperatorContext, forward: Forward | None) -> Emit:
@@ -28,11 +31,39 @@ def emitter(node: Node, context: OperatorContext, forward: Forward | None) -> Em
         context: its task.
         forward: what follows; None if nothing does.
     """
-    if node.table is None:
+    spec = node.table
+    if spec is None:
         return forward or _nowhere
-    if node.table.kind == "versioned":
-        return _through_versions(node, node.table, context, forward)
-    return _through_rows(node, node.table, context, forward)
+    put, serde, fail = keep_rows(node, context, forward), spec.key, context.fail
+    encode = serde.serialize
+
+    def emit(key: Any, change: Change[Any], timestamp: int, headers: Headers) -> None:
+        try:
+            key_bytes = encode(key)
+        except Exception as error:
+            fail(unencodable(node, serde, key, error))
+            return
+        put(key_bytes, change.new, timestamp, headers)
+
+    return emit
+
+
+def keep_rows(node: Node, context: OperatorContext, forward: Forward | None) -> Put:
+    """Return what puts rows into the store of an unwindowed table; it forwards them when they are due.
+
+    Args:
+        node: the node that makes the table; it has a store.
+        context: its task.
+        forward: what follows; None if nothing does.
+    """
+    spec = node.table
+    assert spec is not None  # noqa: S101 - said above
+    store = context.store(spec.name)
+    if spec.kind == "versioned":
+        return _keep_versions(node, spec, store, context, forward)
+    forward_updates(store, spec.key, context, node, forward)
+    put: Put = store.put_entry
+    return put
 
 
 def forward_updates(
@@ -50,43 +81,25 @@ def forward_updates(
     store.send_old_values = context.sends_old_values(node)
 
 
-def _through_rows(node: Node, spec: StoreSpec, context: OperatorContext, forward: Forward | None) -> Emit:
-    store = context.store(spec.name)
-    put, encode, fail = store.put_entry, spec.key.serialize, context.fail
-    forward_updates(store, spec.key, context, node, forward)
+def _keep_versions(
+    node: Node, spec: StoreSpec, store: Any, context: OperatorContext, forward: Forward | None
+) -> Put:
+    """A version that is older than the history is dropped (rule a6.8)."""
+    if forward is not None:
+        decode = spec.key.deserialize
 
-    def emit(key: Any, change: Change[Any], timestamp: int, headers: Headers) -> None:
-        try:
-            key_bytes = encode(key)
-        except Exception as error:
-            fail(unencodable(node, spec.key, key, error))
-            return
-        put(key_bytes, change.new, timestamp, headers)
+        def updated(key_bytes: bytes, valid_to: int, entry: Entry, old: Any) -> None:
+            change = Change(entry.value, old, valid_to == LATEST)
+            forward(decode(key_bytes), change, entry.timestamp, entry.headers)
 
-    return emit
+        store.on_flush = updated
+        store.send_old_values = context.sends_old_values(node)
 
-
-def _through_versions(node: Node, spec: StoreSpec, context: OperatorContext, forward: Forward | None) -> Emit:
-    """Every version goes downstream at once; one that is older than the history is dropped (rule a6.8)."""
-    store = context.store(spec.name)
-    encode, fail = spec.key.serialize, context.fail
-    sends_old, then = context.sends_old_values(node), forward or _nowhere
-
-    def emit(key: Any, change: Change[Any], timestamp: int, headers: Headers) -> None:
-        try:
-            key_bytes = encode(key)
-        except Exception as error:
-            fail(unencodable(node, spec.key, key, error))
-            return
-        entry = store.get_entry(key_bytes) if sends_old else None
-        valid_to = store.put_entry(key_bytes, change.new, timestamp, headers)
-        if valid_to == NOT_PUT:
+    def put(key_bytes: bytes, value: Any, timestamp: int, headers: Headers) -> None:
+        if store.put_entry(key_bytes, value, timestamp, headers) == NOT_PUT:
             context.drop(node, "older than the history")
-            return
-        old = None if entry is None else entry.value
-        then(key, Change(change.new, old, valid_to == LATEST), timestamp, headers)
 
-    return emit
+    return put
 
 
 def _nowhere(_key: Any, _change: Change[Any], _timestamp: int, _headers: Headers) -> None:

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.errors import RecordError
-from pipeline.operators.context import OperatorContext, failed
+from pipeline.operators.changes import of_new, of_old, of_row
+from pipeline.operators.context import OperatorContext
 from pipeline.operators.materialize import Emit, emitter
 from pipeline.operators.views import VIEWS, Lookup, lookup
 from pipeline.record import NO_HEADERS, Change, Forward, Headers
@@ -27,8 +28,7 @@ def build_table_table_join(
     node: TableTableJoin, context: OperatorContext, forward: Forward | None
 ) -> tuple[Forward, Forward]:
     """Return what processes a change of the left table, and what processes one of the right."""
-    emit = emitter(node, context, forward)
-    join = _joiner(node)
+    emit, join = emitter(node, context, forward), _joiner(node)
     left, right = (lookup(parent, context) for parent in node.parents)
     return (
         _build_side(node, context, emit, right, join, other_required=not node.left_outer),
@@ -45,8 +45,8 @@ def _build_side(
     *,
     other_required: bool,
 ) -> Forward:
-    fail = context.fail
-    joins_old = node.store is None and context.sends_old_values(node)
+    new_of, old_of = of_new(node, node.joiner, join, context), of_old(join)
+    fail, joins_old = context.fail, node.store is None and context.sends_old_values(node)
 
     def process(key: Any, change: Change[Any], timestamp: int, headers: Headers) -> None:
         new, old, is_latest = change
@@ -55,17 +55,15 @@ def _build_side(
             return
         try:
             other = get(key)
-            if other is None:
-                if other_required or (new is None and old is None):
-                    return
-                other_value = None
-            else:
-                other_value = other.value
-                timestamp = max(timestamp, other.timestamp)
-            joined = Change(join(key, new, other_value), join(key, old, other_value) if joins_old else None)
         except RecordError as error:
             fail(error)
             return
+        value = None
+        if other is not None:
+            value, timestamp = other.value, max(timestamp, other.timestamp)
+        elif other_required or (new is None and old is None):
+            return
+        joined = Change(new_of(key, new, value), old_of(key, old, value) if joins_old else None)
         emit(key, joined, timestamp, headers)
 
     return process
@@ -80,10 +78,7 @@ def _joiner(node: TableTableJoin) -> Callable[[Any, Any, Any], Any]:
             return None
         if right is None and not left_outer:
             return None
-        try:
-            return joiner(key, left, right)
-        except Exception as error:
-            raise failed(node, joiner, error) from error
+        return joiner(key, left, right)
 
     return join
 
@@ -93,7 +88,7 @@ def _swapped(join: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], 
 
 
 def _view(node: TableTableJoin, context: OperatorContext) -> Lookup:
-    join = _joiner(node)
+    join = of_row(node, node.joiner, _joiner(node))
     get_left, get_right = (lookup(parent, context) for parent in node.parents)
 
     def get(key: Any) -> Entry | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.errors import RecordError
-from pipeline.operators.context import OperatorContext, failed
+from pipeline.operators.changes import of_new, of_old, of_row
+from pipeline.operators.context import OperatorContext
 from pipeline.operators.materialize import emitter
-from pipeline.operators.views import ROWS, Row, lookup
+from pipeline.operators.views import ROWS, Lookup, Row, lookup
 from pipeline.record import Change, Forward, Headers
 from pipeline.state.store import Entry
 from pipeline.topology import TableFilter, TableMapValues
@@ -22,47 +22,42 @@ def build_table_filter(node: TableFilter, context: OperatorContext, forward: For
 
     Of a versioned table each deletion is told of: who keeps versions needs it.
     """
-    emit, kept, fail = emitter(node, context, forward), _kept(node), context.fail
-    get = None if node.store is None else lookup(node, context)
+    emit, kept = emitter(node, context, forward), _kept(node)
+    new_of, old_of = of_new(node, node.predicate, kept, context), of_old(kept)
+    stored = None if node.store is None else lookup(node, context)
     skips, sends_old = not node.parents[0].versioned, context.sends_old_values(node)
 
     def process(key: Any, change: Change[Any], timestamp: int, headers: Headers) -> None:
         new, old = change.new, None
-        try:
-            if new is not None:
-                new = kept(key, new)
-            if get is None:
-                if change.old is not None and (sends_old or new is None):
-                    old = kept(key, change.old)
-            elif new is None and (entry := get(key)) is not None:
-                old = entry.value
-        except RecordError as error:
-            fail(error)
-            return
-        if new is None and old is None and skips:
+        if new is not None:
+            new = new_of(key, new)
+        if stored is None and change.old is not None and (sends_old or new is None):
+            old = old_of(key, change.old)
+        if new is None and old is None and skips and not _is_there(stored, key):
             return
         emit(key, Change(new, old, change.is_latest), timestamp, headers)
 
     return process
 
 
+def _is_there(stored: Lookup | None, key: Any) -> bool:
+    return stored is not None and stored(key) is not None
+
+
 def build_table_map_values(
     node: TableMapValues, context: OperatorContext, forward: Forward | None
 ) -> Forward:
     """Forward the mapper's values; what is deleted stays deleted, and the mapper does not see it."""
-    emit, mapped, fail = emitter(node, context, forward), _mapped(node), context.fail
+    emit, mapper = emitter(node, context, forward), node.mapper
+    new_of, old_of = of_new(node, mapper, mapper, context), of_old(mapper)
     maps_old = node.store is None and context.sends_old_values(node)
 
     def process(key: Any, change: Change[Any], timestamp: int, headers: Headers) -> None:
         new, old = change.new, None
-        try:
-            if new is not None:
-                new = mapped(key, new)
-            if maps_old and change.old is not None:
-                old = mapped(key, change.old)
-        except RecordError as error:
-            fail(error)
-            return
+        if new is not None:
+            new = new_of(key, new)
+        if maps_old and change.old is not None:
+            old = old_of(key, change.old)
         emit(key, Change(new, old, change.is_latest), timestamp, headers)
 
     return process
@@ -71,27 +66,7 @@ def build_table_map_values(
 def _kept(node: TableFilter) -> Callable[[Any, Any], Any]:
     """Return what gives back a value that passes, and None for one that fails."""
     predicate, negated = node.predicate, node.negated
-
-    def kept(key: Any, value: Any) -> Any:
-        try:
-            passes = bool(predicate(key, value)) is not negated
-        except Exception as error:
-            raise failed(node, predicate, error) from error
-        return value if passes else None
-
-    return kept
-
-
-def _mapped(node: TableMapValues) -> Callable[[Any, Any], Any]:
-    mapper = node.mapper
-
-    def mapped(key: Any, value: Any) -> Any:
-        try:
-            return mapper(key, value)
-        except Exception as error:
-            raise failed(node, mapper, error) from error
-
-    return mapped
+    return lambda key, value: value if bool(predicate(key, value)) is not negated else None
 
 
 def _row(value_of: Callable[[Any, Any], Any]) -> Row:
@@ -102,5 +77,5 @@ def _row(value_of: Callable[[Any, Any], Any]) -> Row:
     return row
 
 
-ROWS[TableFilter] = lambda node: _row(_kept(node))
-ROWS[TableMapValues] = lambda node: _row(_mapped(node))
+ROWS[TableFilter] = lambda node: _row(of_row(node, node.predicate, _kept(node)))
+ROWS[TableMapValues] = lambda node: _row(of_row(node, node.mapper, node.mapper))

@@ -27,6 +27,7 @@ from pipeline.operators.stateless import (
     build_select_key,
 )
 from pipeline.operators.table import build_stream_table_join, build_table_source
+from pipeline.operators.table_groups import build_group_table, build_table_aggregate
 from pipeline.operators.table_join import build_table_table_join
 from pipeline.operators.table_rows import build_table_filter, build_table_map_values
 from pipeline.plan.planner import SubTopology
@@ -40,6 +41,7 @@ from pipeline.topology import (
     FlatMap,
     FlatMapValues,
     ForEach,
+    GroupTable,
     Map,
     MapValues,
     Merge,
@@ -52,6 +54,7 @@ from pipeline.topology import (
     Source,
     StreamStreamJoin,
     StreamTableJoin,
+    TableAggregate,
     TableFilter,
     TableMapValues,
     TableSource,
@@ -86,6 +89,8 @@ OPERATORS: dict[type[Node], Build] = {
     TableFilter: build_table_filter,
     TableMapValues: build_table_map_values,
     TableTableJoin: build_table_table_join,
+    GroupTable: build_group_table,
+    TableAggregate: build_table_aggregate,
     StreamStreamJoin: build_stream_stream_join,
     StreamTableJoin: build_stream_table_join,
     Sink: build_sink,

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.errors import TopologyError
 from pipeline.serde.base import Serde, SerdeLike
+from pipeline.serde.change import ChangeSerde
 from pipeline.serde.collections import EitherSerde, ListSerde
 from pipeline.serde.json import JSON, JsonSerde, TypedJsonSerde
 from pipeline.serde.primitives import BYTES, INT64, STRING, BytesSerde, Int64Serde, StringSerde
@@ -20,6 +21,7 @@ __all__ = [
     "JSON",
     "STRING",
     "BytesSerde",
+    "ChangeSerde",
     "EitherSerde",
     "Int64Serde",
     "JsonSerde",

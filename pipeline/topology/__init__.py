@@ -32,6 +32,8 @@ from pipeline.topology.streams import (
     Source,
 )
 from pipeline.topology.tables import (
+    GroupTable,
+    TableAggregate,
     TableFilter,
     TableMapValues,
     TableSource,
@@ -50,6 +52,7 @@ __all__ = [
     "FlatMap",
     "FlatMapValues",
     "ForEach",
+    "GroupTable",
     "Keyed",
     "Map",
     "MapValues",
@@ -66,6 +69,7 @@ __all__ = [
     "StoreSpec",
     "StreamStreamJoin",
     "StreamTableJoin",
+    "TableAggregate",
     "TableFilter",
     "TableMapValues",
     "TableNode",

@@ -96,3 +96,39 @@ class TableTableJoin(TableNode):
     def details(self) -> tuple[str, ...]:
         """Which rows come out alone."""
         return ("outer" if self.right_outer else "left" if self.left_outer else "inner",)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GroupTable(Node):
+    """A table's changes under the keys of its groups; what follows adds and subtracts them.
+
+    Attributes:
+        mapper: `(key, value)` to the row's group and what is added to it.
+        key: serde of the groups' keys.
+    """
+
+    mapper: Callable[[Any, Any], tuple[Any, Any]]
+    key: Serde[Any]
+    changes_key = True
+
+    @property
+    def wants_old_values(self) -> tuple[bool, ...]:
+        """What was added is subtracted."""
+        return (True,)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TableAggregate(TableNode):
+    """Fold the rows of each group into one: subtract what is no longer there, add what is."""
+
+    grouped: Keyed
+    store: StoreSpec
+    initializer: Callable[[], Any]
+    adder: Callable[[Any, Any, Any], Any]
+    subtractor: Callable[[Any, Any, Any], Any]
+    restores_partitioning = True
+
+    @property
+    def inputs_by_key(self) -> tuple[Keyed | None, ...]:
+        """Rows of one group come from anywhere: always through a topic."""
+        return (self.grouped,)

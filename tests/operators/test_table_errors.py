@@ -18,7 +18,7 @@ from tests.semantics.timed import joined
 #: Where the operator that a message is about was declared.
 HERE = f"{Path(__file__).relative_to(Path.cwd())}:"
 
-Declare: TypeAlias = Callable[[Any], object]
+Declare: TypeAlias = Callable[[Any], Any]
 
 
 def table(builder: StreamsBuilder, name: str = "t", **options: Any) -> Any:
@@ -28,6 +28,10 @@ def table(builder: StreamsBuilder, name: str = "t", **options: Any) -> Any:
 
 def joined_of_other_keys(builder: StreamsBuilder) -> None:
     table(builder).join(table(builder, "u", key=int), joined)
+
+
+def added(_key: object, value: object, _so_far: object) -> object:
+    return value
 
 
 #: What is declared, and what the message says.
@@ -64,6 +68,22 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
         lambda b: b.stream("in", key=str, value=str).map_values(lambda k, v: v).to_table(name="x"),
         ("to_table", HERE, "value="),
     ),
+    "a grouped table without a name for the topic": (
+        lambda b: table(b).group_by(lambda k, v: (k, v)),
+        ("group_by", HERE, "name="),
+    ),
+    "a fold of a grouped table without a name": (
+        lambda b: table(b).group_by(lambda k, v: (k, v), name="g").count(),
+        ("count", HERE, "name="),
+    ),
+    "a fold of a grouped table to unknown values": (
+        lambda b: table(b).group_by(lambda k, v: (k, v), name="g").aggregate(list, added, added, name="a"),
+        ("aggregate", HERE, "value="),
+    ),
+    "a reduction with a fold's function": (
+        lambda b: table(b).group_by(lambda k, v: (k, v), name="g").reduce(added, added, name="a"),
+        ("reduce", HERE, "(so_far, new)", "added"),
+    ),
 }
 
 
@@ -89,30 +109,81 @@ def broken(_key: object, value: str, *_others: object) -> str:
     return value
 
 
+#: Of T, to `out`: the function fails on `!`.
 FAILING: dict[str, Declare] = {
     "filter": lambda b: table(b).filter(broken),
     "stored filter": lambda b: table(b).filter(broken, name="f"),
     "map_values": lambda b: table(b).map_values(broken, value=str),
-    "join": lambda b: table(b).left_join(table(b, "u"), broken),
-    "join with a view": lambda b: table(b, "u").left_join(table(b).map_values(broken), joined),
+    "stored map_values": lambda b: table(b).map_values(broken, value=str, name="m"),
+    "join": lambda b: table(b).left_join(table(b, "u"), broken, value=str),
+    "stored join": lambda b: table(b).left_join(table(b, "u"), broken, value=str, name="j"),
 }
+DEAD = [("k", "!", 2)]
+
+
+def outputs(declare: Declare) -> tuple[list[Any], list[Any]]:
+    """Return what comes out for k: a, !, b, and what is put aside."""
+    builder = StreamsBuilder("test")
+    declare(builder).to_stream().to("out")
+    with TopologyTestDriver(builder.build(), dead_letter="dead") as driver:
+        for time, value in enumerate("a!b", start=1):
+            driver.input_topic("T", value=str).pipe("k", value, time)
+        out, dead = (driver.output_topic(topic, value=str).read_all() for topic in ("out", "dead"))
+    return [(r.key, r.value) for r in out], [(r.key, r.value, r.timestamp) for r in dead]
 
 
 @pytest.mark.parametrize("declare", FAILING.values(), ids=FAILING.keys())
-def test_a_function_that_raises_is_named_and_the_change_is_put_aside(declare: Declare) -> None:
+def test_a_row_for_which_a_function_fails_is_put_aside_and_is_not_there(declare: Declare) -> None:
+    assert outputs(declare) == ([("k", "a"), ("k", None), ("k", "b")], DEAD)
+
+
+@pytest.mark.parametrize("declare", FAILING.values(), ids=FAILING.keys())
+def test_what_a_failed_row_was_before_is_subtracted_once(declare: Declare) -> None:
+    def counted(builder: StreamsBuilder) -> Any:
+        grouped = declare(builder).group_by(lambda _, value: ("all", value), name="g", value=str)
+        return grouped.reduce(lambda one, new: f"{one}+{new}", lambda one, old: f"{one}-{old}", name="r")
+
+    assert outputs(counted) == ([("all", "a"), ("all", "a-a"), ("all", "a-a+b")], DEAD)
+
+
+def test_a_row_whose_group_cannot_be_told_is_in_none() -> None:
+    def counted(builder: StreamsBuilder) -> Any:
+        return table(builder).group_by(broken_pair, name="g").reduce(added_text, added_text, name="r")
+
+    assert outputs(counted) == ([("k", "a"), ("k", "aa"), ("k", "aab")], DEAD)
+
+
+def broken_pair(key: str, value: str) -> tuple[str, str]:
+    return key, broken(key, value)
+
+
+def added_text(so_far: str, value: str) -> str:
+    return so_far + value
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [*FAILING.values(), lambda b: table(b, "u").left_join(table(b).map_values(broken), joined)],
+    ids=[*FAILING, "join with a view"],
+)
+def test_a_function_that_raises_is_named(declare: Declare) -> None:
     builder = StreamsBuilder("test")
     declare(builder)
-    for dead_letter in ("dead", None):
-        with TopologyTestDriver(builder.build(), dead_letter=dead_letter) as driver:
-            piped = driver.input_topic("T", value=str)
-            piped.pipe("k", "a", 1)
-            if dead_letter is None:
-                with pytest.raises(
-                    StreamsError, match=r"broken \(.*test_table_errors.py:\d+\) raised ValueError"
-                ):
-                    piped.pipe("k", "!", 2)
-                break
+    with TopologyTestDriver(builder.build()) as driver:
+        piped = driver.input_topic("T", value=str)
+        piped.pipe("k", "a", 1)
+        with pytest.raises(StreamsError, match=r"broken \(.*test_table_errors.py:\d+\) raised ValueError"):
             piped.pipe("k", "!", 2)
-            piped.pipe("k", "b", 3)
-            (dead,) = driver.output_topic("dead", value=str).read_all()
-            assert (dead.key, dead.value, dead.timestamp) == ("k", "!", 2)
+
+
+def test_who_asks_for_a_row_that_cannot_be_computed_is_told() -> None:
+    """A stream's record meets a view."""
+    builder = StreamsBuilder("test")
+    view = table(builder).map_values(broken, value=str)
+    builder.stream("in", key=str, value=str).join(view, joined, value=str).to("out")
+    with TopologyTestDriver(builder.build(), dead_letter="dead") as driver:
+        driver.input_topic("T", value=str).pipe("k", "!", 1)
+        for value in ("x", "y"):
+            driver.input_topic("in", value=str).pipe("k", value, 2)
+        dead = driver.output_topic("dead", value=str).read_all()
+    assert [record.value for record in dead] == ["!", "x", "y"]

@@ -122,6 +122,14 @@ def table_of_a_stream(builder: StreamsBuilder) -> None:
     orders(builder).select_key(by_id, key=str).to_table(name="by-id", caching=False).to_stream().to("out")
 
 
+def grouped_table(builder: StreamsBuilder) -> None:
+    """Rows reach their group through a topic, as changes."""
+    owners = builder.table("owners", name="owners", value=Order)
+    grouped = owners.group_by(lambda _, owner: (owner.id, 1), name="by-id", value=int)
+    grouped.count(name="counts").to_stream().to("out")
+    grouped.reduce(lambda one, other: one + other, lambda one, other: one - other, name="sums")
+
+
 def table_table_joins(builder: StreamsBuilder) -> None:
     """A view between two tables, and a stored result."""
     left, right = (builder.table(topic, name=topic, value=Order) for topic in ("owners", "payers"))
@@ -165,6 +173,7 @@ TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
     table_rows,
     table_of_a_stream,
     table_table_joins,
+    grouped_table,
     processor_with_stores,
     shared_sources,
     explicit_repartition,
