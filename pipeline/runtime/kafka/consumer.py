@@ -177,7 +177,8 @@ class KafkaConsumer:
         self._raise_failure()
 
     def _on_assign(self, client: confluent_kafka.Consumer, partitions: list[ClientPartition]) -> None:
-        if self._listener is None:
+        # What the group hands over to a member that is leaving goes to another one at once.
+        if self._listener is None or self._closing:
             return
         added = _own_partitions(partitions)
         try:
