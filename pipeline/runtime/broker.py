@@ -194,9 +194,8 @@ class TransactionalProducer(Producer, Protocol):
 
         Raises:
             BrokerUnreachableError: not now; call again with the same offsets, before producing more.
-            TaskMigratedError: the member no longer owns the partitions; the transaction cannot be
-                committed any more: close the producer.
-            BrokerError: another producer has taken over the transactional id.
+            TaskMigratedError: the member no longer owns the partitions, the broker has aborted the
+                transaction, or another producer has taken over the transactional id: close the producer.
         """
         ...
 

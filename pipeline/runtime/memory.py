@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.clock import Clock
-from pipeline.errors import BrokerError, BrokerUnreachableError, RecordTooLargeError
+from pipeline.errors import BrokerError, BrokerUnreachableError, RecordTooLargeError, TaskMigratedError
 from pipeline.record import Headers, TopicPartition
 from pipeline.runtime.broker import Committed, Consumer, TopicSpec, Undelivered
 from pipeline.runtime.memory_group import MemoryConsumer, MemoryGroup
@@ -238,7 +238,7 @@ class MemoryTransactionalProducer(MemoryProducer):
         """Write one record; it appears when the transaction is committed.
 
         Raises:
-            BrokerError: another producer has taken over the transactional id.
+            TaskMigratedError: another producer has taken over the transactional id.
             RecordTooLargeError: the record exceeds the producer's limit; nothing was queued.
         """
         self._check_fenced()
@@ -272,7 +272,7 @@ class MemoryTransactionalProducer(MemoryProducer):
 
     def _check_fenced(self) -> None:
         if self._fenced:
-            raise BrokerError(f"{self.client_id} is fenced: another producer has its transactional id")
+            raise TaskMigratedError(f"{self.client_id} is fenced: another producer has its transactional id")
 
 
 class MemoryAdmin:

@@ -7,18 +7,35 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.crash.run import kill_workers, running
-from tests.integration.flagship.broker import started
+from pipeline.testing.brokers import ApacheKafka
+from tests.integration.crash.run import BROKERS, CLUSTER, kill_brokers, kill_workers, running
+from tests.integration.flagship.broker import project_directory, started
 
 KILLS = 5
+BROKER_KILLS = 2
+
+
+@pytest.fixture
+def seed() -> int:
+    return int(os.environ.get("HEADRACE_SEED", "1"))
 
 
 @pytest.mark.kafka
-def test_workers_killed_at_random_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    seed = int(os.environ.get("HEADRACE_SEED", "1"))
+def test_workers_killed_at_random_lose_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
     with started("kafka") as address, running(address, tmp_path, seed) as run:
         kill_workers(run, KILLS)
         assert run.differences() == [], f"HEADRACE_SEED={seed}"
         run.roll()
         run.wait_processed()
         assert run.differences() == []
+
+
+@pytest.mark.kafka
+def test_brokers_killed_at_random_lose_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
+    with (
+        project_directory(),
+        ApacheKafka(BROKERS, settings=CLUSTER) as kafka,
+        running(kafka.address, tmp_path, seed) as run,
+    ):
+        kill_brokers(run, kafka, BROKER_KILLS)
+        assert run.differences() == [], f"HEADRACE_SEED={seed}"

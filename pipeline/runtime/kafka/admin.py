@@ -31,6 +31,8 @@ _TIMEOUT_S: Final = 30.0
 _FIRST_TIMEOUT_S: Final = 4.0
 _PAUSE_S: Final = 0.02
 _ATTEMPTS: Final = 1_500
+#: How long the news of a topic's creation may take to reach a broker that was away: 5 s.
+_SPREAD_ATTEMPTS: Final = 250
 _BROKERS_DEFAULT: Final = -1
 
 
@@ -126,20 +128,22 @@ class KafkaAdmin:
                 break
             if attempt:
                 waiting.wait(_PAUSE_S)
-            offsets |= self._answered_offsets(missing, spec, level, last=attempt == _ATTEMPTS - 1)
+            offsets |= self._answered_offsets(missing, spec, level, attempt)
         return offsets
 
     def _answered_offsets(
-        self, partitions: Sequence[TopicPartition], spec: OffsetSpec, level: IsolationLevel, *, last: bool
+        self, partitions: Sequence[TopicPartition], spec: OffsetSpec, level: IsolationLevel, attempt: int
     ) -> dict[TopicPartition, int]:
-        """Ask once; leave out partitions without a leader, unless this is the last attempt."""
+        """Ask once; leave out partitions without a leader, or that not every broker knows yet."""
         wanted = {ClientPartition(topic, partition): spec for topic, partition in partitions}
         futures: Mapping[ClientPartition, Future[Any]]
         futures = self._open().list_offsets(wanted, isolation_level=level, request_timeout=_TIMEOUT_S)
         offsets = {}
         for found, future in futures.items():
             partition = TopicPartition(found.topic, found.partition)
-            accepted = frozenset[int]() if last else LEADERLESS
+            accepted = LEADERLESS if attempt < _ATTEMPTS - 1 else frozenset[int]()
+            if attempt < _SPREAD_ATTEMPTS:
+                accepted |= {KafkaError.UNKNOWN_TOPIC_OR_PART}
             answer = self._result(future, f"asking for the offsets of {partition}", accepted)
             if answer is not None:
                 offsets[partition] = answer.offset

@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
-from pipeline.errors import BrokerError, StreamsError, TaskMigratedError
+from pipeline.errors import StreamsError, TaskMigratedError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.kafka.errors import translated_exception, unreachable
@@ -51,7 +51,7 @@ class KafkaTransactionalProducer(KafkaProducer):
         Raises:
             BrokerUnreachableError: not now; call again with the same offsets, before producing more.
             TaskMigratedError: the transaction cannot be committed any more: close the producer.
-            BrokerError: another producer has taken over the transactional id.
+            BrokerError: anything that a new producer cannot mend.
         """
         if not self._committing:
             entries = [
@@ -79,6 +79,14 @@ class KafkaTransactionalProducer(KafkaProducer):
                 # transaction.timeout.ms.
                 _log.info("closing the producer of %s: %s", self._id, error)
 
+    def _produce_error(
+        self, error: KafkaException, topic: str, value: bytes | None, key: bytes | None
+    ) -> StreamsError:
+        if error.args[0].code() == KafkaError._STATE:  # noqa: SLF001 (librdkafka's own codes begin with an underscore)
+            # Aborted meanwhile, by the broker or for a record that was not acknowledged in time.
+            return self._translated(error, f"producing to {topic} in the transaction of {self._id}")
+        return super()._produce_error(error, topic, value, key)
+
     def _call(self, what: str, function: Callable[..., Any], *arguments: Any) -> None:
         try:
             function(*arguments)
@@ -88,12 +96,12 @@ class KafkaTransactionalProducer(KafkaProducer):
     def _translated(self, error: KafkaException, what: str) -> StreamsError:
         cause: KafkaError = error.args[0]
         reason = f"{cause.name()}: {cause.str()}"
-        if cause.fatal():
-            return BrokerError(
-                f"{what}: {reason}. Does another worker run on a copy of this one's data folder? Each "
-                "needs a folder of its own"
+        if cause.code() == KafkaError._FENCED:  # noqa: SLF001 (librdkafka's own codes begin with an underscore)
+            return TaskMigratedError(
+                f"{what}: it took longer than transaction_timeout and the broker aborted it, or another "
+                f"worker runs on a copy of this one's data folder; what was in hand comes again ({reason})"
             )
-        if cause.txn_requires_abort():
+        if cause.txn_requires_abort() or cause.code() == KafkaError._STATE:  # noqa: SLF001 (see above)
             return TaskMigratedError(f"{what}: it is aborted, and what was in hand comes again ({reason})")
         if cause.retriable():
             return unreachable(self._address, what, reason)

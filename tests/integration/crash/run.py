@@ -13,7 +13,9 @@ import msgspec
 
 from demo.worker import WorkerProcess
 from pipeline.clock import SystemClock
+from pipeline.errors import BrokerUnreachableError
 from pipeline.runtime.broker import TopicSpec
+from pipeline.testing.brokers import ApacheKafka
 from pipeline.testing.process import free_port
 from tests.integration.crash.topology import (
     COPIES,
@@ -33,6 +35,15 @@ from tests.integration.flagship.waiting import wait_until
 APPLICATION: Final = "crash"
 TOPOLOGY: Final = "tests.integration.crash.topology"
 WORKERS: Final = 3
+BROKERS: Final = 3
+#: With replication to three and two that must have a record before it counts.
+CLUSTER: Final = {
+    "min.insync.replicas": "2",
+    # Until a broker is known to be gone, everything that it led stands still.
+    "broker.session.timeout.ms": "3000",
+    "group.consumer.min.session.timeout.ms": "6000",
+    "group.consumer.session.timeout.ms": "6000",
+}
 PARTITIONS: Final = 6
 USERS: Final = 40
 REGIONS: Final = 7
@@ -57,6 +68,7 @@ class Run:
         self.random = random.Random(seed)
         self.orders: list[Order] = []
         self.kills = 0
+        self._committed = 0
         self._folder = folder
         self._workers: dict[int, WorkerProcess] = {}
         self._clock = SystemClock()
@@ -118,12 +130,17 @@ class Run:
         return Order(number, f"user-{choose(USERS)}", f"region-{choose(REGIONS)}", choose(1, 100))
 
     def committed(self) -> int:
-        """Return how many orders the group has committed."""
-        return sum(self.topics.committed([ORDERS]).values())
+        """Return how many orders the group has committed, as far as a broker says so."""
+        try:
+            self._committed = sum(self.topics.committed([ORDERS]).values())
+        except BrokerUnreachableError:
+            # One was just killed: who answers in its place is being decided.
+            self.check()
+        return self._committed
 
     def wait_committed(self, more: int) -> None:
         """Wait until so many more orders are committed, or all there are."""
-        wanted = min(self.committed() + more, len(self.orders))
+        wanted = min(self._committed + more, len(self.orders))
 
         def reached() -> bool:
             self.check()
@@ -142,6 +159,10 @@ class Run:
             return done >= wanted and len(self.topics.read(PAID)) >= wanted
 
         wait_until(complete, f"{wanted} orders are in all results", deadline_s=_DEADLINE_S)
+
+    def wait_replicated(self) -> None:
+        """Wait until every partition has all its replicas: the next broker may go."""
+        wait_until(self.topics.replicated, "all replicas are in sync", deadline_s=_DEADLINE_S)
 
     def totals(self) -> dict[str, Total]:
         """Return the last total of each region."""
@@ -199,7 +220,7 @@ class Run:
 
 @contextmanager
 def running(address: str, folder: Path, seed: int) -> Iterator[Run]:
-    """Yield a run with its workers started."""
+    """Yield a run with its workers started; the seed is of every random choice."""
     with ExitStack() as stack:
         topics = stack.enter_context(Topics(address, APPLICATION))
         run = Run(topics, folder, seed)
@@ -217,6 +238,21 @@ def kill_workers(run: Run, kills: int) -> None:
         run.wait_committed(run.random.randrange(1, BATCH))
         run.kill()
     run.write(BATCH)
+    run.wait_processed()
+
+
+def kill_brokers(run: Run, kafka: ApacheKafka, kills: int) -> None:
+    """Kill random brokers of three, one at a time, while records keep coming, then wait."""
+    for _ in range(kills):
+        run.write(BATCH)
+        run.wait_committed(run.random.randrange(1, BATCH))
+        node = run.random.randrange(BROKERS)
+        kafka.kill(node)
+        run.kills += 1
+        run.write(BATCH)
+        run.wait_committed(BATCH)
+        kafka.restart(node)
+        run.wait_replicated()
     run.wait_processed()
 
 

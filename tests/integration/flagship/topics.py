@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from confluent_kafka.admin import AdminClient
+
 from pipeline.record import Headers, TopicPartition
 from pipeline.runtime.broker import Message, TopicSpec
 from pipeline.runtime.kafka import KafkaBroker
@@ -94,6 +96,12 @@ class Topics:
         finally:
             reader.close()
         return sorted(messages, key=lambda each: (each.partition(), each.offset()))
+
+    def replicated(self) -> bool:
+        """Return whether every partition of every topic has all its replicas in sync."""
+        found = AdminClient({"bootstrap.servers": self.address}).list_topics(timeout=_FLUSH_S)
+        partitions = [each for topic in found.topics.values() for each in topic.partitions.values()]
+        return all(len(each.isrs) == len(each.replicas) for each in partitions)
 
     def _partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
         counts = self._admin.partition_counts(sorted(set(topics)))
