@@ -29,10 +29,13 @@ _log: Final = logging.getLogger(__name__)
 _TIMEOUT_S: Final = 30.0
 #: Of the request that a worker makes first: where nobody listens, it is to say so soon.
 _FIRST_TIMEOUT_S: Final = 4.0
-_PAUSE_S: Final = 0.02
+_PAUSE_MS: Final = 20
 _ATTEMPTS: Final = 1_500
-#: How long the news of a topic's creation may take to reach a broker that was away: 5 s.
-_SPREAD_ATTEMPTS: Final = 250
+#: Of questions for offsets: one whose leader is gone is not answered at all, and is asked anew.
+_OFFSET_TIMEOUT_MS: Final = 4_000
+_OFFSETS_MS: Final = 30_000
+#: How long the news of a topic's creation may take to reach a broker that was away.
+_SPREAD_MS: Final = 5_000
 _BROKERS_DEFAULT: Final = -1
 
 
@@ -122,33 +125,48 @@ class KafkaAdmin:
         """Ask until every partition's leader has answered: one may be changing just now."""
         offsets: dict[TopicPartition, int] = {}
         waiting = threading.Event()
-        for attempt in range(_ATTEMPTS):
-            missing = [partition for partition in partitions if partition not in offsets]
-            if not missing:
-                break
-            if attempt:
-                waiting.wait(_PAUSE_S)
-            offsets |= self._answered_offsets(missing, spec, level, attempt)
+        left_ms = _OFFSETS_MS
+        while missing := [partition for partition in partitions if partition not in offsets]:
+            accepted = LEADERLESS | {KafkaError._TIMED_OUT} if left_ms > 0 else frozenset[int]()  # noqa: SLF001 (librdkafka's own codes begin with an underscore)
+            if left_ms > _OFFSETS_MS - _SPREAD_MS:
+                accepted |= {KafkaError.UNKNOWN_TOPIC_OR_PART}
+            found, timed_out = self._answered_offsets(missing, spec, level, accepted)
+            offsets |= found
+            left_ms -= _OFFSET_TIMEOUT_MS if timed_out else _PAUSE_MS
+            if len(found) < len(missing):
+                waiting.wait(_PAUSE_MS / 1_000)
         return offsets
 
     def _answered_offsets(
-        self, partitions: Sequence[TopicPartition], spec: OffsetSpec, level: IsolationLevel, attempt: int
-    ) -> dict[TopicPartition, int]:
-        """Ask once; leave out partitions without a leader, or that not every broker knows yet."""
+        self,
+        partitions: Sequence[TopicPartition],
+        spec: OffsetSpec,
+        level: IsolationLevel,
+        accepted: Collection[int],
+    ) -> tuple[dict[TopicPartition, int], bool]:
+        """Ask once; leave out partitions without an answer, and return whether one took too long."""
         wanted = {ClientPartition(topic, partition): spec for topic, partition in partitions}
         futures: Mapping[ClientPartition, Future[Any]]
-        futures = self._open().list_offsets(wanted, isolation_level=level, request_timeout=_TIMEOUT_S)
-        offsets = {}
+        futures = self._open().list_offsets(
+            wanted, isolation_level=level, request_timeout=_OFFSET_TIMEOUT_MS / 1_000
+        )
+        offsets, timed_out = {}, False
         for found, future in futures.items():
             partition = TopicPartition(found.topic, found.partition)
-            accepted = LEADERLESS if attempt < _ATTEMPTS - 1 else frozenset[int]()
-            if attempt < _SPREAD_ATTEMPTS:
-                accepted |= {KafkaError.UNKNOWN_TOPIC_OR_PART}
-            answer = self._result(future, f"asking for the offsets of {partition}", accepted)
-            if answer is not None:
-                offsets[partition] = answer.offset
+            try:
+                offset: int = future.result(timeout=_TIMEOUT_S).offset
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code not in accepted:
+                    what = f"asking for the offsets of {partition}"
+                    raise translated_exception(error, self._address, what) from error
+                timed_out |= code == KafkaError._TIMED_OUT  # noqa: SLF001 (see above)
+            else:
+                # While its leader is away, the client says "invalid" (-1001) and no error.
+                if offset >= 0:
+                    offsets[partition] = offset
         self._serve_log()
-        return offsets
+        return offsets, timed_out
 
     def _wait_usable(self, topics: Sequence[str]) -> None:
         """Wait until the metadata has them and their leaders answer: both come after the creation."""
@@ -161,7 +179,7 @@ class KafkaAdmin:
                     [TopicPartition(t, n) for t, count in counts.items() for n in range(count)]
                 )
                 return
-            waiting.wait(_PAUSE_S)
+            waiting.wait(_PAUSE_MS / 1_000)
         raise BrokerError(f"{self._address} accepted {', '.join(sorted(missing))} but does not show them")
 
     def _open(self) -> AdminClient:
