@@ -9,12 +9,14 @@ from typing import Any, TypeAlias
 from pipeline.dsl.graph import Graph, known, required
 from pipeline.dsl.table import KTable, WindowedKTable
 from pipeline.errors import TopologyError
-from pipeline.serde import BYTES, EitherSerde, ListSerde, Serde
+from pipeline.serde import BYTES, EitherSerde, HeaderedSerde, ListSerde, Serde
 from pipeline.topology import Keyed, Node, StoreSpec, StreamStreamJoin, StreamTableJoin, declaration_site
 from pipeline.windows import JoinWindows, milliseconds
 
 #: One side of a join: its node, and the serdes of its key and value (None: unknown).
 Side: TypeAlias = tuple[Node, Serde[Any], Serde[Any] | None]
+#: What the user gave for `within=` (None: nothing) and for `grace=` (likewise).
+Times: TypeAlias = tuple[timedelta | tuple[timedelta, timedelta] | None, timedelta | None]
 
 
 def declare_stream_join(
@@ -22,7 +24,7 @@ def declare_stream_join(
     left: Side,
     right: Side,
     joiner: Callable[[Any, Any, Any], Any],
-    times: tuple[timedelta | tuple[timedelta, timedelta] | None, timedelta],
+    times: Times,
     name: str | None,
     operator: str,
 ) -> Node:
@@ -68,49 +70,99 @@ def declare_table_join(
     stream: Side,
     table: KTable[Any, Any],
     joiner: Callable[[Any, Any, Any], Any],
+    times: Times,
     name: str | None,
     operator: str,
 ) -> Node:
     """Declare a lookup of each stream record in a table: `operator` is `join` or `left_join`."""
-    left_outer = operator == "left_join"
+    within, grace = times
     if operator == "outer_join":
         raise TopologyError(
-            f"outer_join at {declaration_site()} is of two streams; of a stream and a table, only stream "
-            "records trigger: use left_join, or join tables with to_table()"
+            f"outer_join at {declaration_site()} is of two streams; of a stream and a table only stream "
+            "records trigger: use left_join, or make a table of the stream with to_table()"
         )
     if isinstance(table, WindowedKTable):
         raise TopologyError(
             f"{operator} at {declaration_site()}: table {table.name!r} is windowed, and a stream's key names "
             "no window: join with to_stream() of it, within a window of time"
         )
+    if within is not None:
+        raise TopologyError(
+            f"{operator} at {declaration_site()}: within= is for streams: a table has one value"
+        )
     node, key, value = stream
+    waits = {} if grace is None else _waiting(stream, table, grace, name, operator)
     return graph.add(
         StreamTableJoin,
         operator.replace("_", "-"),
         name,
         parents=(node, table.node),
-        stream=Keyed(name, key, value, keep_null_keys=left_outer),
+        stream=Keyed(name, key, value, keep_null_keys=operator == "left_join"),
         joiner=joiner,
-        left_outer=left_outer,
+        left_outer=operator == "left_join",
         table_key=table.key_serde,
+        **waits,
     )
 
 
-def _windows(
-    operator: str, within: timedelta | tuple[timedelta, timedelta] | None, grace: timedelta
-) -> JoinWindows:
-    if within is None:
-        raise TopologyError(
-            f"{operator} at {declaration_site()} of two streams needs within=: how far apart their "
-            "records may be"
-        )
-    before, after = within if isinstance(within, tuple) else (within, within)
+def _waiting(
+    stream: Side, table: KTable[Any, Any], grace: timedelta, name: str | None, operator: str
+) -> dict[str, Any]:
+    """Return the fields of a join whose records wait: the table must know its past that far back (a5.5)."""
     try:
-        return JoinWindows(
-            milliseconds(before, "within"), milliseconds(after, "within"), milliseconds(grace, "grace")
-        )
+        grace_ms = milliseconds(grace, "grace")
     except ValueError as error:
         raise TopologyError(f"{operator} at {declaration_site()}: {error}") from error
+    if grace_ms < 0:
+        raise TopologyError(
+            f"{operator} at {declaration_site()}: grace must not be negative, not {grace_ms} ms"
+        )
+    history_ms = _history_ms(table.node)
+    if history_ms is None:
+        raise TopologyError(
+            f"{operator} at {declaration_site()}: grace= asks for the past of table {table.name!r}, which "
+            f"keeps only latest values: give history= of at least {grace} to the operator that makes it"
+        )
+    if grace_ms > history_ms:
+        raise TopologyError(
+            f"{operator} at {declaration_site()}: grace of {grace_ms} ms reaches further back than the "
+            f"history of table {table.name!r}, {history_ms} ms: raise history=, or lower grace="
+        )
+    name = required(name, operator, "it names the store in which records wait for their grace")
+    _node, _key, value = stream
+    records = ListSerde(HeaderedSerde(known(value, operator, "value")))
+    store = StoreSpec(f"{name}-buffer", "key-value", BYTES, records, ordered=True, queryable=False)
+    return {"grace_ms": grace_ms, "buffer_store": store}
+
+
+def _history_ms(node: Node) -> int | None:
+    """Return how far back a table knows its past; None if it does not."""
+    if not node.versioned:
+        return None
+    while node.table is None:
+        # A view is made of its parent's rows, one by one.
+        node = node.parents[0]
+    return node.table.retention_ms
+
+
+def _windows(operator: str, within: Any, grace: timedelta | None) -> JoinWindows:
+    who = f"{operator} at {declaration_site()}"
+    match within:
+        case None:
+            raise TopologyError(f"{who} of two streams needs within=: how far apart their records may be")
+        case (before, after):
+            pass
+        case tuple():
+            raise TopologyError(f"{who}: within= must be a timedelta or (before, after), not {within!r}")
+        case _:
+            before = after = within
+    lateness = timedelta(0) if grace is None else grace
+    try:
+        return JoinWindows(
+            milliseconds(before, "within"), milliseconds(after, "within"), milliseconds(lateness, "grace")
+        )
+    except ValueError as error:
+        raise TopologyError(f"{who}: {error}") from error
 
 
 def _side_store(name: str, key: Serde[Any], value: Serde[Any], windows: JoinWindows) -> StoreSpec:

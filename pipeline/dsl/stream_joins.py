@@ -44,6 +44,7 @@ class JoinOperators(StreamBase[K, V]):
         other: KTable[K, V2],
         joiner: Callable[[K, V, V2], VR],
         *,
+        grace: timedelta | None = ...,
         name: str | None = ...,
         value: SerdeLike | None = ...,
     ) -> KStream[K, VR]: ...
@@ -54,23 +55,25 @@ class JoinOperators(StreamBase[K, V]):
         joiner: Callable[[K, V, V2], VR],
         *,
         within: timedelta | tuple[timedelta, timedelta] | None = None,
-        grace: timedelta = timedelta(0),
+        grace: timedelta | None = None,
         name: str | None = None,
         value: SerdeLike | None = None,
     ) -> KStream[K, VR]:
         """Pair records by key: with another stream within a window of time, or with a table.
 
         With a stream, each pair whose times lie within the window comes out once, at the later of
-        both times. With a table, each stream record meets the table's value at that moment, and
-        comes out at its own time.
+        both times. With a table, each stream record meets the table's value at that moment, or, if the
+        table has `history=`, the value that was valid at the record's time; it comes out at its own time.
 
         Args:
             other: a stream or a table, partitioned alike (checked at start).
             joiner: `joiner(key, left, right)` returns the value of the pair.
             within: streams only, required: how far apart, or (before, after) for the right side.
-            grace: streams only: how late a record may come and still be joined.
-            name: required with streams (names both stores); with a table, needed only if an
-                operator before changed the key.
+            grace: with a stream, how late a record may come and still be joined; 0 unless told. With a
+                table, which must have at least that much `history=`: how long, in stream time, a record
+                waits for rows of the table that come late; it does not wait unless told.
+            name: required with streams (names both stores) and with a table and grace (names the store
+                in which records wait); else needed only if an operator before changed the key.
             value: serde of the result, where a topic or store needs it.
         """
         return self._join(other, joiner, within, grace, name, value, "join")
@@ -93,6 +96,7 @@ class JoinOperators(StreamBase[K, V]):
         other: KTable[K, V2],
         joiner: Callable[[K, V, V2 | None], VR],
         *,
+        grace: timedelta | None = ...,
         name: str | None = ...,
         value: SerdeLike | None = ...,
     ) -> KStream[K, VR]: ...
@@ -103,7 +107,7 @@ class JoinOperators(StreamBase[K, V]):
         joiner: Callable[[K, V, V2 | None], VR],
         *,
         within: timedelta | tuple[timedelta, timedelta] | None = None,
-        grace: timedelta = timedelta(0),
+        grace: timedelta | None = None,
         name: str | None = None,
         value: SerdeLike | None = None,
     ) -> KStream[K, VR]:
@@ -120,7 +124,7 @@ class JoinOperators(StreamBase[K, V]):
         joiner: Callable[[K, V | None, V2 | None], VR],
         *,
         within: timedelta | tuple[timedelta, timedelta] | None = None,
-        grace: timedelta = timedelta(0),
+        grace: timedelta | None = None,
         name: str | None = None,
         value: SerdeLike | None = None,
     ) -> KStream[K, VR]:
@@ -136,7 +140,7 @@ class JoinOperators(StreamBase[K, V]):
         other: KStream[K, Any] | KTable[K, Any],
         joiner: Callable[[K, Any, Any], VR],
         within: timedelta | tuple[timedelta, timedelta] | None,
-        grace: timedelta,
+        grace: timedelta | None,
         name: str | None,
         value: SerdeLike | None,
         operator: str,
@@ -144,10 +148,8 @@ class JoinOperators(StreamBase[K, V]):
         result = resolve(value, None, operator)
         keys = key_serde(None, self.key_serde, operator)
         if isinstance(other, KTable):
-            if within is not None or grace:
-                raise TopologyError(f"{operator} at {declaration_site()}: a table takes no within= or grace=")
             side = (self.node, keys, self.value_serde)
-            node = declare_table_join(self._graph, side, other, joiner, name, operator)
+            node = declare_table_join(self._graph, side, other, joiner, (within, grace), name, operator)
         elif not isinstance(other, StreamBase):
             raise TopologyError(f"{operator} at {declaration_site()} takes a stream or table, not {other!r}")
         else:

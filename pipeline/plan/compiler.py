@@ -26,7 +26,8 @@ from pipeline.operators.stateless import (
     build_peek,
     build_select_key,
 )
-from pipeline.operators.table import build_stream_table_join, build_table_source
+from pipeline.operators.stream_table_join import build_stream_table_join
+from pipeline.operators.table import build_table_source
 from pipeline.operators.table_groups import build_group_table, build_table_aggregate
 from pipeline.operators.table_join import build_table_table_join
 from pipeline.operators.table_rows import build_table_filter, build_table_map_values

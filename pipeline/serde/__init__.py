@@ -11,6 +11,7 @@ from pipeline.errors import TopologyError
 from pipeline.serde.base import Serde, SerdeLike
 from pipeline.serde.change import ChangeSerde
 from pipeline.serde.collections import EitherSerde, ListSerde
+from pipeline.serde.headered import Headered, HeaderedSerde
 from pipeline.serde.json import JSON, JsonSerde, TypedJsonSerde
 from pipeline.serde.primitives import BYTES, INT64, STRING, BytesSerde, Int64Serde, StringSerde
 from pipeline.serde.windowed import SessionWindowedSerde, TimeWindowedSerde, WindowedSerde
@@ -23,6 +24,8 @@ __all__ = [
     "BytesSerde",
     "ChangeSerde",
     "EitherSerde",
+    "Headered",
+    "HeaderedSerde",
     "Int64Serde",
     "JsonSerde",
     "ListSerde",

@@ -55,13 +55,24 @@ class StreamStreamJoin(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class StreamTableJoin(Node):
-    """Look up each stream record's key in a table (the second parent)."""
+    """Look up each stream record's key in a table (the second parent).
+
+    `buffer_store`: records wait there until stream time has passed theirs by `grace_ms`; None: they do
+    not wait.
+    """
 
     stream: Keyed
     table_key: Serde[Any]
     joiner: Callable[[Any, Any, Any], Any]
     left_outer: bool
+    grace_ms: int = 0
+    buffer_store: StoreSpec | None = None
     restores_partitioning = True
+
+    @property
+    def stores(self) -> tuple[StoreSpec, ...]:
+        """The records that wait."""
+        return () if self.buffer_store is None else (self.buffer_store,)
 
     @property
     def inputs_by_key(self) -> tuple[Keyed | None, ...]:
@@ -70,5 +81,6 @@ class StreamTableJoin(Node):
 
     @property
     def details(self) -> tuple[str, ...]:
-        """Which rows come out alone."""
-        return ("left" if self.left_outer else "inner",)
+        """Which rows come out alone, and how long records wait."""
+        waits = () if self.buffer_store is None else (f"grace {self.grace_ms} ms",)
+        return ("left" if self.left_outer else "inner", *waits)

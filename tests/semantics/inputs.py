@@ -10,6 +10,8 @@ INPUT_I = [
     *("R k:c@10", "R k:∅@11", "L k:∅@12", "R k:∅@13", "R k:d@7", "L k:D@6", "L k:∅@2", "R k:∅@3"),
     *("R k:e@14", "L k:E@15", "L k:∅@10", "R k:∅@9", "L k:F@4", "R k:f@3"),
 ]
+#: In order of time, with records that have no key at the end.
+INPUT_II = [*INPUT_I[:13], "R k:d@14", "L k:D@15", "L ∅:E@16", "R ∅:e@17"]
 
 
 def steps(given: Sequence[str], expected: Mapping[int, str]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Declaring joins for tables of cases, and the inputs that the rule book's tables share."""
+"""Declaring joins of streams for tables of cases, and inputs that such tables share."""
 
 from __future__ import annotations
 
@@ -10,23 +10,9 @@ from tests.semantics.timed import Declare, Step, joined, ms
 
 Kind: TypeAlias = Literal["join", "left_join", "outer_join"]
 
-#: Out of order on purpose. L is the left side, or the stream; R the right side, or the table.
-INPUT_I = [
-    *("L k:∅@1", "R k:∅@2", "L k:A@3", "R k:a@4", "L k:B@5", "R k:b@6", "L k:∅@7", "R k:∅@8", "L k:C@9"),
-    *("R k:c@10", "R k:∅@11", "L k:∅@12", "R k:∅@13", "R k:d@7", "L k:D@6", "L k:∅@2", "R k:∅@3"),
-    *("R k:e@14", "L k:E@15", "L k:∅@10", "R k:∅@9", "L k:F@4", "R k:f@3"),
-]
-#: In order of time.
-INPUT_II = [*INPUT_I[:13], "R k:d@14", "L k:D@15", "L ∅:E@16", "R ∅:e@17"]
-
 #: `within=` of which only one side of the left record's time counts.
 AFTER_100 = (ms(0), ms(100))
 BEFORE_100 = (ms(100), ms(0))
-
-
-def numbered(inputs: list[str], expected: dict[int, str]) -> list[Step]:
-    """Return inputs with what is expected of each, by its number from 1; nothing where none is given."""
-    return [(given, expected.get(number, "")) for number, given in enumerate(inputs, start=1)]
 
 
 def wave(topic: str, value: str, at: int, *, step: int = 0) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.plan.planner import plan
-from tests.semantics.joins import INPUT_II, numbered
+from tests.semantics.inputs import INPUT_II, steps
 from tests.semantics.timed import Declare, Step, check, joined, ms, topology
 
 SECONDS_10 = ms(10_000)
@@ -42,7 +42,7 @@ def test_b1_multi_inner() -> None:
     expected = {
         number: " ".join(f"k:{row}" for row in rows.split(" ")) for number, rows in MULTI_INNER.items()
     }
-    check(declare, numbered(INPUT_II, expected))
+    check(declare, steps(INPUT_II, expected))
 
 
 def chain(first: str, second: str) -> Declare:
@@ -173,9 +173,9 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
 }
 
 
-@pytest.mark.parametrize(("declare", "steps"), CASES.values(), ids=CASES.keys())
-def test_cases(declare: Declare, steps: list[Step]) -> None:
-    check(declare, steps)
+@pytest.mark.parametrize(("declare", "given"), CASES.values(), ids=CASES.keys())
+def test_cases(declare: Declare, given: list[Step]) -> None:
+    check(declare, given)
 
 
 def explicit(kind: str) -> Declare:
@@ -193,7 +193,7 @@ def explicit(kind: str) -> Declare:
 
 
 @pytest.mark.parametrize(
-    ("kind", "steps"),
+    ("kind", "given"),
     [
         ("nothing", [("L ∅:A@1", "")]),
         ("join", [("L ∅:A@1", ""), ("R ∅:a@1", "")]),
@@ -203,9 +203,9 @@ def explicit(kind: str) -> Declare:
     ],
 )
 def test_a7_a_repartition_keeps_null_keys_only_above_a_left_or_outer_join(
-    kind: str, steps: list[Step]
+    kind: str, given: list[Step]
 ) -> None:
-    check(explicit(kind), steps)
+    check(explicit(kind), given)
 
 
 def test_a7_whoever_else_reads_such_a_topic_gets_null_keys_too() -> None:

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from pipeline.dsl.builder import StreamsBuilder
-from tests.semantics.joins import AFTER_100, BEFORE_100, INPUT_II, Kind, join, numbered, wave
+from tests.semantics.inputs import INPUT_II, steps
+from tests.semantics.joins import AFTER_100, BEFORE_100, Kind, join, wave
 from tests.semantics.timed import Declare, Step, check, joined, ms
 
 INNER_II = {
@@ -55,7 +56,7 @@ def repartitioned(kind: Kind) -> Declare:
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_input_ii(kind: Kind, expected: dict[int, str], through: str, partitions: int) -> None:
     declare = repartitioned(kind) if through == "repartitioned" else join(ms(10_000), DAY_MS, kind=kind)
-    check(declare, numbered(INPUT_II, expected), partitions={"L": partitions, "R": partitions})
+    check(declare, steps(INPUT_II, expected), partitions={"L": partitions, "R": partitions})
 
 
 B2: dict[str, tuple[Declare, list[Step]]] = {
@@ -134,9 +135,9 @@ B2: dict[str, tuple[Declare, list[Step]]] = {
 }
 
 
-@pytest.mark.parametrize(("declare", "steps"), B2.values(), ids=B2.keys())
-def test_kafka_streams_own_cases(declare: Declare, steps: list[Step]) -> None:
-    check(declare, steps)
+@pytest.mark.parametrize(("declare", "given"), B2.values(), ids=B2.keys())
+def test_kafka_streams_own_cases(declare: Declare, given: list[Step]) -> None:
+    check(declare, given)
 
 
 INNER: dict[str, tuple[Declare, list[Step]]] = {
@@ -228,6 +229,6 @@ INNER: dict[str, tuple[Declare, list[Step]]] = {
 }
 
 
-@pytest.mark.parametrize(("declare", "steps"), INNER.values(), ids=INNER.keys())
-def test_inner(declare: Declare, steps: list[Step]) -> None:
-    check(declare, steps)
+@pytest.mark.parametrize(("declare", "given"), INNER.values(), ids=INNER.keys())
+def test_inner(declare: Declare, given: list[Step]) -> None:
+    check(declare, given)

@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 
 from pipeline import Windowed
 from pipeline.errors import TopologyError
-from pipeline.serde import BYTES, INT64, JSON, STRING, ListSerde, Serde, TimeWindowedSerde, serde_for
+from pipeline.serde import (
+    BYTES,
+    INT64,
+    JSON,
+    STRING,
+    EitherSerde,
+    Headered,
+    HeaderedSerde,
+    ListSerde,
+    Serde,
+    TimeWindowedSerde,
+    serde_for,
+)
 
 
 class Log(msgspec.Struct):
@@ -210,3 +222,17 @@ def test_bytes_are_refused_by_an_exception_or_mean_something(spec: Any, data: by
     except Exception:  # noqa: BLE001 - see above
         return
     assert serde.deserialize(serde.serialize(value)) == value
+
+
+header_lists = st.lists(st.tuples(st.text(), st.none() | st.binary())).map(tuple)
+
+
+@given(values=st.lists(st.tuples(st.booleans(), st.text())))
+def test_one_of_two_types(values: list[tuple[bool, str]]) -> None:
+    content = [(is_first, text if is_first else text.encode()) for is_first, text in values]
+    assert round_trip(ListSerde(EitherSerde(STRING, BYTES)))(content) == content
+
+
+@given(value=json_values, headers=header_lists)
+def test_a_value_with_headers(value: Any, headers: tuple[tuple[str, bytes | None], ...]) -> None:
+    assert round_trip(HeaderedSerde(JSON))(Headered(value, headers)) == Headered(value, headers)
