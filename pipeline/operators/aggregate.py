@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.operators.context import OperatorContext, failed, unencodable
-from pipeline.operators.materialize import forward_updates
+from pipeline.operators.materialize import Put, keep_rows
 from pipeline.operators.time_windows import build_time_windows
 from pipeline.record import Change, Forward, Headers
 from pipeline.topology import Aggregate, ToStream
@@ -27,13 +27,13 @@ def build_aggregate(
 
 def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | None) -> tuple[Forward, ...]:
     """Null keys and values are dropped; the timestamp is the largest one folded in (rule a1.7)."""
-    forward_updates(context.store(node.store.name), node.store.key, context, node, forward)
-    return tuple(_fold(node, number, context) for number in range(len(node.grouped)))
+    put = keep_rows(node, context, forward)
+    return tuple(_fold(node, number, context, put) for number in range(len(node.grouped)))
 
 
-def _fold(node: Aggregate, number: int, context: OperatorContext) -> Forward:
-    store, serde = context.store(node.store.name), node.grouped[number].key
-    get, put, encode = store.get_entry, store.put_entry, serde.serialize
+def _fold(node: Aggregate, number: int, context: OperatorContext, put: Put) -> Forward:
+    serde = node.grouped[number].key
+    get, encode = context.store(node.store.name).get_entry, serde.serialize
     initializer, aggregator, fail = node.initializer, node.aggregators[number], context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:

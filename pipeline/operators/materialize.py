@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 from pipeline.operators.context import OperatorContext, unencodable
 from pipeline.record import Change, Forward, Headers
-from pipeline.serde import Serde
 from pipeline.state.store import Entry
 from pipeline.state.versioned import LATEST, NOT_PUT
 from pipeline.topology import Node, StoreSpec
@@ -61,24 +60,16 @@ def keep_rows(node: Node, context: OperatorContext, forward: Forward | None) -> 
     store = context.store(spec.name)
     if spec.kind == "versioned":
         return _keep_versions(node, spec, store, context, forward)
-    forward_updates(store, spec.key, context, node, forward)
+    if forward is not None:
+        decode = spec.key.deserialize
+
+        def updated(key_bytes: bytes, entry: Entry, old: Any) -> None:
+            forward(decode(key_bytes), Change(entry.value, old), entry.timestamp, entry.headers)
+
+        store.on_flush = updated
+        store.send_old_values = context.sends_old_values(node)
     put: Put = store.put_entry
     return put
-
-
-def forward_updates(
-    store: Any, serde: Serde[Any], context: OperatorContext, node: Node, forward: Forward | None
-) -> None:
-    """Have a key-value store hand its updates to `forward`, as changes."""
-    if forward is None:
-        return
-    decode = serde.deserialize
-
-    def updated(key_bytes: bytes, entry: Entry, old: Any) -> None:
-        forward(decode(key_bytes), Change(entry.value, old), entry.timestamp, entry.headers)
-
-    store.on_flush = updated
-    store.send_old_values = context.sends_old_values(node)
 
 
 def _keep_versions(

@@ -7,6 +7,7 @@ out once for each join that takes R.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import pytest
@@ -135,3 +136,65 @@ def test_a6_7_input_i_joined_twice(kinds: tuple[str, str], *, caching: bool) -> 
         second(first(left, right, joined), right, joined, value=str).to_stream().to("out")
 
     check(declare, steps(INPUT_I, expected(TWO_JOINS[kinds])))
+
+
+#: By which sides are versioned (both, the left one, the right one): KIP-914.
+VERSIONED = {
+    ("inner", "both"): """
+        4: k:A-a@4 · 5: k:B-a@5 · 6: k:B-b@6 · 7: k:∅@7 · 10: k:C-c@10 · 11: k:∅@11 · 19: k:E-e@15
+    """,
+    ("left", "both"): """
+        3: k:A-null@3 · 4: k:A-a@4 · 5: k:B-a@5 · 6: k:B-b@6 · 7: k:∅@7 · 9: k:C-null@9 ·
+        10: k:C-c@10 · 11: k:C-null@11 · 12: k:∅@12 · 19: k:E-e@15
+    """,
+    ("outer", "both"): """
+        3: k:A-null@3 · 4: k:A-a@4 · 5: k:B-a@5 · 6: k:B-b@6 · 7: k:null-b@7 · 8: k:∅@8 ·
+        9: k:C-null@9 · 10: k:C-c@10 · 11: k:C-null@11 · 12: k:∅@12 · 18: k:null-e@14 · 19: k:E-e@15
+    """,
+    ("inner", "left"): """
+        4: k:A-a@4 · 5: k:B-a@5 · 6: k:B-b@6 · 7: k:∅@7 · 10: k:C-c@10 · 11: k:∅@11 · 19: k:E-e@15 ·
+        21: k:∅@15 · 23: k:E-f@15
+    """,
+    ("left", "left"): """
+        3: k:A-null@3 · 4: k:A-a@4 · 5: k:B-a@5 · 6: k:B-b@6 · 7: k:∅@7 · 9: k:C-null@9 ·
+        10: k:C-c@10 · 11: k:C-null@11 · 12: k:∅@12 · 19: k:E-e@15 · 21: k:E-null@15 · 23: k:E-f@15
+    """,
+    ("outer", "left"): """
+        3: k:A-null@3 · 4: k:A-a@4 · 5: k:B-a@5 · 6: k:B-b@6 · 7: k:null-b@7 · 8: k:∅@8 ·
+        9: k:C-null@9 · 10: k:C-c@10 · 11: k:C-null@11 · 12: k:∅@12 · 14: k:null-d@7 · 17: k:∅@3 ·
+        18: k:null-e@14 · 19: k:E-e@15 · 21: k:E-null@15 · 23: k:E-f@15
+    """,
+    ("inner", "right"): """
+        4: k:A-a@4 · 5: k:B-a@5 · 6: k:B-b@6 · 7: k:∅@7 · 10: k:C-c@10 · 11: k:∅@11 · 19: k:E-e@15 ·
+        20: k:∅@14 · 22: k:F-e@14
+    """,
+    ("left", "right"): """
+        3: k:A-null@3 · 4: k:A-a@4 · 5: k:B-a@5 · 6: k:B-b@6 · 7: k:∅@7 · 9: k:C-null@9 ·
+        10: k:C-c@10 · 11: k:C-null@11 · 12: k:∅@12 · 15: k:D-null@6 · 16: k:∅@2 · 19: k:E-e@15 ·
+        20: k:∅@14 · 22: k:F-e@14
+    """,
+    ("outer", "right"): """
+        3: k:A-null@3 · 4: k:A-a@4 · 5: k:B-a@5 · 6: k:B-b@6 · 7: k:null-b@7 · 8: k:∅@8 ·
+        9: k:C-null@9 · 10: k:C-c@10 · 11: k:C-null@11 · 12: k:∅@12 · 15: k:D-null@6 · 16: k:∅@2 ·
+        18: k:null-e@14 · 19: k:E-e@15 · 20: k:null-e@14 · 22: k:F-e@14
+    """,
+}
+
+
+@pytest.mark.parametrize("view", [False, True], ids=["tables", "views"])
+@pytest.mark.parametrize("name", [None, "joined"], ids=["view", "materialised"])
+@pytest.mark.parametrize(
+    ("kind", "sides"), VERSIONED, ids=[f"b1-{kind}-versioned-{sides}" for kind, sides in VERSIONED]
+)
+def test_a6_7_input_i_of_versioned_tables(kind: str, sides: str, name: str | None, *, view: bool) -> None:
+    """What comes out of order to a versioned side is ignored; a view of one is versioned."""
+
+    def declare(builder: StreamsBuilder) -> None:
+        pair = []
+        for topic, side in (("L", "left"), ("R", "right")):
+            options: Any = {"history": timedelta(minutes=5)} if sides in {"both", side} else {}
+            pair.append(builder.table(topic, name=topic.lower(), value=str, **options))
+        left, right = (table.map_values(lambda _, value: value) if view else table for table in pair)
+        JOINS[kind](left, right, joined, name=name, value=str).to_stream().to("out")
+
+    check(declare, steps(INPUT_I, expected(VERSIONED[kind, sides])))
