@@ -23,6 +23,7 @@ from mode import ServiceT
 from pipeline.config import StreamsConfig
 from pipeline.errors import StreamsError
 from pipeline.plan.description import describe as describe_plan
+from pipeline.plan.graph import to_dot, to_mermaid
 from pipeline.plan.planner import Plan
 from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_EXAMINED, MAX_LIMIT
 
@@ -51,6 +52,14 @@ _HTTP_LIMITS: Final = (
 )
 
 
+#: What `describe --format` prints.
+FORMATS: Final[dict[str, Callable[[Plan], str]]] = {
+    "text": describe_plan,
+    "dot": to_dot,
+    "mermaid": to_mermaid,
+}
+
+
 class Describable(Protocol):
     """What these commands need of `pipeline.App`."""
 
@@ -76,18 +85,26 @@ class Describable(Protocol):
 
 
 class describe(AppCommand):  # noqa: N801 - a command's class is named as the command
-    """Print the topology: sub-topologies, operators, stores and topics."""
+    """Print the topology: sub-topologies, operators, stores and topics; as text, or as a graph to draw."""
 
     options = [  # noqa: RUF012 - Faust's declaration; it is never changed
-        option("--limits", is_flag=True, default=False, help="Print every bound, its value and its action.")
+        option("--limits", is_flag=True, default=False, help="Print every bound, its value and its action."),
+        option(
+            "--format",
+            type=click.Choice(list(FORMATS)),
+            default="text",
+            help="text, or the graph for Graphviz (dot) or Mermaid.",
+        ),
     ]
 
-    def __call__(self, *_args: Any, limits: bool = False, **_kwargs: Any) -> None:  # type: ignore[override]  # Faust's runs an event loop and never returns
+    def __call__(self, *_args: Any, **_kwargs: Any) -> None:  # type: ignore[override]  # Faust's runs an event loop and never returns
         """Print, and leave the exit code to Faust."""
-        limits = limits or bool(self.kwargs.get("limits"))
         app = cast("Describable", self.app)
         with plain_errors():
-            self.say(format_limits(app.streams_config) if limits else describe_plan(app.plan).rstrip())
+            if self.kwargs.get("limits"):
+                self.say(format_limits(app.streams_config))
+            else:
+                self.say(FORMATS[self.kwargs.get("format") or "text"](app.plan).rstrip())
 
 
 class worker(faust_worker):  # noqa: N801 - a command's class is named as the command

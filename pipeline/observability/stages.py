@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -91,6 +92,20 @@ class _ShapedSerde:
         raise NotImplementedError("destinations are written, never read back")
 
 
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """Chooses the topic that goes with what a route shaped.
+
+    Attributes:
+        topics: all that it chooses from.
+    """
+
+    topics: tuple[str, ...]
+
+    def __call__(self, _key: Any, routed: tuple[str, Any]) -> str:
+        return routed[0]
+
+
 def deliver(stream: KStream[K, V], routes: Routes) -> None:
     """Write each record to the destinations whose route takes it, in their shapes.
 
@@ -101,4 +116,4 @@ def deliver(stream: KStream[K, V], routes: Routes) -> None:
         routes: the table of destinations.
     """
     shaped = stream.flat_map_values(lambda _key, event: routes.apply(event))
-    shaped.to(lambda _key, routed: routed[0], value=_ShapedSerde())
+    shaped.to(_Destination(routes.destinations), value=_ShapedSerde())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator
 
 from pipeline.plan.planner import Plan, SubTopology
-from pipeline.topology import Node
+from pipeline.topology import Node, describe_function
 
 
 def describe(plan: Plan) -> str:
@@ -14,6 +16,28 @@ def describe(plan: Plan) -> str:
     for sub in plan.subtopologies:
         lines += _subtopology(plan, sub)
     return "\n".join(lines) + "\n"
+
+
+def details(node: Node) -> tuple[str, ...]:
+    """Return what a plan says of a node beside its type and name: its own details, and the user's functions.
+
+    A name such as `filter-3` says nothing; that of the function, unless it is a lambda, does.
+    """
+    said = list(node.details)
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        for function in value if isinstance(value, tuple) else (value,):
+            if callable(function) and not _is_ours(function):
+                name = describe_function(function).partition(" (")[0].rpartition(".")[2]
+                if name.isidentifier() and not any(name in detail for detail in said):
+                    said.append(name)
+    return tuple(said)
+
+
+def _is_ours(function: Callable[..., object]) -> bool:
+    """Whether this library made a function, as for `count`."""
+    module: str | None = getattr(inspect.unwrap(function), "__module__", None)
+    return module is not None and module.startswith("pipeline.")
 
 
 def _subtopology(plan: Plan, sub: SubTopology) -> Iterator[str]:
@@ -31,5 +55,5 @@ def _subtopology(plan: Plan, sub: SubTopology) -> Iterator[str]:
 
 
 def _label(node: Node) -> str:
-    details = "; ".join(node.details)
-    return f"{type(node).__name__} {node.name}{f' ({details})' if details else ''}"
+    said = "; ".join(details(node))
+    return f"{type(node).__name__} {node.name}{f' ({said})' if said else ''}"

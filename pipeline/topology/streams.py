@@ -165,10 +165,20 @@ class Sink(Node):
     @property
     def details(self) -> tuple[str, ...]:
         """Where it writes."""
-        topic = self.topic if isinstance(self.topic, str) else f"chosen by {describe_function(self.topic)}"
+        if isinstance(self.topic, str):
+            topic = self.topic
+        elif self.topics:
+            topic = f"one of {', '.join(self.topics)}"
+        else:
+            topic = f"chosen by {describe_function(self.topic)}"
         details = [f"topic: {topic}"]
         if self.partitions is not None:
             details.append(f"{self.partitions} partitions")
         if self.partitioner is not None:
             details.append(f"partitions chosen by {describe_function(self.partitioner)}")
         return tuple(details)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that it writes to, as far as they are known: a chooser may say, by its `topics`."""
+        return (self.topic,) if isinstance(self.topic, str) else tuple(getattr(self.topic, "topics", ()))

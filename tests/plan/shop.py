@@ -1,0 +1,195 @@
+"""Topologies whose plans are golden texts: one a family of operators, as small as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from pipeline import Processor, Record, Store, WindowedStore, tumbling
+from pipeline.dsl.builder import StreamsBuilder
+from pipeline.dsl.stream import KStream
+from pipeline.plan.planner import Plan, plan
+
+MINUTE = timedelta(minutes=1)
+PER_MINUTE = tumbling(MINUTE, grace=timedelta(seconds=30))
+
+
+class Order(msgspec.Struct):
+    id: str
+
+
+class Silent(Processor[Any, Any, Any, Any]):
+    def process(self, record: Record[Any, Any]) -> None:
+        pass
+
+
+def orders(builder: StreamsBuilder, topic: str = "orders") -> KStream[str, Order]:
+    return builder.stream(topic, key=str, value=Order)
+
+
+def by_id(_key: object, order: Order) -> str:
+    return order.id
+
+
+def pair(_key: object, left: Order, _right: object) -> Order:
+    return left
+
+
+class ByDay:
+    """Chooses a topic, and says which there are."""
+
+    topics = ("monday", "other.days")
+
+    def __call__(self, _key: object, _order: object) -> str:
+        return "other.days"
+
+
+def by_size(_key: object, _order: object) -> str:
+    return "large"
+
+
+def stateless(builder: StreamsBuilder) -> None:
+    """One sub-topology, no store, no internal topic."""
+    kept = orders(builder).filter(lambda k, v: True).map_values(by_id, value=str).peek(print)
+    kept.flat_map_values(lambda k, v: [v], value=str).to("ids")
+
+
+def only_passes(builder: StreamsBuilder) -> None:
+    """A source and a sink, and nothing between."""
+    orders(builder).to("copy")
+
+
+def branches(builder: StreamsBuilder) -> None:
+    arms = orders(builder).branch({"large": lambda k, v: True, "small": lambda k, v: True}, default="rest")
+    arms["large"].merge(arms["small"]).to("sized")
+    arms["rest"].to(by_size)
+    arms["rest"].to(ByDay())
+
+
+def table_only(builder: StreamsBuilder) -> None:
+    builder.table("owners", name="owners", value=Order)
+
+
+def count_by_key(builder: StreamsBuilder) -> None:
+    """No key change: no repartition topic."""
+    orders(builder).group_by_key().count(name="counts").to_stream().to("counts.out")
+
+
+def windowed_count(builder: StreamsBuilder) -> None:
+    """A key change: two sub-topologies."""
+    grouped = orders(builder).group_by(by_id, name="by-id")
+    grouped.windowed_by(PER_MINUTE).count(name="per-minute").to_stream().to("out")
+
+
+def two_aggregates_of_one_grouping(builder: StreamsBuilder) -> None:
+    """One repartition topic."""
+    grouped = orders(builder).group_by(by_id, name="by-id")
+    grouped.count(name="counts")
+    grouped.windowed_by(PER_MINUTE).reduce(lambda first, second: second, name="last")
+
+
+def stream_stream_join(builder: StreamsBuilder) -> None:
+    one, other = orders(builder), orders(builder, "payments")
+    one.join(other, pair, within=(MINUTE, timedelta(0)), grace=MINUTE, name="paid", value=Order).to("out")
+
+
+def left_join_repartitioned(builder: StreamsBuilder) -> None:
+    """Three sub-topologies; the unmatched rows have a store of their own."""
+    one, other = (orders(builder, topic).select_key(by_id, key=str) for topic in ("orders", "payments"))
+    one.left_join(other, pair, within=MINUTE, name="paid", value=Order).to("out")
+
+
+def stream_table_join(builder: StreamsBuilder) -> None:
+    owners = builder.table("owners", name="owners", value=Order)
+    orders(builder).join(owners, pair, value=Order).to("out")
+
+
+def enriched_twice(builder: StreamsBuilder) -> None:
+    """A table shared by two streams, one of them repartitioned: all in one sub-topology with it."""
+    owners = builder.table("owners", name="owners", value=Order)
+    orders(builder).join(owners, pair, value=Order).to("out")
+    orders(builder, "payments").select_key(by_id, key=str).left_join(owners, pair, name="p", value=Order).to(
+        "out"
+    )
+
+
+def table_rows(builder: StreamsBuilder) -> None:
+    """Without a name a table is a view, with one it has a store."""
+    owners = builder.table("owners", name="owners", value=Order)
+    large = owners.filter(lambda k, v: True).filter_not(lambda k, v: False, name="large")
+    large.map_values(by_id, value=str, name="ids").to_stream(by_size, key=str).to("out")
+
+
+def table_of_a_stream(builder: StreamsBuilder) -> None:
+    """A repartition topic before the table: the key changed."""
+    orders(builder).select_key(by_id, key=str).to_table(name="by-id", caching=False).to_stream().to("out")
+
+
+def grouped_table(builder: StreamsBuilder) -> None:
+    """Rows reach their group through a topic, as changes."""
+    owners = builder.table("owners", name="owners", value=Order)
+    grouped = owners.group_by(lambda _, owner: (owner.id, 1), name="by-id", value=int)
+    grouped.count(name="counts").to_stream().to("out")
+    grouped.reduce(lambda one, other: one + other, lambda one, other: one - other, name="sums")
+
+
+def table_table_joins(builder: StreamsBuilder) -> None:
+    """A view between two tables, and a stored result."""
+    left, right = (builder.table(topic, name=topic, value=Order) for topic in ("owners", "payers"))
+    one = left.left_join(right, pair, value=Order)
+    both = one.outer_join(right, lambda _, row, other: row or other, name="both", value=Order)
+    both.join(left, lambda _, row, other: row or other)
+
+
+def processor_with_stores(builder: StreamsBuilder) -> None:
+    stores = (Store("last", value=Order), WindowedStore("seen", value=int, retention=MINUTE))
+    orders(builder).process(Silent, *stores, name="dedup", key=str, value=Order).to("out")
+
+
+def shared_sources(builder: StreamsBuilder) -> None:
+    """Two streams of one topic are one source."""
+    orders(builder).to("a")
+    orders(builder).filter(lambda k, v: True).to("b")
+
+
+def explicit_repartition(builder: StreamsBuilder) -> None:
+    orders(builder).repartition(name="spread", partitions=12).process(Silent, name="work")
+
+
+def independent(builder: StreamsBuilder) -> None:
+    """Nothing shared: two sub-topologies, in the order of declaration."""
+    orders(builder, "b").to("b.out")
+    orders(builder, "a").to("a.out")
+
+
+TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
+    stateless,
+    only_passes,
+    branches,
+    table_only,
+    count_by_key,
+    windowed_count,
+    two_aggregates_of_one_grouping,
+    stream_stream_join,
+    left_join_repartitioned,
+    stream_table_join,
+    enriched_twice,
+    table_rows,
+    table_of_a_stream,
+    table_table_joins,
+    grouped_table,
+    processor_with_stores,
+    shared_sources,
+    explicit_repartition,
+    independent,
+]
+
+
+def planned(declare: Callable[[StreamsBuilder], None]) -> Plan:
+    """Return the plan of what `declare` declares, as application `shop`."""
+    builder = StreamsBuilder("shop")
+    declare(builder)
+    return plan(builder.build())
