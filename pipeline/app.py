@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Unpack
 
 import click
 import faust
@@ -23,6 +23,7 @@ from pipeline import commands
 from pipeline.clock import SystemClock
 from pipeline.config import ErrorAction, StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
+from pipeline.dsl.options import StoreOptions
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
 from pipeline.engine import Engine
@@ -35,7 +36,7 @@ from pipeline.runtime.worker import Worker
 from pipeline.serde import SerdeLike
 from pipeline.settings import Duration, broker_address, check_shell_settings, engine_settings
 from pipeline.state.provider import RocksDBProvider
-from pipeline.topology import TimestampExtractor, Topology
+from pipeline.topology import OffsetReset, TimestampExtractor, Topology
 from pipeline.web.server import WebServer
 
 if TYPE_CHECKING:
@@ -260,10 +261,13 @@ class App(faust.App):
         key: SerdeLike = bytes,
         value: SerdeLike = dict,
         timestamp: TimestampExtractor | None = None,
+        offset_reset: OffsetReset = "earliest",
         name: str | None = None,
     ) -> KStream[Any, Any]:
         """Read topics as a stream; see `StreamsBuilder.stream`."""
-        return self.builder.stream(topic, key=key, value=value, timestamp=timestamp, name=name)
+        return self.builder.stream(
+            topic, key=key, value=value, timestamp=timestamp, offset_reset=offset_reset, name=name
+        )
 
     def table(
         self,
@@ -273,9 +277,13 @@ class App(faust.App):
         key: SerdeLike = str,
         value: SerdeLike = dict,
         timestamp: TimestampExtractor | None = None,
+        offset_reset: OffsetReset = "earliest",
+        **options: Unpack[StoreOptions],
     ) -> KTable[Any, Any]:
         """Read a topic as a table; see `StreamsBuilder.table`."""
-        return self.builder.table(topic, name=name, key=key, value=value, timestamp=timestamp)
+        return self.builder.table(
+            topic, name=name, key=key, value=value, timestamp=timestamp, offset_reset=offset_reset, **options
+        )
 
     # Faust's own data plane: declared there, records would travel apart from the topology, without
     # its state, its commits and its order.

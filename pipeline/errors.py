@@ -55,6 +55,10 @@ class StateError(StreamsError):
     """A state store cannot be opened, read or written."""
 
 
+class NoOffsetError(StreamsError):
+    """A partition has no offset to begin at, and its source does not say where else: the worker stops."""
+
+
 class BrokerError(StreamsError):
     """The broker refused a request, or a record could not be delivered."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from datetime import timedelta
+from typing import Any, Final, Unpack
 
 from pipeline.dsl.graph import Graph, known, required, resolve
 from pipeline.dsl.options import StoreOptions, table_store
@@ -13,6 +14,7 @@ from pipeline.errors import TopologyError
 from pipeline.serde import SerdeLike
 from pipeline.timestamps import fail_on_invalid_timestamp
 from pipeline.topology import (
+    OffsetReset,
     Source,
     TableSource,
     TimestampExtractor,
@@ -20,6 +22,8 @@ from pipeline.topology import (
     check_topic_name,
     declaration_site,
 )
+
+_RESETS: Final = ("earliest", "latest", "none")
 
 
 class StreamsBuilder:
@@ -41,6 +45,7 @@ class StreamsBuilder:
         key: SerdeLike = bytes,
         value: SerdeLike = dict,
         timestamp: TimestampExtractor | None = None,
+        offset_reset: OffsetReset = "earliest",
         name: str | None = None,
     ) -> KStream[Any, Any]:
         """Read one topic, or several of the same shape, as a stream.
@@ -51,10 +56,14 @@ class StreamsBuilder:
             value: how values are encoded; open JSON unless told.
             timestamp: event time from the record; the broker's timestamp unless told. See
                 `pipeline.timestamps.extractors`.
+            offset_reset: where to begin where nothing is committed yet, or what was is not held any more:
+                `earliest`, `latest`, a timedelta (at the first record that is no older), or `none`: the
+                worker stops.
             name: display name.
 
         Raises:
-            TopologyError: a topic's name or a serde cannot be used.
+            TopologyError: a topic's name or a serde cannot be used; another stream or table reads the
+                topic in another way.
         """
         topics = tuple(topic) if isinstance(topic, Sequence) and not isinstance(topic, str) else (topic,)
         _check_topics(topics, "stream")
@@ -68,6 +77,7 @@ class StreamsBuilder:
             key=key_serde,
             value=value_serde,
             timestamp=_extractor(timestamp),
+            offset_reset=_offset_reset(offset_reset, "stream"),
         )
         return KStream(self._graph, node, key_serde, value_serde)
 
@@ -79,6 +89,7 @@ class StreamsBuilder:
         key: SerdeLike = str,
         value: SerdeLike = dict,
         timestamp: TimestampExtractor | None = None,
+        offset_reset: OffsetReset = "earliest",
         **options: Unpack[StoreOptions],
     ) -> KTable[Any, Any]:
         """Read a topic as a table: the last value by key, None deletes.
@@ -90,6 +101,7 @@ class StreamsBuilder:
             value: how values are encoded; open JSON unless told.
             timestamp: event time from the record; the broker's timestamp unless told. See
                 `pipeline.timestamps.extractors`.
+            offset_reset: where to begin where nothing is committed yet; see `stream`.
             options: how rows are kept; see `StoreOptions`.
 
         Raises:
@@ -108,6 +120,7 @@ class StreamsBuilder:
             key=key_serde,
             value=value_serde,
             timestamp=_extractor(timestamp),
+            offset_reset=_offset_reset(offset_reset, "table"),
             store=store,
         )
         return KTable(self._graph, node, key_serde, value_serde)
@@ -126,6 +139,16 @@ class StreamsBuilder:
 def _extractor(timestamp: TimestampExtractor | None) -> TimestampExtractor | None:
     """The default is what a source does by itself, without a call for each record."""
     return None if timestamp is fail_on_invalid_timestamp else timestamp
+
+
+def _offset_reset(given: OffsetReset, operator: str) -> OffsetReset:
+    known = given >= timedelta(milliseconds=1) if isinstance(given, timedelta) else given in _RESETS
+    if not known:
+        raise TopologyError(
+            f"{operator} at {declaration_site()}: offset_reset is {given!r}: it must be one of "
+            f"{', '.join(_RESETS)}, or a timedelta of at least a millisecond"
+        )
+    return given
 
 
 def _check_topics(topics: tuple[object, ...], operator: str) -> None:

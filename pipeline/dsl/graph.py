@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.dsl.functions import check_functions
 from pipeline.errors import TopologyError
 from pipeline.serde import STRING, Serde, SerdeLike, serde_for
-from pipeline.topology import Node, check_topic_name, declaration_site
+from pipeline.topology import Node, Source, check_topic_name, declaration_site, same_source
 
 
 class Graph:
@@ -26,7 +26,7 @@ class Graph:
 
         Raises:
             TopologyError: a function cannot be called as it will be; its name or a store's is taken, or
-                cannot be one; a parent belongs to another graph.
+                cannot be one; a parent belongs to another graph; a topic is read in another way already.
         """
         if name is None:
             number = self._numbers[kind] = self._numbers.get(kind, 0) + 1
@@ -36,6 +36,8 @@ class Graph:
         for parent in node.parents:
             if parent not in self._known:
                 raise TopologyError(f"{node} takes records from {parent}, which is another application's")
+        if isinstance(node, Source):
+            same_source(node, (other for other in self.nodes if isinstance(other, Source)))
         _take("node", self._names, name, node)
         for store in node.stores:
             check_topic_name(store.name, f"{node}: store name")

@@ -21,6 +21,7 @@ from pipeline.topology import (
     TableTableJoin,
     Topology,
     check_topic_name,
+    same_source,
 )
 
 Nodes: TypeAlias = tuple[Node, ...]
@@ -29,41 +30,20 @@ Rewrite: TypeAlias = Callable[[str, Nodes], Nodes]
 
 def merge_sources(_application_id: str, nodes: Nodes) -> Nodes:
     """Several streams of the same topics share one source."""
-    by_topic: dict[str, Source] = {}
+    sources: list[Source] = []
     replaced: dict[Node, Node] = {}
     kept: list[Node] = []
     for declared in nodes:
         node = _with_parents(declared, replaced)
         if isinstance(node, Source):
-            twin = _same_source(node, by_topic)
-            if twin is not None:
-                replaced[declared] = twin
+            same = same_source(node, sources)
+            if same is not None:
+                replaced[declared] = same
                 continue
-            by_topic.update(dict.fromkeys(node.topics, node))
+            sources.append(node)
         replaced[declared] = node
         kept.append(node)
     return tuple(kept)
-
-
-def _same_source(node: Source, by_topic: dict[str, Source]) -> Source | None:
-    others = {id(by_topic[topic]): by_topic[topic] for topic in node.topics if topic in by_topic}
-    if not others:
-        return None
-    other = next(iter(others.values()))
-    alike = (
-        len(others) == 1
-        and set(other.topics) == set(node.topics)
-        and type(other) is Source
-        and type(node) is Source
-        and (other.key.name, other.value.name) == (node.key.name, node.value.name)
-        and other.timestamp == node.timestamp
-    )
-    if not alike:
-        raise TopologyError(
-            f"{node} and {other} read the same topic in different ways: a topic can back one table, or "
-            "streams with the same topics, serdes and timestamp extractor"
-        )
-    return other
 
 
 def share_self_join_store(_application_id: str, nodes: Nodes) -> Nodes:

@@ -78,6 +78,14 @@ class RebalanceListener(Protocol):
         """Partitions are gone already: committing them would fail."""
         ...
 
+    def on_offset_lost(self, partition: TopicPartition, offset: int) -> int:
+        """The broker does not hold `offset`, which comes next: retention has removed it, or it never was.
+
+        Returns:
+            Where to read on. If this raises BrokerUnreachableError, the next poll asks again.
+        """
+        ...
+
 
 class Consumer(Protocol):
     """A member of the application's consumer group."""
@@ -89,7 +97,7 @@ class Consumer(Protocol):
     def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
         """Return up to `max_records` records, waiting at most `timeout_s` for the first.
 
-        Records of one partition come in offset order. Rebalance callbacks run in here.
+        Records of one partition come in offset order. The listener is called in here.
 
         Raises:
             BrokerUnreachableError: no broker answers. Calling again later is right.
@@ -243,6 +251,12 @@ class Admin(Protocol):
             stable: the offset of the first record whose transaction is open, instead: what lies
                 before it is settled, and can be read.
         """
+        ...
+
+    def offsets_at(
+        self, partitions: Sequence[TopicPartition], timestamp_ms: int
+    ) -> dict[TopicPartition, int]:
+        """Return the offset of the first record with this timestamp or a later one, else the end."""
         ...
 
     def close(self) -> None:

@@ -21,6 +21,8 @@ CounterName: TypeAlias = Literal[
     "processing_errors_skipped",
     # Results skipped because they could not be encoded or written (`on_produce_error="continue"`).
     "produce_errors_skipped",
+    # Partitions read on elsewhere, because the broker did not hold any more what came next.
+    "offsets_reset",
     # Commits of offsets and state.
     "commits",
     # Partitions given up without a commit, because the broker did not answer: they are replayed.

@@ -80,6 +80,10 @@ class MemoryBroker:
             raise BrokerError(f"topic {name} with {partitions} partitions: it needs at least one")
         self._topics.setdefault(name, MemoryTopic(name, partitions, config or {}))
 
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic, if there is one; what groups committed of it stays."""
+        self._topics.pop(name, None)
+
     def topics(self) -> Sequence[str]:
         """Return the names of all topics, sorted."""
         return sorted(self._topics)
@@ -308,6 +312,15 @@ class MemoryAdmin:
             for partition in partitions
         }
         return {partition: log.stable_end if stable else log.end for partition, log in logs.items()}
+
+    def offsets_at(
+        self, partitions: Sequence[TopicPartition], timestamp_ms: int
+    ) -> dict[TopicPartition, int]:
+        """Return the offset of the first record with this timestamp or a later one, else the end."""
+        return {
+            partition: self._broker.partitions(partition.topic)[partition.partition].offset_at(timestamp_ms)
+            for partition in partitions
+        }
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

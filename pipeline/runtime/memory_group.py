@@ -92,7 +92,7 @@ class MemoryConsumer:
         if self._listener is None:
             raise BrokerError(f"{self.client_id} of group {self._group.name} polls before it subscribes")
         self._rebalance(self._listener)
-        return self._fetch(max_records)
+        return self._fetch(max_records, self._listener)
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Committed]:
         """Return the group's committed offsets; partitions without one are left out."""
@@ -186,7 +186,7 @@ class MemoryConsumer:
             self._positions.pop(partition, None)
             self._ends.pop(partition, None)
 
-    def _fetch(self, max_records: int) -> list[MemoryMessage]:
+    def _fetch(self, max_records: int, listener: RebalanceListener) -> list[MemoryMessage]:
         """Read the partitions in turn, another one first each time, so that none starves."""
         active = sorted(self.owned - self._paused)
         if not active:
@@ -197,7 +197,7 @@ class MemoryConsumer:
             log = self._lookup(partition.topic)[partition.partition]
             start = self._positions[partition]
             if not log.begin <= start <= log.end:
-                start = log.begin
+                start = self._positions[partition] = listener.on_offset_lost(partition, start)
             records = log.read(start, log.end, max_records - len(batch))
             batch += records
             # Markers and aborted records take offsets, too: nothing found means that nothing is there.

@@ -148,6 +148,11 @@ class MemoryPartition:
         committed = (message for message in islice(self._records, first, last) if _is_committed(message))
         return list(islice(committed, limit))
 
+    def offset_at(self, timestamp_ms: int) -> int:
+        """Return the offset of the first record with this timestamp or a later one; the end without one."""
+        found = (message.offset() for message in self._records if message.timestamp()[1] >= timestamp_ms)
+        return next(found, self.end)
+
     def compact(self) -> None:
         """Keep the last record of each key, as compaction does once it has run over everything."""
         settled = [message for message in self._records if message.offset() < self.stable_end]

@@ -165,6 +165,12 @@ class Task:
         queue.fetched_offset = messages[-1].offset() + 1
         return len(queue)
 
+    def skip_to(self, partition: TopicPartition, offset: int) -> None:
+        """Take note that reading goes on at `offset`, wherever it was before; the next commit says so."""
+        queue = self.queues[partition]
+        queue.fetched_offset = queue.next_offset = offset
+        self._processed_since_commit += 1
+
     def process(self, limit: int, has_lag: HasLag, now_ms: int) -> int:
         """Process up to `limit` records, in the order that `PartitionGroup` says; return how many were."""
         if len(self.queues) == 1:

@@ -16,6 +16,7 @@ from pipeline.runtime.idle import IdleSources
 from pipeline.runtime.progress import decode_progress
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
+from pipeline.runtime.start_offsets import StartOffsets
 from pipeline.runtime.stores import open_store
 from pipeline.runtime.task import Task
 from pipeline.state.provider import StoreProvider
@@ -53,6 +54,7 @@ class TaskManager:
         self._stores, self._restoration, self._registry = stores, restoration, registry
         self._counts = counts
         self._committer = Committer(environment, consumer, admin)
+        self._starts = StartOffsets(environment.plan, admin, environment.clock, environment.counters)
         self._idle_sources = IdleSources(admin, consumer.end_offset)
         self._tasks: dict[tuple[TopicPartition, ...], Task] = {}
         self._by_partition: dict[TopicPartition, Task] = {}
@@ -79,6 +81,7 @@ class TaskManager:
         """Open the tasks whose partitions are all here now; return where reading starts.
 
         Raises:
+            NoOffsetError: a partition has no offset to begin at.
             BrokerUnreachableError: the offsets cannot be had; the membership is of no use any more.
             TaskMigratedError: likewise, because the group has gone on meanwhile.
         """
@@ -90,9 +93,7 @@ class TaskManager:
 
     def _assign(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         committed = self._consumer.committed(partitions)
-        fresh = [partition for partition in partitions if partition not in committed]
-        offsets = self._admin.beginning_offsets(fresh) if fresh else {}
-        offsets |= {partition: commit.offset for partition, commit in committed.items()}
+        offsets = self._starts.of(partitions, committed)
         self._offsets |= offsets
         self._committed |= committed
         self._assigned = True
@@ -136,6 +137,19 @@ class TaskManager:
         """
         self._close(self._tasks_of(partitions), partitions)
         self._give_up_transaction(partitions)
+
+    def on_offset_lost(self, partition: TopicPartition, offset: int) -> int:
+        """Say where to read on, retention having removed what comes next.
+
+        Raises:
+            NoOffsetError: the source says to stop.
+            BrokerUnreachableError: nobody can say where.
+        """
+        found = self._offsets[partition] = self._starts.after_loss(partition, offset)
+        task = self._by_partition.get(partition)
+        if task is not None and task.started:
+            task.skip_to(partition, found)
+        return found
 
     def _give_up_transaction(self, partitions: Sequence[TopicPartition]) -> None:
         if self._environment.transactions is not None and self._assigned:
@@ -215,6 +229,9 @@ class TaskManager:
             if partition in self._committed
         }
         task.start(committed, {partition: self._offsets[partition] for partition in task.partitions})
+        for partition in task.partitions:
+            if partition not in self._committed and self._starts.moves(partition):
+                task.skip_to(partition, self._offsets[partition])
         for name, store in task.stores.items():
             self._registry.register(task.id, name, store)
         self._consumer.resume(task.partitions)

@@ -11,6 +11,7 @@ from pipeline.topology.aggregates import Aggregate
 from pipeline.topology.declaration import check_topic_name, declaration_site, describe_function
 from pipeline.topology.joins import StreamStreamJoin, StreamTableJoin
 from pipeline.topology.node import Keyed, Node, StoreSpec, TableNode
+from pipeline.topology.sources import OffsetReset, Source, same_source
 from pipeline.topology.streams import (
     Branch,
     BranchArm,
@@ -29,7 +30,6 @@ from pipeline.topology.streams import (
     Repartition,
     SelectKey,
     Sink,
-    Source,
 )
 from pipeline.topology.tables import (
     GroupTable,
@@ -58,6 +58,7 @@ __all__ = [
     "MapValues",
     "Merge",
     "Node",
+    "OffsetReset",
     "Partitioner",
     "Peek",
     "Process",
@@ -82,4 +83,5 @@ __all__ = [
     "check_topic_name",
     "declaration_site",
     "describe_function",
+    "same_source",
 ]

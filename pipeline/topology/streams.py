@@ -1,4 +1,4 @@
-"""Sources, sinks, and what is done to one record at a time."""
+"""What is done to one record at a time, and where it goes."""
 
 from __future__ import annotations
 
@@ -7,28 +7,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pipeline.serde import Serde
-from pipeline.timestamps import TimestampExtractor
 from pipeline.topology.declaration import describe_function
 from pipeline.topology.node import Keyed, Node, StoreSpec
 
 #: `(topic, key, value, number of partitions) -> partition`.
 Partitioner: TypeAlias = Callable[[str, Any, Any, int], int]
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Source(Node):
-    """Records of one or several topics."""
-
-    topics: tuple[str, ...]
-    key: Serde[Any]
-    value: Serde[Any]
-    timestamp: TimestampExtractor | None = None
-    restores_partitioning = True
-
-    @property
-    def details(self) -> tuple[str, ...]:
-        """What it reads, and as what."""
-        return (f"topics: {', '.join(self.topics)}", f"{self.key.name} to {self.value.name}")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.serde import Serde
 from pipeline.topology.node import Keyed, Node, StoreSpec, TableNode
-from pipeline.topology.streams import Source
+from pipeline.topology.sources import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import TopologyError
 from pipeline.topology.node import Node
-from pipeline.topology.streams import Source
+from pipeline.topology.sources import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 import pytest
+from confluent_kafka import TopicPartition as ClientPartition
+from confluent_kafka.admin import AdminClient
 
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Broker, Consumer, Message, Producer, TopicSpec
+from pipeline.runtime.memory import MemoryBroker
 
 FLUSH_S = 30.0
 #: Each attempt waits at most 50 ms: so many are a deadline of 30 s.
@@ -18,12 +21,17 @@ ATTEMPTS = 600
 class Listener:
     """Takes what it is given, from the start or from `offsets`, and notes what happens."""
 
-    def __init__(self, offsets: Mapping[TopicPartition, int] | None = None) -> None:
+    def __init__(
+        self,
+        offsets: Mapping[TopicPartition, int] | None = None,
+        on_lost: Mapping[TopicPartition, int] | None = None,
+    ) -> None:
         self.owned: set[TopicPartition] = set()
         self.revoked: list[TopicPartition] = []
         self.lost: list[TopicPartition] = []
         self.before_revoke: Callable[[Sequence[TopicPartition]], None] = lambda partitions: None
-        self._offsets = dict(offsets or {})
+        self.offsets_lost: list[tuple[TopicPartition, int]] = []
+        self._offsets, self._on_lost = dict(offsets or {}), dict(on_lost or {})
 
     def on_assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         self.owned.update(partitions)
@@ -38,6 +46,10 @@ class Listener:
         self.lost += partitions
         self.owned.difference_update(partitions)
 
+    def on_offset_lost(self, partition: TopicPartition, offset: int) -> int:
+        self.offsets_lost.append((partition, offset))
+        return self._on_lost[partition]
+
 
 def create(broker: Broker, topic: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> None:
     with closing(broker.admin()) as admin:
@@ -49,6 +61,16 @@ def write(broker: Broker, topic: str, values: Sequence[bytes | None], partition:
         for number, value in enumerate(values):
             producer.produce(topic, value, b"k%d" % number, partition, 1_000 + number, NO_HEADERS)
         assert producer.flush(FLUSH_S) == []
+
+
+def delete_before(broker: Broker, partition: TopicPartition, offset: int) -> None:
+    """Remove older records, as retention does."""
+    if isinstance(broker, MemoryBroker):
+        broker.delete_before(partition, offset)
+        return
+    client = AdminClient({"bootstrap.servers": broker.address})
+    for future in client.delete_records([ClientPartition(*partition, offset)], request_timeout=5).values():
+        future.result()
 
 
 def ends(broker: Broker, *partitions: TopicPartition) -> dict[TopicPartition, int]:
@@ -110,9 +132,9 @@ def one_keyed(producer: Producer, topic: str, key: bytes) -> None:
     assert producer.flush(FLUSH_S) == []
 
 
-def read_count(consumer: Consumer, count: int) -> list[Message]:
+def read_count(consumer: Consumer, count: int, attempts: int = ATTEMPTS) -> list[Message]:
     read: list[Message] = []
-    for _ in range(ATTEMPTS):
+    for _ in range(attempts):
         read += consumer.poll(100, 0.05)
         if len(read) >= count:
             return read

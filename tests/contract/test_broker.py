@@ -189,6 +189,24 @@ class TestAdmin:
         with closing(broker.admin()) as admin:
             assert admin.beginning_offsets([first, second]) == {first: 0, second: 0}
 
+    @pytest.mark.parametrize(
+        ("timestamp", "offset"),
+        [(0, 0), (1_000, 0), (1_005, 5), (1_006, 7), (1_007, 7), (1_009, 9), (1_010, 10), (10**12, 10)],
+    )
+    def test_offset_of_a_timestamp_or_the_end(
+        self, broker: Broker, topic: str, timestamp: int, offset: int, request: pytest.FixtureRequest
+    ) -> None:
+        if offset > 0:
+            expect_failure(request, "embedded", "Tansu answers with the first offset whatever the timestamp")
+        create(broker, topic, 2)
+        with closing(broker.producer("writer")) as producer:
+            for number in (0, 1, 2, 3, 4, 5, 4, 7, 8, 9):
+                producer.produce(topic, b"value", None, 0, 1_000 + number, NO_HEADERS)
+            assert producer.flush(FLUSH_S) == []
+        first, second = TopicPartition(topic, 0), TopicPartition(topic, 1)
+        with closing(broker.admin()) as admin:
+            assert admin.offsets_at([first, second], timestamp) == {first: offset, second: 0}
+
 
 class TestReader:
     @pytest.mark.parametrize(("start", "end"), [(0, 10), (3, 7), (9, 10), (0, 1), (5, 5)])

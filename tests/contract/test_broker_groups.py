@@ -18,12 +18,20 @@ from tests.contract.broker_clients import (
     Epoch,
     Listener,
     create,
+    delete_before,
     expect_failure,
     join,
     read_count,
     until,
     write,
 )
+
+
+def with_protocol(broker: Broker, protocol: str) -> Broker:
+    """The in-memory broker has one protocol for groups."""
+    if isinstance(broker, KafkaBroker):
+        return KafkaBroker(broker.address, settings={"group.protocol": protocol})
+    return broker
 
 
 class TestGroup:
@@ -59,6 +67,67 @@ class TestGroup:
                 if len(offsets) >= 3_000:
                     break
         assert offsets == list(range(3_000))
+
+    @pytest.mark.parametrize("protocol", ["consumer", "classic"])
+    def test_the_listener_says_where_to_read_on_when_retention_removed_what_comes_next(
+        self, broker: Broker, topic: str, group: str, protocol: str, request: pytest.FixtureRequest
+    ) -> None:
+        expect_failure(request, "embedded", "Tansu does not know the request that deletes records")
+        broker = with_protocol(broker, protocol)
+        create(broker, topic, 3)
+        lost, read, paused = (TopicPartition(topic, number) for number in range(3))
+        for number in range(3):
+            write(broker, topic, [b"value"] * 10, number)
+        delete_before(broker, lost, 5)
+        listener = Listener({lost: 2, read: 4, paused: 0}, on_lost={lost: 7})
+        with closing(join(broker, group, [topic], listener, 3)) as consumer:
+            consumer.resume([read])
+            offsets = [(m.partition(), m.offset()) for m in read_count(consumer, 6)]
+            consumer.resume([lost])
+            offsets += [(m.partition(), m.offset()) for m in read_count(consumer, 3)]
+            write(broker, topic, [b"value"], 1)
+            offsets += [(m.partition(), m.offset()) for m in read_count(consumer, 1)]
+        assert listener.offsets_lost == [(lost, 2)]
+        assert offsets == [*((1, n) for n in range(4, 10)), *((0, n) for n in range(7, 10)), (1, 10)]
+
+    def test_the_listener_says_where_to_read_on_when_the_topic_was_made_anew(
+        self, broker: Broker, topic: str, group: str, request: pytest.FixtureRequest
+    ) -> None:
+        expect_failure(request, "embedded", "Tansu answers a fetch past the end as one at the end")
+        create(broker, topic)
+        write(broker, topic, [b"value"] * 10)
+        partition = TopicPartition(topic, 0)
+        listener = Listener({partition: 20}, on_lost={partition: 8})
+        with closing(join(broker, group, [topic], listener, 1)) as consumer:
+            consumer.resume([partition])
+            # Few attempts where it is known to fail.
+            read = read_count(consumer, 2, 60 if request.node.get_closest_marker("embedded") else ATTEMPTS)
+        assert listener.offsets_lost == [(partition, 20)]
+        assert [message.offset() for message in read] == [8, 9]
+
+    def test_where_to_read_on_is_asked_again_if_nobody_knows(
+        self, broker: Broker, topic: str, group: str, request: pytest.FixtureRequest
+    ) -> None:
+        expect_failure(request, "embedded", "Tansu does not know the request that deletes records")
+
+        class Unsure(Listener):
+            def on_offset_lost(self, partition: TopicPartition, offset: int) -> int:
+                found = super().on_offset_lost(partition, offset)
+                if len(self.offsets_lost) < 3:
+                    raise BrokerUnreachableError("nobody answers")
+                return found
+
+        create(broker, topic)
+        write(broker, topic, [b"value"] * 10)
+        partition = TopicPartition(topic, 0)
+        delete_before(broker, partition, 5)
+        listener = Unsure({partition: 2}, on_lost={partition: 7})
+        with closing(join(broker, group, [topic], listener, 1)) as consumer:
+            consumer.resume([partition])
+            for _ in range(2):
+                with pytest.raises(BrokerUnreachableError):
+                    until(lambda: False, consumer)
+            assert [message.offset() for message in read_count(consumer, 3)] == [7, 8, 9]
 
     def test_commit_is_there_for_the_next_member(self, broker: Broker, topic: str, group: str) -> None:
         create(broker, topic, 3)

@@ -20,13 +20,13 @@ class Cluster:
     def __init__(self, topology: Topology, topics: dict[str, int], **settings: Any) -> None:
         self.clock = ManualClock(0)
         self.broker = MemoryBroker(self.clock)
-        self._topology, self._settings = topology, settings
+        self.topology, self._settings = topology, settings
         for topic, partitions in topics.items():
             self.broker.create_topic(topic, partitions)
 
     def worker(self, client_id: str) -> Worker:
         config = StreamsConfig("app", Path("unused"), **self._settings)
-        return Worker(self._topology, config, self.broker, self.clock, MemoryProvider(), client_id)
+        return Worker(self.topology, config, self.broker, self.clock, MemoryProvider(), client_id)
 
     def send(self, topic: str, key: str, partition: int = 0) -> None:
         producer = self.broker.producer("test")

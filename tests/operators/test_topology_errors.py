@@ -248,7 +248,7 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
     # Reading.
     "one-topic-as-stream-and-table": (
         lambda b: [b.stream("R", key=str, value=str), table(b)],
-        ("source-1 (", "table (", "same topic in different ways"),
+        ("source-1 (", "table (", "in different ways"),
     ),
     "one-topic-as-two-tables": (
         lambda b: [table(b), table(b, name="again")],

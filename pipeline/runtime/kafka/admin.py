@@ -112,6 +112,19 @@ class KafkaAdmin:
         level = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
         return self._exact_ends(self._offsets(partitions, OffsetSpec.latest(), level))  # type: ignore[no-untyped-call] # not annotated
 
+    def offsets_at(
+        self, partitions: Sequence[TopicPartition], timestamp_ms: int
+    ) -> dict[TopicPartition, int]:
+        """Return the offset of the first record with this timestamp or a later one, else the end.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+            BrokerError: a partition does not exist.
+        """
+        found = self._offsets(partitions, OffsetSpec.for_timestamp(timestamp_ms))
+        without = [partition for partition, offset in found.items() if offset < 0]
+        return found | (self.end_offsets(without) if without else {})
+
     def close(self) -> None:
         """Free the connection."""
         self._client = None

@@ -16,6 +16,7 @@ from pipeline.runtime.broker import Committed, Message, RebalanceListener
 from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
     MAX_POLL_EXCEEDED,
+    OFFSET_LOST,
     PARTITION_END,
     REFUSED,
     UNREACHABLE,
@@ -51,6 +52,11 @@ class KafkaConsumer:
         self._topics: frozenset[str] = frozenset()
         self._assigned: set[TopicPartition] = set()
         self._ends: dict[TopicPartition, int] = {}
+        #: Where each partition began, and those that are paused: for assigning them once more.
+        self._starts: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
+        #: Offsets that come next and are not there.
+        self._lost: dict[TopicPartition, int] = {}
         self._revocations = 0
         self._trouble: KafkaError | None = None
         self._failure: Exception | None = None
@@ -74,6 +80,8 @@ class KafkaConsumer:
             BrokerUnreachableError: no broker answers. Calling again later is right.
             BrokerError: anything that calling again cannot mend.
         """
+        if self._lost:
+            self._find_lost()
         revocations = self._revocations
         batch = self._client.consume(max_records, 0)
         if not batch:
@@ -158,10 +166,12 @@ class KafkaConsumer:
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Stop fetching from these until resumed."""
+        self._paused.update(partitions)
         self._client.pause(_client_partitions(partitions))
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
         """Fetch from these again."""
+        self._paused.difference_update(partitions)
         entries = _client_partitions(partitions)
         self._client.resume(entries)
         for entry in entries:
@@ -190,6 +200,8 @@ class KafkaConsumer:
             else:
                 client.assign(targets)
             client.pause(targets)
+            self._paused.update(added)
+            self._starts |= offsets
         except Exception as error:  # noqa: BLE001 (raised by poll: here the client would drop records with it)
             self._failure = error
         self._assigned.update(added)
@@ -212,8 +224,34 @@ class KafkaConsumer:
             except Exception as error:  # noqa: BLE001 (raised by poll: here the client would drop records with it)
                 self._failure = error
         self._assigned.difference_update(partitions)
+        self._paused.difference_update(partitions)
         for partition in partitions:
-            self._ends.pop(partition, None)
+            for known in (self._ends, self._starts, self._lost):
+                known.pop(partition, None)
+
+    def _find_lost(self) -> None:
+        """Ask the listener where to read on, and begin there: the client has stopped at these."""
+        assert self._listener is not None  # noqa: S101 - nothing is fetched before `subscribe`
+        for partition, lost in list(self._lost.items()):
+            self._starts[partition] = self._listener.on_offset_lost(partition, lost)
+            del self._lost[partition]
+            # A seek is refused for a partition that the client has given up.
+            if self._incremental:
+                target = ClientPartition(*partition, self._starts[partition])
+                self._client.incremental_unassign([target])
+                self._client.incremental_assign([target])
+                paused = self._paused & {partition}
+            else:
+                self._client.assign(self._positions(partition))
+                paused = self._paused
+            if paused:
+                self._client.pause(_client_partitions(paused))
+
+    def _positions(self, lost: TopicPartition) -> list[ClientPartition]:
+        """Return where each partition is: past what was read of it, else where it began."""
+        positions = self._client.position(_client_partitions(self._assigned - {lost}))
+        read = {TopicPartition(p.topic, p.partition): p.offset for p in positions if p.offset >= 0}
+        return [ClientPartition(*part, read.get(part, self._starts[part])) for part in self._assigned]
 
     def _wake_fetcher(self, entry: ClientPartition) -> None:
         """Make the thread that fetches this partition look again.
@@ -256,6 +294,8 @@ class KafkaConsumer:
                 records.append(message)
             elif error.code() == PARTITION_END:
                 self._ends[_partition_of(message)] = message.offset() or 0
+            elif error.code() == OFFSET_LOST:
+                self._lost[_partition_of(message)] = message.offset() or 0
             # After a worker polled too late it has lost its partitions, and joins again in poll.
             elif error.code() != MAX_POLL_EXCEEDED:
                 raise translated(error, self._address, f"consuming {_partition_of(message)}")

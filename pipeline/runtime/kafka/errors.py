@@ -78,6 +78,7 @@ TIMED_OUT: Final = frozenset({KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT})
 #: The client knows that there is no such topic or partition.
 UNKNOWN_TOPIC: Final = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})  # noqa: SLF001
 
+OFFSET_LOST: Final = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
 PARTITION_END: Final = KafkaError._PARTITION_EOF  # noqa: SLF001
 ALL_BROKERS_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
 MAX_POLL_EXCEEDED: Final = KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001

@@ -57,8 +57,6 @@ _CLASSIC: Final[Settings] = {
 _CONSUMER: Final[Settings] = {"group.protocol": "consumer", "group.remote.assignor": "range"}
 
 _FETCH: Final[Settings] = {
-    # The offset to begin at is always given; this is for one that retention has removed.
-    "auto.offset.reset": "earliest",
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     # By default the client sleeps a second whenever its queue is full: 7 times slower.
@@ -87,6 +85,9 @@ def consumer_settings(
     own: Settings = {
         "group.id": group,
         "client.id": client_id,
+        # The offset to begin at is always given. Where retention has removed it, the source says what to
+        # do; by itself the client would jump to one end or the other without a word.
+        "auto.offset.reset": "error",
         # The end of a partition is news: a task that joins it with another stops waiting for it.
         "enable.partition.eof": True,
         **_FETCH,
@@ -101,6 +102,8 @@ def reader_settings(address: str, overrides: Mapping[str, Setting]) -> Settings:
         # The client insists on a group, even where none is joined and nothing is committed.
         "group.id": "headrace-reader",
         **_FETCH,
+        # A range begins at the first offset that is still held.
+        "auto.offset.reset": "earliest",
         "enable.partition.eof": True,
         "fetch.message.max.bytes": 4 * 1024 * 1024,
         "queued.min.messages": 500_000,
