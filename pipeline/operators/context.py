@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from pipeline.errors import ProcessingError, RecordError
 from pipeline.processor import ProcessorContext
 from pipeline.record import Forward, Headers
 from pipeline.serde import Serde
+from pipeline.state.store import Entry
 from pipeline.topology import Node, describe_function
 
 
@@ -82,6 +84,21 @@ class OperatorContext(Protocol):
 
         Raises:
             UnhandledRecordError: the worker is to stop.
+        """
+        ...
+
+    def holding(
+        self, store: str, key: bytes, entry: Entry, serialize: Callable[[Any], bytes]
+    ) -> AbstractContextManager[None]:
+        """Say that what is done within is done for a record that waited in a store, not for the one in hand.
+
+        So what fails is the record that waited: its dead letter has its key and value.
+
+        Args:
+            store: where it waited.
+            key: the record's key.
+            entry: its value, time and headers.
+            serialize: encodes the value.
         """
         ...
 

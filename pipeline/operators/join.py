@@ -26,7 +26,8 @@ from typing import Any, TypeAlias
 
 from pipeline.operators.context import OperatorContext, StreamTime, failed, unencodable
 from pipeline.operators.time_ordered import Due, TimeOrdered
-from pipeline.record import Forward, Headers
+from pipeline.record import NO_HEADERS, Forward, Headers
+from pipeline.state.store import Entry
 from pipeline.topology import StreamStreamJoin
 
 #: `(key, own value, other's value)`: the user's joiner as one side calls it.
@@ -118,11 +119,13 @@ class _Unmatched:
     ) -> None:
         store = node.unmatched_store
         assert store is not None  # noqa: S101 - declared with every left and outer join
-        self._node, self._forward, self._time, self._fail = node, forward, time, context.fail
+        self._node, self._forward, self._time = node, forward, time
+        self._fail, self._holding, self._store = context.fail, context.holding, store.name
         self._is_left, self._wait_ms = is_left, node.windows.wait_ms(of_left=is_left)
         self._waiting = TimeOrdered(context.store(store.name), b"L" if is_left else b"R")
         self._joiner = _seen_from(node, is_left=is_left)
         self._decode = (node.left if is_left else node.right).key.deserialize
+        self._encode_value = (node.left_store if is_left else node.right_store).value.serialize
 
     def wait(self, key: Any, key_bytes: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Let a record wait for a partner; emit it at once if its window has closed."""
@@ -147,9 +150,10 @@ class _Unmatched:
 
     def emit_all(self, due: Due, headers: Headers) -> None:
         """Emit the records of one key and time."""
-        key = self._decode(due.rest)
+        key, store = self._decode(due.rest), self._store
         for _is_left, value in due.entry.value:
-            self.emit(key, value, due.time, headers)
+            with self._holding(store, due.rest, Entry(value, due.time, NO_HEADERS), self._encode_value):
+                self.emit(key, value, due.time, headers)
 
     def emit(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         """Emit one record without a partner."""

@@ -23,6 +23,7 @@ from pipeline.operators.time_ordered import TimeOrdered
 from pipeline.operators.views import LookupAsOf, lookup, lookup_as_of
 from pipeline.record import Forward, Headers
 from pipeline.serde import Headered
+from pipeline.state.store import Entry
 from pipeline.topology import Node, StoreSpec, StreamTableJoin
 
 
@@ -88,13 +89,15 @@ def _after_grace(
     Stream time is that of the records that wait: those that are dropped do not advance it (rule a5.5).
     """
     time, waiting = context.stream_time(node), TimeOrdered(context.store(store.name))
-    serde, fail = node.stream.key, context.fail
+    serde, values, fail = node.stream.key, node.stream.value, context.fail
+    assert values is not None  # noqa: S101 - declared with every grace
 
     def join_due() -> None:
         for due in waiting.take_due(time.ms - grace_ms):
             key = serde.deserialize(due.rest)
             for value, headers in due.entry.value:
-                join(key, value, due.time, headers)
+                with context.holding(store.name, due.rest, Entry(value, due.time, headers), values.serialize):
+                    join(key, value, due.time, headers)
 
     def take(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if key is None or timestamp < time.ms - grace_ms:

@@ -35,7 +35,7 @@ _SKIPPED: Final[dict[Stage, CounterName]] = {
 
 
 class Update(NamedTuple):
-    """A table's update on its way to the operators after the table."""
+    """A table's update on its way to the operators after the table; or a record that waited in a store."""
 
     changelog: TopicPartition
     key: bytes
@@ -143,7 +143,7 @@ def _where(in_hand: InHand | Undelivered) -> str:
     if isinstance(in_hand, Punctuation):
         return f"punctuation of task {in_hand.task} at {in_hand.time_ms} ms"
     if isinstance(in_hand, Update):
-        return f"changed row of {in_hand.changelog}"
+        return f"row of {in_hand.changelog}"
     return f"record {in_hand.topic()}-{in_hand.partition()} offset {in_hand.offset()}"
 
 

@@ -50,6 +50,8 @@ class Task:
         #: The record in hand; or the table's update, while a flush forwards it.
         self.message: Message | None = None
         self.update: Update | None = None
+        #: A record that waited in a store, while an operator lets it go on.
+        self.waited: Update | None = None
         self.closers: list[Callable[[], None]] = []
         self.environment = environment
         self._group = PartitionGroup(environment.config.max_task_idle_ms)
@@ -149,6 +151,8 @@ class Task:
     @property
     def in_hand(self) -> InHand:
         """What fails if something fails now."""
+        if self.waited is not None:
+            return self.waited
         if self.message is not None:
             return self.message
         return Punctuation(self.id, self._punctuated_ms) if self.update is None else self.update

@@ -11,6 +11,8 @@ from pipeline.operators.context import StreamTime, failed
 from pipeline.plan.old_values import sending_old_values
 from pipeline.processor import Cancellable, PunctuationSchedule, PunctuationType
 from pipeline.record import Forward, Headers, Record, TaskId, TopicPartition
+from pipeline.runtime.failures import Update
+from pipeline.state.store import Entry
 from pipeline.topology import Node
 from pipeline.windows import milliseconds
 
@@ -65,6 +67,10 @@ class TaskContext:
         """Call back when time goes on without a record."""
         self._task.time.on_time(node, callback)
 
+    def holding(self, store: str, key: bytes, entry: Entry, serialize: Callable[[Any], bytes]) -> Holding:
+        """Say that what is done within is done for a record that waited."""
+        return Holding(self._task, Update(self._task.changelog(store), key, entry, serialize))
+
     def drop(self, node: Node, reason: str) -> None:
         """Count a record that a rule drops, and log it now and then."""
         self._task.environment.failures.count("records_dropped", node, reason, self._task.in_hand)
@@ -81,6 +87,21 @@ class TaskContext:
     def on_close(self, callback: Callable[[], None]) -> None:
         """Call back when the task is closed."""
         self._task.closers.append(callback)
+
+
+class Holding:
+    """For as long as it lasts, a task has a record in hand that waited in a store. They may be nested."""
+
+    __slots__ = ("_outer", "_task", "_waited")
+
+    def __init__(self, task: Task, waited: Update) -> None:
+        self._task, self._waited = task, waited
+
+    def __enter__(self) -> None:
+        self._outer, self._task.waited = self._task.waited, self._waited
+
+    def __exit__(self, *_error: object) -> None:
+        self._task.waited = self._outer
 
 
 class ProcessorTaskContext:
