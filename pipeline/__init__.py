@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.app import App
+from pipeline.dsl.global_table import GlobalKTable
 from pipeline.dsl.grouped import KGroupedStream
 from pipeline.dsl.grouped_table import KGroupedTable
 from pipeline.dsl.stores import Store, WindowedStore
@@ -28,6 +29,7 @@ __all__ = [
     "STRING",
     "App",
     "EmitStrategy",
+    "GlobalKTable",
     "KGroupedStream",
     "KGroupedTable",
     "KStream",

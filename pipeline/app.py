@@ -23,6 +23,7 @@ from pipeline import commands
 from pipeline.clock import SystemClock
 from pipeline.config import ErrorAction, StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
+from pipeline.dsl.global_table import GlobalKTable
 from pipeline.dsl.options import StoreOptions
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
@@ -283,6 +284,21 @@ class App(faust.App):
         """Read a topic as a table; see `StreamsBuilder.table`."""
         return self.builder.table(
             topic, name=name, key=key, value=value, timestamp=timestamp, offset_reset=offset_reset, **options
+        )
+
+    def global_table(
+        self,
+        topic: str,
+        *,
+        name: str | None = None,
+        key: SerdeLike = str,
+        value: SerdeLike = dict,
+        timestamp: TimestampExtractor | None = None,
+        in_memory: bool = False,
+    ) -> GlobalKTable[Any, Any]:
+        """Read a topic as a table that every worker holds whole; see `StreamsBuilder.global_table`."""
+        return self.builder.global_table(
+            topic, name=name, key=key, value=value, timestamp=timestamp, in_memory=in_memory
         )
 
     # Faust's own data plane: declared there, records would travel apart from the topology, without

@@ -35,7 +35,11 @@ class TaskId(NamedTuple):
     partition: int
 
     def __str__(self) -> str:
-        return f"{self.subtopology}_{self.partition}"
+        return "global" if self.subtopology < 0 else f"{self.subtopology}_{self.partition}"
+
+
+#: Stands where a task's id stands for what belongs to no task: every worker has it whole.
+GLOBAL = TaskId(-1, 0)
 
 
 class Windowed(NamedTuple, Generic[K]):

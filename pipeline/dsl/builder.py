@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, Unpack
+from typing import Any, Final, Unpack, cast
 
+from pipeline.dsl.global_table import GlobalKTable
 from pipeline.dsl.graph import Graph, known, required, resolve
 from pipeline.dsl.options import StoreOptions, table_store
 from pipeline.dsl.stream import KStream
@@ -14,8 +15,10 @@ from pipeline.errors import TopologyError
 from pipeline.serde import SerdeLike
 from pipeline.timestamps import fail_on_invalid_timestamp
 from pipeline.topology import (
+    GlobalTable,
     OffsetReset,
     Source,
+    StoreSpec,
     TableSource,
     TimestampExtractor,
     Topology,
@@ -124,6 +127,49 @@ class StreamsBuilder:
             store=store,
         )
         return KTable(self._graph, node, key_serde, value_serde)
+
+    def global_table(
+        self,
+        topic: str,
+        *,
+        name: str | None = None,
+        key: SerdeLike = str,
+        value: SerdeLike = dict,
+        timestamp: TimestampExtractor | None = None,
+        in_memory: bool = False,
+    ) -> GlobalKTable[Any, Any]:
+        """Read a topic as a table that every worker holds whole: the last value by key, None deletes.
+
+        It has no changelog, for the topic serves as one: let the topic be compacted, and not deleted by
+        age. All of it is loaded before any record is processed; then it follows the topic, in
+        no fixed order with the streams that are joined with it.
+
+        Args:
+            topic: name of a topic. A topic that backs a global table can back nothing else.
+            name: store name (required): names the HTTP view.
+            key: how keys are encoded; UTF-8 strings unless told.
+            value: how values are encoded; open JSON unless told.
+            timestamp: event time from the record; the broker's timestamp unless told.
+            in_memory: True: rows are kept in memory; False (default): in RocksDB.
+
+        Raises:
+            TopologyError: the name is missing, or a topic's name or serde cannot be used.
+        """
+        _check_topics((topic,), "global_table")
+        store_name = required(name, f"global_table({topic!r})", "it names the store")
+        keys = known(resolve(key, None, "global_table"), "global_table", "key")
+        values = known(resolve(value, None, "global_table"), "global_table", "value")
+        node = self._graph.add(
+            GlobalTable,
+            "global-table",
+            store_name,
+            topics=(topic,),
+            key=keys,
+            value=values,
+            timestamp=timestamp,
+            store=StoreSpec(store_name, "key-value", keys, values, logged=False, in_memory=in_memory),
+        )
+        return GlobalKTable(cast("GlobalTable", node))
 
     def build(self) -> Topology:
         """Return what was declared so far, checked. May be called again.

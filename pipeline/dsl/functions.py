@@ -27,6 +27,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "aggregators": _FOLD,
     "initializer": (),
     "joiner": _SIDES,
+    "key_mapper": _KEY_VALUE,
     "mapper": _KEY_VALUE,
     "merger": _SIDES,
     "partitioner": ("topic", "key", "value", "partitions"),

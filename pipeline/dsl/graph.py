@@ -34,8 +34,7 @@ class Graph:
         node = type_(name=name, site=declaration_site(), **fields)
         check_functions(node)
         for parent in node.parents:
-            if parent not in self._known:
-                raise TopologyError(f"{node} takes records from {parent}, which is another application's")
+            self.check_own(parent, f"{node} takes records from")
         if isinstance(node, Source):
             same_source(node, (other for other in self.nodes if isinstance(other, Source)))
         _take("node", self._names, name, node)
@@ -45,6 +44,11 @@ class Graph:
         self.nodes.append(node)
         self._known.add(node)
         return node
+
+    def check_own(self, node: Node, what: str) -> None:
+        """Raise a TopologyError that begins with `what`, unless the node is of this graph."""
+        if node not in self._known:
+            raise TopologyError(f"{what} {node}, which is another application's")
 
 
 def _take(what: str, taken: dict[str, Node], name: str, node: Node) -> None:

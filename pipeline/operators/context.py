@@ -30,7 +30,7 @@ class OperatorContext(Protocol):
     """A task as its operators see it."""
 
     def store(self, name: str) -> Any:
-        """Return a store of the task by name."""
+        """Return a store by name: one of the task's, or that of a global table."""
         ...
 
     def sends_old_values(self, node: Node) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from pipeline.operators.aggregate import build_aggregate, build_to_stream
 from pipeline.operators.context import OperatorContext, fan_out
+from pipeline.operators.global_join import build_stream_global_join
 from pipeline.operators.join import build_stream_stream_join
 from pipeline.operators.process import build_process, build_process_values
 from pipeline.operators.sink import build_sink
@@ -53,6 +54,7 @@ from pipeline.topology import (
     SelectKey,
     Sink,
     Source,
+    StreamGlobalJoin,
     StreamStreamJoin,
     StreamTableJoin,
     TableAggregate,
@@ -93,6 +95,7 @@ OPERATORS: dict[type[Node], Build] = {
     GroupTable: build_group_table,
     TableAggregate: build_table_aggregate,
     StreamStreamJoin: build_stream_stream_join,
+    StreamGlobalJoin: build_stream_global_join,
     StreamTableJoin: build_stream_table_join,
     Sink: build_sink,
 }

@@ -15,6 +15,11 @@ def describe(plan: Plan) -> str:
     lines = [f"Application: {plan.application_id}"]
     for sub in plan.subtopologies:
         lines += _subtopology(plan, sub)
+    if plan.global_tables:
+        lines.append("Global tables, read whole by every worker")
+    for table in plan.global_tables:
+        lines.append(f"  {_label(table)}")
+        lines += (f"    store {store.name}: {', '.join(store.details)}" for store in table.stores)
     return "\n".join(lines) + "\n"
 
 

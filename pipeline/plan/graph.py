@@ -1,8 +1,8 @@
 """A plan as a drawn graph: Graphviz DOT or Mermaid, the same for the same topology.
 
 Sub-topologies are clusters, operators boxes, stores cylinders, topics round; a dashed line goes to a topic
-that is chosen for each record, a dotted one to a store. Sources and sinks are not drawn where they are
-nothing but their topics; changelogs are not drawn at all: `describe` has them.
+that is chosen for each record, a dotted one to a store, a global one too. Sources and sinks are not drawn
+where they are nothing but their topics; changelogs are not drawn at all: `describe` has them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeAlias
 
 from pipeline.plan.description import details
 from pipeline.plan.planner import Plan, SubTopology
-from pipeline.topology import Node, Sink, Source, describe_function
+from pipeline.topology import Node, Sink, Source, StreamGlobalJoin, describe_function
 
 _Shape: TypeAlias = Literal["operator", "store", "topic"]
 _Line: TypeAlias = Literal["records", "chosen", "state"]
@@ -46,11 +46,13 @@ class _Drawing:
     Attributes:
         clusters: the boxes of each sub-topology, by its title.
         topics: by label, so that each is drawn once, whoever reads and writes it.
+        global_stores: the stores of global tables.
         lines: from one box to another, and what kind of line.
     """
 
     clusters: dict[str, list[_Box]] = field(default_factory=dict)
     topics: dict[tuple[str, ...], _Box] = field(default_factory=dict)
+    global_stores: dict[Node, _Box] = field(default_factory=dict)
     lines: list[tuple[_Box, _Box, _Line]] = field(default_factory=list)
 
     def topic(self, *label: str) -> _Box:
@@ -94,9 +96,22 @@ def to_mermaid(plan: Plan) -> str:
 
 def _draw(plan: Plan) -> _Drawing:
     drawing = _Drawing()
+    if plan.global_tables:
+        drawing.clusters["global tables, whole on every worker"] = list(_draw_global_tables(plan, drawing))
     for sub in plan.subtopologies:
         drawing.clusters[f"sub-topology {sub.id}"] = list(_draw_subtopology(sub, drawing))
     return drawing
+
+
+def _draw_global_tables(plan: Plan, drawing: _Drawing) -> Iterator[_Box]:
+    for number, table in enumerate(plan.global_tables):
+        box = _Box(f"g{number}", "operator", _label(table))
+        drawing.connect([drawing.topic(topic) for topic in table.topics], box)
+        kept = drawing.global_stores[table] = _Box(
+            f"g{number}_store", "store", (table.store.name, *table.store.details)
+        )
+        drawing.connect([box], kept, "state")
+        yield from (box, kept)
 
 
 def _draw_subtopology(sub: SubTopology, drawing: _Drawing) -> Iterator[_Box]:
@@ -119,6 +134,8 @@ def _draw_subtopology(sub: SubTopology, drawing: _Drawing) -> Iterator[_Box]:
         drawing.connect(inputs, box)
         outputs[node] = [box]
         yield box
+        if isinstance(node, StreamGlobalJoin):
+            drawing.connect([drawing.global_stores[node.global_table]], box, "state")
         for store in node.stores:
             kept = _Box(f"n{sub.id}_{next(numbers)}", "store", (store.name, *store.details))
             drawing.connect([box], kept, "state")

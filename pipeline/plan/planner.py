@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.plan.rewrites import Nodes, rewrite
-from pipeline.topology import Node, Sink, Source, StoreSpec, Topology
+from pipeline.topology import GlobalTable, Node, Sink, Source, StoreSpec, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,12 @@ class Plan:
     Attributes:
         application_id: prefix of internal topics.
         subtopologies: by number.
+        global_tables: what every worker reads whole, apart from sub-topologies.
     """
 
     application_id: str
     subtopologies: tuple[SubTopology, ...]
+    global_tables: tuple[GlobalTable, ...] = ()
 
     @property
     def repartitions(self) -> tuple[tuple[str, SubTopology, Sink], ...]:
@@ -83,10 +85,10 @@ class Plan:
     def external_sources(self) -> dict[str, Source]:
         """The topics that must be there, with the source that reads each."""
         internal = set(self.repartition_topics)
+        sources = (source for sub in self.subtopologies for source in sub.sources)
         return {
             topic: source
-            for sub in self.subtopologies
-            for source in sub.sources
+            for source in (*sources, *self.global_tables)
             for topic in source.topics
             if topic not in internal
         }
@@ -114,10 +116,11 @@ def plan(topology: Topology) -> Plan:
     """
     topology.validate()
     nodes = rewrite(topology)
-    components = _components(nodes)
+    components = _components(tuple(node for node in nodes if not isinstance(node, GlobalTable)))
     return Plan(
         topology.application_id,
         tuple(SubTopology(number, component) for number, component in enumerate(components)),
+        tuple(node for node in nodes if isinstance(node, GlobalTable)),
     )
 
 

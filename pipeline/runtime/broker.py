@@ -267,8 +267,12 @@ class Admin(Protocol):
 class Reader(Protocol):
     """Reads given ranges of partitions outside any group, as fast as it can: for restoring state."""
 
-    def add(self, partition: TopicPartition, start: int, end: int) -> None:
-        """Read this partition from offset `start` to before `end` (beginning at the first held)."""
+    def add(self, partition: TopicPartition, start: int, end: int | None) -> None:
+        """Read this partition from offset `start` to before `end` (beginning at the first held).
+
+        Without an end, what is written later is read, too, and the partition is never finished. Should it
+        hold no offset `start` at all, because it was made anew, it is read from the first it holds.
+        """
         ...
 
     def remove(self, partition: TopicPartition) -> None:

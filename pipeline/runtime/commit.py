@@ -26,6 +26,8 @@ class Committer:
         self._environment, self._consumer, self._admin = environment, consumer, admin
         plan = environment.plan
         changelogs = {plan.changelog(store.name) for sub in plan.subtopologies for store in sub.stores}
+        #: At the last commit: global tables put records aside without a task.
+        self._dead_letters = environment.counters["dead_letters"]
         self._internal = frozenset(changelogs | set(plan.repartition_topics))
 
     def commit(self, tasks: Iterable[Task], *, leaving: bool = False) -> None:
@@ -42,7 +44,7 @@ class Committer:
         """
         now = self._environment.clock.now_ms()
         due = [task for task in tasks if task.started and task.needs_commit(now, leaving=leaving)]
-        if not due:
+        if not due and self._environment.counters["dead_letters"] == self._dead_letters:
             return
         # 1. Flush caches: updates are forwarded downstream, changelog records are produced.
         for task in due:
@@ -64,6 +66,7 @@ class Committer:
         for task in due:
             task.commit(now)
         # 5. Report.
+        self._dead_letters = self._environment.counters["dead_letters"]
         self._environment.counters["commits"] += 1
 
     def _deliver(self) -> None:

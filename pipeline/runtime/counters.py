@@ -29,6 +29,8 @@ CounterName: TypeAlias = Literal[
     "revocations_uncommitted",
     # Changelog records applied while restoring.
     "records_restored",
+    # Records read into global tables, at the start and since.
+    "records_global",
 ]
 
 

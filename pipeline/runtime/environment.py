@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
@@ -25,6 +26,7 @@ class TaskEnvironment:
         producer: Producer,
         counters: Counters,
         partition_counts: Callable[[str], int],
+        global_stores: Mapping[str, Any],
         transactions: TransactionalProducer | None = None,
     ) -> None:
         self.plan, self.config, self.clock = plan, config, clock
@@ -33,6 +35,8 @@ class TaskEnvironment:
         self.transactions = transactions
         self.failures = Failures(config, DeadLetters(config, producer, counters), counters)
         self.partition_count = partition_counts
+        #: The stores of global tables, by name.
+        self.global_stores = global_stores
 
     def partition_for(self, topic: str, key: bytes) -> int:
         """Return the partition of `topic` that a record with this key goes to."""

@@ -331,12 +331,12 @@ class MemoryReader:
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
-        self._ranges: dict[TopicPartition, tuple[int, int]] = {}
+        self._ranges: dict[TopicPartition, tuple[int, int | None]] = {}
         self._finished: list[TopicPartition] = []
 
-    def add(self, partition: TopicPartition, start: int, end: int) -> None:
-        """Read this partition from offset `start` to before `end` (beginning at the first held)."""
-        if start >= end:
+    def add(self, partition: TopicPartition, start: int, end: int | None) -> None:
+        """Read this partition from offset `start` to before `end`, without an end for ever."""
+        if end is not None and start >= end:
             self._finished.append(partition)
         else:
             self._ranges[partition] = (start, end)
@@ -355,10 +355,13 @@ class MemoryReader:
             if room == 0:
                 break
             log = self._broker.partitions(partition.topic)[partition.partition]
-            records = log.read(start, end, room)
+            if end is None:
+                records = log.read(start if start <= log.end else log.begin, log.end, room)
+            else:
+                records = log.read(start, end, room)
             batch += records
             position = records[-1].offset() + 1 if len(records) == room else log.stable_end
-            if position >= end:
+            if end is not None and position >= end:
                 del self._ranges[partition]
                 self._finished.append(partition)
             else:

@@ -52,8 +52,9 @@ class TaskContext:
         self.produce: Callable[[str, bytes | None, bytes | None, int, int, Headers], None] = counted
 
     def store(self, name: str) -> Any:
-        """Return a store of the task."""
-        return self._task.stores[name]
+        """Return a store of the task, or a global one."""
+        stores = self._task.stores
+        return stores[name] if name in stores else self._task.environment.global_stores[name]
 
     def sends_old_values(self, node: Node) -> bool:
         """Return whether the changes that `node` forwards carry the old value."""

@@ -19,6 +19,7 @@ from pipeline.plan.planner import plan
 from pipeline.runtime.broker import Admin, Broker, Consumer, TransactionalProducer
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.environment import TaskEnvironment
+from pipeline.runtime.global_state import GlobalState, open_global_stores
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.task_manager import TaskManager
@@ -56,11 +57,28 @@ class WorkerStatus:
 
 
 class _Connection(NamedTuple):
-    """What a worker has that has found its broker and its topics; closed in the opposite order."""
+    """What a worker has that has found its broker and its topics; closed in the opposite order.
 
+    It joins the group when global tables are loaded: until then, whoever has the partitions keeps them.
+    """
+
+    topics: tuple[str, ...]
+    globals: GlobalState
     consumer: Consumer
     tasks: TaskManager
     opened: ExitStack
+
+    @property
+    def state(self) -> State:
+        """What it is doing as a whole."""
+        if not self.globals.loaded:
+            return "restoring"
+        return self.tasks.state if self.topics else "running"
+
+    def join(self) -> None:
+        """Become a member of the group, unless there is nothing to share."""
+        if self.topics:
+            self.consumer.subscribe(self.topics, self.tasks)
 
 
 class Worker:
@@ -88,7 +106,8 @@ class Worker:
         client_id: str = "",
     ) -> None:
         self.plan = plan(topology)
-        self.registry = StoreRegistry(store for sub in self.plan.subtopologies for store in sub.stores)
+        specs = [spec for sub in self.plan.subtopologies for spec in sub.stores]
+        self.registry = StoreRegistry([*specs, *(table.store for table in self.plan.global_tables)])
         self._config, self._broker, self._clock, self._stores = config, broker, clock, stores
         self._client_id = client_id or config.application_id
         self._counters = Counters()
@@ -147,6 +166,8 @@ class Worker:
             for sub in self.plan.subtopologies:
                 for store in sub.stores:
                     self.registry.partitioned(store.name, task_count(sub, counts))
+            for table in self.plan.global_tables:
+                self.registry.partitioned(table.store.name, 1)
             transactions = self._transactions()
             producer = transactions or self._broker.producer(self._client_id)
             opened.callback(producer.close)
@@ -154,6 +175,7 @@ class Worker:
             opened.callback(consumer.close)
             restoration = Restoration(self._broker.reader(), self.registry, self._counters)
             opened.callback(restoration.close)
+            global_stores = open_global_stores(self.plan, self._stores, self._config, opened)
             environment = TaskEnvironment(
                 self.plan,
                 self._config,
@@ -161,15 +183,23 @@ class Worker:
                 producer,
                 self._counters,
                 _partition_counts(admin, counts),
+                {name: store.rows for name, store in global_stores.items()},
                 transactions,
             )
+            followed = self._broker.reader()
+            opened.callback(followed.close)
+            global_state = GlobalState(
+                global_stores.values(), environment, admin, followed, self.registry, counts
+            )
+            opened.callback(global_state.close)
             tasks = TaskManager(
                 environment, consumer, admin, self._stores, restoration, self.registry, counts
             )
             topics = sorted({topic for sub in self.plan.subtopologies for topic in sub.topics})
-            consumer.subscribe(topics, tasks)
             opened.callback(tasks.abandon)
-            self._connection = _Connection(consumer, tasks, opened.pop_all())
+            self._connection = _Connection(tuple(topics), global_state, consumer, tasks, opened.pop_all())
+        if global_state.loaded:
+            self._connection.join()
         self._next_commit_ms = now_ms + self._config.commit_interval_ms
         return 1
 
@@ -182,7 +212,7 @@ class Worker:
         return self._broker.transactional_producer(self._client_id, identity, timeout_ms)
 
     def _advance(self, connection: _Connection, now_ms: int) -> int:
-        """One turn: commit if due, poll, restore, process, punctuate, let idle sources' time go on.
+        """One turn: commit if due, follow global tables, poll, restore, process, punctuate, let time go on.
 
         The commit comes first: one that failed because the broker was away is made again before
         anything else is processed, so that nothing piles up meanwhile.
@@ -193,8 +223,16 @@ class Worker:
             self._next_commit_ms = now_ms
             tasks.commit(leaving=False)
             self._next_commit_ms = now_ms + self._config.commit_interval_ms
+        if not connection.globals.loaded:
+            moved = connection.globals.load()
+            if connection.globals.loaded:
+                connection.join()
+            return moved
         timeout_s = 0.0 if self._moved else IDLE_POLL_S
-        moved = tasks.dispatch(connection.consumer.poll(self._config.poll_records, timeout_s))
+        if not connection.topics:
+            return connection.globals.follow(timeout_s)
+        moved = connection.globals.follow(0)
+        moved += tasks.dispatch(connection.consumer.poll(self._config.poll_records, timeout_s))
         moved += tasks.restore()
         idle = tasks.idle(now_ms)
         try:
@@ -220,7 +258,7 @@ class Worker:
 
     def _report(self) -> WorkerStatus:
         connection = self._connection
-        state: State = "connecting" if connection is None else connection.tasks.state
+        state: State = "connecting" if connection is None else connection.state
         if self._stopped:
             state = "stopped"
         tasks = 0 if connection is None else len(connection.tasks)

@@ -235,8 +235,12 @@ class KeyValueStore(CachingStore[K, V]):
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
         """Apply changelog records: they are what is stored."""
-        self._engine.write(dict(records), position)
-        self._clean.clear()
+        changes = dict(records)
+        self._engine.write(changes, position)
+        if self._clean:
+            # Of a table that is read while it changes, most is left as it was.
+            for key in changes:
+                self._clean.pop(key, None)
         self._first = b""
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:

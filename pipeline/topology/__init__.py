@@ -9,7 +9,7 @@ from __future__ import annotations
 from pipeline.timestamps import TimestampExtractor
 from pipeline.topology.aggregates import Aggregate
 from pipeline.topology.declaration import check_topic_name, declaration_site, describe_function
-from pipeline.topology.joins import StreamStreamJoin, StreamTableJoin
+from pipeline.topology.joins import StreamGlobalJoin, StreamStreamJoin, StreamTableJoin
 from pipeline.topology.node import Keyed, Node, StoreSpec, TableNode
 from pipeline.topology.sources import OffsetReset, Source, same_source
 from pipeline.topology.streams import (
@@ -32,6 +32,7 @@ from pipeline.topology.streams import (
     Sink,
 )
 from pipeline.topology.tables import (
+    GlobalTable,
     GroupTable,
     TableAggregate,
     TableFilter,
@@ -52,6 +53,7 @@ __all__ = [
     "FlatMap",
     "FlatMapValues",
     "ForEach",
+    "GlobalTable",
     "GroupTable",
     "Keyed",
     "Map",
@@ -68,6 +70,7 @@ __all__ = [
     "Sink",
     "Source",
     "StoreSpec",
+    "StreamGlobalJoin",
     "StreamStreamJoin",
     "StreamTableJoin",
     "TableAggregate",

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.serde import Serde
 from pipeline.topology.node import Keyed, Node, StoreSpec
+from pipeline.topology.tables import GlobalTable
 from pipeline.windows import JoinWindows
 
 
@@ -84,3 +85,21 @@ class StreamTableJoin(Node):
         """Which rows come out alone, and how long records wait."""
         waits = () if self.buffer_store is None else (f"grace {self.grace_ms} ms",)
         return ("left" if self.left_outer else "inner", *waits)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class StreamGlobalJoin(Node):
+    """Look up each stream record in a global table, under the key that `key_mapper` makes of it.
+
+    The table is no parent: no record comes from it, and it connects no sub-topologies.
+    """
+
+    global_table: GlobalTable
+    key_mapper: Callable[[Any, Any], Any]
+    joiner: Callable[[Any, Any, Any], Any]
+    left_outer: bool
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Which rows come out alone, and the table."""
+        return ("left" if self.left_outer else "inner", f"global table {self.global_table.name}")

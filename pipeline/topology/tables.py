@@ -42,6 +42,11 @@ class ToTable(TableNode):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GlobalTable(TableSource):
+    """A topic that every worker reads whole, as a table. It belongs to no sub-topology."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ToStream(Node):
     """A table's updates as a stream."""
 

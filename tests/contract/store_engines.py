@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from pipeline.record import TaskId
+from pipeline.state.partitioned import PartitionedStore
 from pipeline.state.provider import MemoryProvider, RocksDBProvider, StoreProvider
 from pipeline.state.store import BytesStore, StateStore
 
@@ -16,6 +17,8 @@ Log: TypeAlias = list[tuple[bytes, bytes | None]]
 S = TypeVar("S")
 
 KINDS: Final = ("rocksdb", "memory")
+#: An engine that keeps rows of several partitions, on each of the others.
+PARTITIONED: Final = tuple(f"partitioned-{kind}" for kind in KINDS)
 
 #: Whether a store forwards at its flushes, or at once.
 CACHING: Final = (True, False)
@@ -28,12 +31,13 @@ STAGES: Final = ("put", "flushed", "committed")
 def engines(kind: str, folder: Path) -> Iterator[Open]:
     """Yield what opens one engine, again after it was closed; it is closed at the end."""
     provider: StoreProvider = MemoryProvider()
-    if kind == "rocksdb":
+    if kind.endswith("rocksdb"):
         provider = RocksDBProvider(folder, "app")
     opened: list[BytesStore] = []
 
     def open_again() -> BytesStore:
-        opened.append(provider.open(TaskId(0, 3), "counts"))
+        store: BytesStore = provider.open(TaskId(0, 3), "counts")
+        opened.append(PartitionedStore(store) if kind in PARTITIONED else store)
         return opened[-1]
 
     yield open_again

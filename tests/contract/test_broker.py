@@ -250,6 +250,50 @@ class TestReader:
                     break
         assert [message.partition() for message in read] == [1] * 10
 
+    def test_without_an_end_what_is_written_later_is_read_too(self, broker: Broker, topic: str) -> None:
+        create(broker, topic, 2)
+        followed, bounded = TopicPartition(topic, 0), TopicPartition(topic, 1)
+        write(broker, topic, [b"value"] * 10, 0)
+        write(broker, topic, [b"value"] * 10, 1)
+        read: list[tuple[int, int]] = []
+        done: list[TopicPartition] = []
+
+        def read_until(count: int) -> None:
+            for _ in range(ATTEMPTS):
+                read.extend((message.partition(), message.offset()) for message in reader.poll(100, 0.05))
+                done.extend(reader.finished())
+                if len(read) >= count:
+                    return
+
+        with closing(broker.reader()) as reader:
+            reader.add(followed, 4, None)
+            reader.add(bounded, 0, 3)
+            read_until(9)
+            write(broker, topic, [b"value"] * 5, 0)
+            read_until(14)
+            reader.remove(followed)
+            reader.add(bounded, 3, None)
+            write(broker, topic, [b"value"] * 5, 0)
+            read_until(21)
+        assert [offset for number, offset in read if number == 0] == list(range(4, 15))
+        assert [offset for number, offset in read if number == 1] == list(range(10))
+        assert done == [bounded]
+
+    def test_without_an_end_a_partition_made_anew_is_read_from_its_first_record(
+        self, broker: Broker, topic: str, request: pytest.FixtureRequest
+    ) -> None:
+        expect_failure(request, "embedded", "Tansu says that there is nothing where there never was anything")
+        create(broker, topic)
+        write(broker, topic, [b"value"] * 3)
+        read: list[int] = []
+        with closing(broker.reader()) as reader:
+            reader.add(TopicPartition(topic, 0), 50, None)
+            for _ in range(100):
+                read += [message.offset() for message in reader.poll(100, 0.05)]
+                if len(read) == 3:
+                    break
+        assert read == [0, 1, 2]
+
     def test_hole_at_the_end_of_the_range(self) -> None:
         broker = MemoryBroker(Epoch())
         broker.create_topic("compacted")

@@ -24,13 +24,14 @@ class Cluster:
         for topic, partitions in topics.items():
             self.broker.create_topic(topic, partitions)
 
-    def worker(self, client_id: str) -> Worker:
+    def worker(self, client_id: str, disk: MemoryProvider | None = None) -> Worker:
         config = StreamsConfig("app", Path("unused"), **self._settings)
-        return Worker(self.topology, config, self.broker, self.clock, MemoryProvider(), client_id)
+        stores = disk or MemoryProvider()
+        return Worker(self.topology, config, self.broker, self.clock, stores, client_id)
 
-    def send(self, topic: str, key: str, partition: int = 0) -> None:
+    def send(self, topic: str, key: str | None, partition: int = 0, value: bytes | None = b"1") -> None:
         producer = self.broker.producer("test")
-        producer.produce(topic, b"1", key.encode(), partition, 0, NO_HEADERS)
+        producer.produce(topic, value, None if key is None else key.encode(), partition, 0, NO_HEADERS)
         producer.flush(0)
 
     def run(self, *workers: Worker, turns: int = 10, advance_ms: int = 2_000) -> None:

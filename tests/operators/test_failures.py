@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -42,6 +43,15 @@ def self_joined(builder: StreamsBuilder) -> None:
     pairs.to("out")
 
 
+def global_joined(
+    builder: StreamsBuilder,
+    mapper: Callable[..., Any] = lambda k, v: k,
+    joiner: Callable[..., Any] = lambda k, v, _: v,
+) -> None:
+    table = builder.global_table("R", name="table", value=Order)
+    orders(builder).left_join(table, joiner, key_mapper=mapper, value=Order).to("out")
+
+
 FAILING: dict[str, Callable[[StreamsBuilder], object]] = {
     "filter": lambda b: orders(b).filter(explode).to("out"),
     "map": lambda b: orders(b).map(lambda k, v: (k, explode(k, v)), value=Order).to("out"),
@@ -74,6 +84,8 @@ FAILING: dict[str, Callable[[StreamsBuilder], object]] = {
         .left_join(b.table("R", name="table", value=Order), lambda k, v, _: explode(k, v), value=Order)
         .to("out")
     ),
+    "global-join-key-mapper": lambda b: global_joined(b, mapper=lambda k, v: explode(k, v).id),
+    "global-join-joiner": lambda b: global_joined(b, joiner=lambda k, v, _: explode(k, v)),
     "stream-stream-join": self_joined,
     "after-a-table": lambda b: (
         orders(b)

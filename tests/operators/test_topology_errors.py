@@ -266,6 +266,55 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
         lambda b: [b.stream(["a", "b"]), b.stream("a")],
         ("source-1 (", "source-2 (", "same topic"),
     ),
+    "one-topic-as-table-and-global-table": (
+        lambda b: [table(b), b.global_table("R", name="global", value=str)],
+        ("table (", "global (", "same topic"),
+    ),
+    "one-topic-as-two-global-tables": (
+        lambda b: [b.global_table("R", name="one"), b.global_table("R", name="two")],
+        ("one (", "two (", "same topic"),
+    ),
+    "one-topic-as-stream-and-global-table": (
+        lambda b: [b.global_table("in", name="one"), text(b)],
+        ("one (", "source-1 (", "same topic"),
+    ),
+    # Global tables.
+    "global-table-without-name": (
+        lambda b: b.global_table("R"),
+        ("global_table('R') at", "needs name=", "store"),
+    ),
+    "unknown-global-table-type": (
+        lambda b: b.global_table("R", name="t", value=Nothing),
+        ("global_table at", "no serde for"),
+    ),
+    "store-name-used-by-a-global-table": (
+        lambda b: [b.global_table("R", name="t"), text(b).group_by_key().count(name="t")],
+        ("name 't' is used twice",),
+    ),
+    "global-join-without-key-mapper": (
+        lambda b: text(b).join(b.global_table("R", name="t"), pair),
+        ("join at", "'t'", "needs key_mapper="),
+    ),
+    "global-join-with-within": (
+        lambda b: text(b).join(b.global_table("R", name="t"), pair, within=SECOND, key_mapper=pair),
+        ("join at", "within="),
+    ),
+    "global-outer-join": (
+        lambda b: text(b).outer_join(b.global_table("R", name="t"), pair),
+        ("outer_join at", "use left_join"),
+    ),
+    "global-key-mapper-of-one-parameter": (
+        lambda b: text(b).join(b.global_table("R", name="t"), pair, key_mapper=lambda key: key),
+        ("key_mapper", "(key, value)"),
+    ),
+    "key-mapper-with-a-table": (
+        lambda b: text(b).join(table(b), pair, key_mapper=lambda key, value: key),
+        ("join at", "key_mapper= is for global tables"),
+    ),
+    "global-table-of-another-application": (
+        lambda b: text(b).join(StreamsBuilder("other").global_table("R", name="t"), pair, key_mapper=pair),
+        ("join at", "t (", "another application's"),
+    ),
     # Joined keys.
     "stream-and-table-keys-are-encoded-differently": (
         lambda b: b.stream("in", key=int, value=str).join(table(b), pair),

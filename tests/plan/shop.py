@@ -107,6 +107,15 @@ def stream_table_join(builder: StreamsBuilder) -> None:
     orders(builder).join(owners, pair, value=Order).to("out")
 
 
+def global_tables(builder: StreamsBuilder) -> None:
+    """Two streams joined with one global table are not connected by it."""
+    owners = builder.global_table("owners", name="owners", value=Order)
+    rates = builder.global_table("rates", name="rates", value=int, in_memory=True)
+    priced = orders(builder).join(owners, pair, key_mapper=by_id, value=Order)
+    priced.left_join(rates, pair, key_mapper=by_id, value=Order).to("out")
+    orders(builder, "payments").join(owners, pair, key_mapper=by_id, name="paid", value=Order).to("out")
+
+
 def enriched_twice(builder: StreamsBuilder) -> None:
     """A table shared by two streams, one of them repartitioned: all in one sub-topology with it."""
     owners = builder.table("owners", name="owners", value=Order)
@@ -176,6 +185,7 @@ TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
     stream_stream_join,
     left_join_repartitioned,
     stream_table_join,
+    global_tables,
     enriched_twice,
     table_rows,
     table_of_a_stream,

@@ -35,7 +35,14 @@ def nasty(builder: StreamsBuilder) -> None:
     builder.stream("in").process(Silent, name=NASTY)
 
 
-DRAWN = [shop.branches, shop.windowed_count, shop.left_join_repartitioned, shop.only_passes, nasty]
+DRAWN = [
+    shop.branches,
+    shop.windowed_count,
+    shop.left_join_repartitioned,
+    shop.global_tables,
+    shop.only_passes,
+    nasty,
+]
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -62,7 +69,7 @@ def test_whatever_is_not_a_source_or_sink_is_drawn_once_and_so_is_each_topic(
     plan = planned(declare)
     dot = to_dot(plan)
     stores = [store.name for sub in plan.subtopologies for store in sub.stores]
-    assert dot.count("shape=cylinder") == len(stores)
+    assert dot.count("shape=cylinder") == len(stores) + len(plan.global_tables)
     topics = re.findall(r"lightblue, label=\"(.*)\"", dot)
     assert len(topics) == len(set(topics))
     drawn = {topic.replace("\\n", "") for topic in topics}

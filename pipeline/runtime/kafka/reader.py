@@ -35,21 +35,27 @@ class KafkaReader:
     def __init__(self, settings: Settings) -> None:
         self._address = str(settings["bootstrap.servers"])
         self._ends: dict[TopicPartition, int] = {}
+        self._endless: set[TopicPartition] = set()
         self._finished: list[TopicPartition] = []
         self._trouble: KafkaError | None = None
         self._client = confluent_kafka.Consumer({**settings, "error_cb": self._on_error}, logger=_log)
 
-    def add(self, partition: TopicPartition, start: int, end: int) -> None:
-        """Read this partition from offset `start` to before `end` (beginning at the first held)."""
-        if start >= end:
+    def add(self, partition: TopicPartition, start: int, end: int | None) -> None:
+        """Read this partition from offset `start` to before `end`, without an end for ever."""
+        if end is None:
+            self._endless.add(partition)
+        elif start < end:
+            self._ends[partition] = end
+        else:
             self._finished.append(partition)
             return
-        self._ends[partition] = end
         self._client.incremental_assign([ClientPartition(*partition, start)])
 
     def remove(self, partition: TopicPartition) -> None:
         """Stop reading this partition."""
-        if self._ends.pop(partition, None) is not None:
+        if partition in self._endless or partition in self._ends:
+            self._endless.discard(partition)
+            self._ends.pop(partition, None)
             self._client.incremental_unassign([ClientPartition(*partition)])
         elif partition in self._finished:
             self._finished.remove(partition)
@@ -61,7 +67,7 @@ class KafkaReader:
             BrokerUnreachableError: no broker answers. Calling again later is right.
             BrokerError: anything that calling again cannot mend.
         """
-        if not self._ends:
+        if not self._ends and not self._endless:
             return ()
         batch = self._client.consume(max_records, timeout_s)
         if not batch:
@@ -70,7 +76,7 @@ class KafkaReader:
         ended: dict[TopicPartition, int] = {}
         if any(map(_error_of, batch)):
             batch = self._without_events(batch, ended)
-        return cast("Sequence[Message]", self._up_to_ends(batch, ended))
+        return cast("Sequence[Message]", self._up_to_ends(batch, ended) if self._ends else batch)
 
     def finished(self) -> Sequence[TopicPartition]:
         """Return and forget the partitions of which every record before `end` was returned."""

@@ -1,0 +1,241 @@
+"""The global tables of a worker: read whole before anything is processed, then followed.
+
+```
+topic       |---------------------------|------------ - - -
+            first record held           end at the start
+worker      load: nothing is processed  follow: while tasks run
+```
+
+A restart goes on from where the rows in the store end, which is kept
+with them; the topic itself is their only log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from pipeline.config import StreamsConfig
+from pipeline.errors import NoTimeError, ProcessingError, RecordError, StateError
+from pipeline.operators.context import unencodable
+from pipeline.plan.planner import Plan
+from pipeline.record import GLOBAL, Headers, TopicPartition
+from pipeline.runtime.batches import by_partition
+from pipeline.runtime.broker import Admin, Message, Reader
+from pipeline.runtime.environment import TaskEnvironment
+from pipeline.runtime.queries import StoreRegistry
+from pipeline.runtime.record_queue import RecordQueue
+from pipeline.runtime.stores import open_store
+from pipeline.state.caching import pack_time
+from pipeline.state.keyvalue import KeyValueStore
+from pipeline.state.partitioned import PartitionedStore, Progress
+from pipeline.state.provider import StoreProvider
+from pipeline.topology import GlobalTable
+
+#: How long a batch is gathered while tables are loaded, as in restoring.
+_GATHER_S = 0.01
+
+
+class GlobalStore(NamedTuple):
+    """A global table's store: its rows, and the same as bytes, with how far each partition is read."""
+
+    table: GlobalTable
+    rows: KeyValueStore[Any, Any]
+    partitions: PartitionedStore
+
+
+def open_global_stores(
+    plan: Plan, stores: StoreProvider, config: StreamsConfig, opened: ExitStack
+) -> dict[str, GlobalStore]:
+    """Return the stores of a plan's global tables by name; `opened` closes them."""
+    found = {}
+    for table in plan.global_tables:
+        partitions = PartitionedStore(stores.open(GLOBAL, table.store.name))
+        opened.callback(partitions.close)
+        rows = open_store(table.store, partitions, config)
+        found[table.store.name] = GlobalStore(table, rows, partitions)
+    return found
+
+
+class GlobalState:
+    """Brings the global tables up to date, a bounded number of records at a time.
+
+    Args:
+        stores: the tables' stores.
+        environment: settings, counters, and where records go that cannot be read.
+        admin: asked for the offsets between which the topics have records.
+        reader: reads the topics, outside any group.
+        registry: where loaded tables are shown to queries.
+        counts: partition counts by topic.
+    """
+
+    def __init__(
+        self,
+        stores: Iterable[GlobalStore],
+        environment: TaskEnvironment,
+        admin: Admin,
+        reader: Reader,
+        registry: StoreRegistry,
+        counts: Mapping[str, int],
+    ) -> None:
+        self._environment, self._reader, self._registry = environment, reader, registry
+        self._readings = [_Reading(store, environment, counts) for store in stores]
+        self._by_partition = {part: reading for reading in self._readings for part in reading.queues}
+        begins = admin.beginning_offsets(list(self._by_partition))
+        self._ends = admin.end_offsets(list(self._by_partition), stable=True)
+        for reading in self._readings:
+            reading.begin(begins, self._ends)
+            for partition, queue in reading.queues.items():
+                reader.add(partition, queue.next_offset or 0, self._ends[partition])
+            self._report(reading)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether every table holds all that its topic had at the start."""
+        return all(reading.loaded for reading in self._readings)
+
+    def load(self) -> int:
+        """Read a bounded number of records, and return how many: call it until `loaded`."""
+        count = self._read(_GATHER_S)
+        for partition in self._reader.finished():
+            reading = self._by_partition[partition]
+            # The last offsets may be holes: of transactions, of compaction.
+            reading.finish(partition, self._ends[partition])
+            self._reader.add(partition, self._ends[partition], None)
+            if reading.loaded:
+                self._registry.register(GLOBAL, reading.name, reading.rows)
+        return count
+
+    def follow(self, timeout_s: float) -> int:
+        """Read what was written meanwhile, up to a bounded number of records, and return how many."""
+        return self._read(timeout_s) if self._readings else 0
+
+    def _read(self, timeout_s: float) -> int:
+        messages = self._reader.poll(self._environment.config.restore_records, timeout_s)
+        runs: dict[str, dict[TopicPartition, list[Message]]] = {}
+        for partition, run in by_partition(messages).items():
+            runs.setdefault(partition.topic, {})[partition] = run
+        for topic_runs in runs.values():
+            reading = self._by_partition[next(iter(topic_runs))]
+            reading.apply(topic_runs)
+            self._report(reading)
+        self._environment.counters["records_global"] += len(messages)
+        return len(messages)
+
+    def _report(self, reading: _Reading) -> None:
+        if not reading.loaded:
+            self._registry.progress(GLOBAL, reading.name, *reading.progress(self._ends))
+
+    def close(self) -> None:
+        """Show the tables to no query any more; stores and reader are closed by who opened them."""
+        self._registry.unregister(GLOBAL)
+
+
+class _Reading:
+    """One table while it is read: its store, and a queue for each partition that decodes records."""
+
+    def __init__(self, store: GlobalStore, environment: TaskEnvironment, counts: Mapping[str, int]) -> None:
+        self.table, self.rows, self._partitions = store.table, store.rows, store.partitions
+        self.name = store.table.store.name
+        self._environment = environment
+        (topic,) = self.table.topics
+        self.queues = {
+            partition: RecordQueue(
+                partition,
+                self.table,
+                _nowhere,
+                environment.config.max_record_bytes,
+                environment.clock,
+                self._reject,
+            )
+            for partition in (TopicPartition(topic, number) for number in range(counts[topic]))
+        }
+        self._starts: dict[TopicPartition, int] = {}
+        self._loading = set(self.queues)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether all that was there at the start is read."""
+        return not self._loading
+
+    def begin(self, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
+        """Take up where the store ends; or start anew, if the topic does not go on from there.
+
+        A topic that ends before is another one than the store was filled from. One that begins after
+        has lost records, and with them rows that were changed or deleted meanwhile.
+        """
+        topic = self.table.topics[0]
+        known = {TopicPartition(topic, number): at for number, at in self._partitions.progress().items()}
+        if any(not begins.get(part, 0) <= at.position <= ends.get(part, -1) for part, at in known.items()):
+            self.rows.wipe()
+            known = {}
+        for partition, queue in self.queues.items():
+            queue.next_offset, queue.partition_time = known.get(partition, Progress(begins[partition], -1))
+            self._starts[partition] = queue.next_offset
+
+    def progress(self, ends: Mapping[TopicPartition, int]) -> tuple[int, int]:
+        """Return how many records were read since the start, and how many there were to read."""
+        read = sum((queue.next_offset or 0) - self._starts[part] for part, queue in self.queues.items())
+        return read, sum(ends[part] - start for part, start in self._starts.items())
+
+    def apply(self, runs: Mapping[TopicPartition, list[Message]]) -> None:
+        """Put what was read into the store, and with it how far the partitions are read by now.
+
+        Raises:
+            StateError: the topic was made anew under the worker.
+        """
+        changes: dict[bytes, bytes | None] = {}
+        for partition, run in runs.items():
+            if run[0].offset() < (self.queues[partition].next_offset or 0):
+                self.rows.wipe()
+                raise StateError(
+                    f"{self.table} has read {partition} up to {self.queues[partition].next_offset}, and now "
+                    f"it goes on at {run[0].offset()}: the topic was made anew. The table was wiped: start "
+                    "the worker again to load it"
+                )
+            changes.update(self._rows(self.queues[partition], run))
+        for partition in runs:
+            self._reached(partition)
+        self.rows.restore(changes.items(), 0)
+
+    def _rows(self, queue: RecordQueue, run: list[Message]) -> Iterator[tuple[bytes, bytes | None]]:
+        """Decode records: what cannot be read, or has no key, is handled as a table's source does."""
+        encode = self.table.store.key.serialize
+        queue.messages.extend(run)
+        while (head := queue.pop()) is not None:
+            key, value, timestamp, _headers = head.record
+            if key is None:
+                error = ProcessingError(f"{self.table}: null key")
+                self._environment.failures.drop(head.message, "records_rejected", error)
+                continue
+            try:
+                key_bytes = encode(key)
+            except Exception as failure:  # noqa: BLE001 - a user's serde: that record's failure
+                self._reject(head.message, unencodable(self.table, self.table.store.key, key, failure))
+                continue
+            yield key_bytes, None if value is None else pack_time(timestamp) + (head.message.value() or b"")
+
+    def finish(self, partition: TopicPartition, end: int) -> None:
+        """Take note that a partition is read up to where it ended at the start."""
+        self._loading.discard(partition)
+        queue = self.queues[partition]
+        if queue.next_offset != end:
+            queue.next_offset = end
+            self._reached(partition)
+            self.rows.restore((), 0)
+
+    def _reached(self, partition: TopicPartition) -> None:
+        queue = self.queues[partition]
+        self._partitions.reached(partition.partition, Progress(queue.next_offset or 0, queue.partition_time))
+
+    def _reject(self, message: Message, error: RecordError) -> None:
+        failures = self._environment.failures
+        if isinstance(error, NoTimeError):
+            failures.drop(message, "records_dropped", error)
+        else:
+            failures.handle(message, error)
+
+
+def _nowhere(_key: Any, _value: Any, _timestamp: int, _headers: Headers) -> None:
+    """Take nothing: records go into the store as bytes."""
