@@ -201,13 +201,14 @@ class KeyValueStore(CachingStore[K, V]):
     def flush(self) -> list[tuple[bytes, bytes | None]]:
         """Forward what changed since the last flush, and return it as changelog records.
 
-        Forwarded last: who gets an update, and reads this store, sees every update of this flush.
+        A row that was not there at the last flush, and is not there now, is not told of. Forwarded last:
+        who gets an update, and reads this store, sees every update of this flush.
         """
         dirty, self._dirty = self._dirty, self._new_cache()
-        on_flush = self.on_flush if self._caching else None
+        on_flush, asked = self.on_flush if self._caching else None, self.send_old_values
         olds: dict[bytes, V | None] = {}
-        if on_flush is not None and self.send_old_values:
-            olds = {key: self._old_value(key) for key in dirty}
+        if on_flush is not None:
+            olds = {key: self._old_value(key) for key, e in dirty.items() if asked or e.value is None}
         serialize = self.value_serde.serialize
         try:
             log: list[tuple[bytes, bytes | None]] = [
@@ -221,7 +222,9 @@ class KeyValueStore(CachingStore[K, V]):
         self._forwarded.clear()
         if on_flush is not None:
             for key, entry in dirty.items():
-                on_flush(key, entry, olds.get(key))
+                old = olds.get(key)
+                if entry.value is not None or old is not None:
+                    on_flush(key, entry, old if asked else None)
         return log
 
     def commit(self, position: int) -> None:

@@ -140,15 +140,12 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
     def flush(self) -> list[tuple[bytes, bytes | None]]:
         """Forward what changed since the last flush, and return it as changelog records.
 
-        Forwarded last: who gets an update, and reads this store, sees every update of this flush.
+        What was not there at the last flush, and is not there now, is not told of. Forwarded last: who
+        gets an update, and reads this store, sees every update of this flush.
         """
         changed: list[tuple[bytes, Slot, Entry, V | None]] = []
         if self._caching and self.on_flush is not None:
-            ask = self.send_old_values
-            changed = [
-                (key, slot, entry, self._old_value(self._stored_key(escaped(key), slot)) if ask else None)
-                for key, slot, entry in self._cache.changed()
-            ]
+            changed = list(self._changed())
         try:
             log, changes = self._cache.flush(self.value_serde.serialize, self._segment_ms)
         except Exception as error:
@@ -157,6 +154,15 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         self._forwarded.clear()
         self._forward(changed)
         return log
+
+    def _changed(self) -> Iterator[tuple[bytes, Slot, Entry, V | None]]:
+        asked = self.send_old_values
+        for key, slot, entry in self._cache.changed():
+            old = None
+            if asked or entry.value is None:
+                old = self._old_value(self._stored_key(escaped(key), slot))
+            if entry.value is not None or old is not None:
+                yield key, slot, entry, old if asked else None
 
     def _forward(self, changed: Iterable[tuple[bytes, Slot, Entry, V | None]]) -> None:
         """Call `on_flush` with each key, slot, entry and old value."""

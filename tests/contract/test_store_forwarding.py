@@ -116,6 +116,24 @@ def test_what_was_forwarded_last_is_the_old_value_across_commits(
     assert subject.seen == [("a", number, 6, number - 1 if number else None) for number in range(6)]
 
 
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("caching", CACHING)
+def test_a_flush_does_not_tell_of_what_neither_was_there_nor_is(
+    engine: Open, kind: str, *, caching: bool, asked: bool
+) -> None:
+    """As in Kafka Streams: a deletion of nothing is told of without a cache only."""
+    subject = Subject(kind, engine(), caching=caching)
+    subject.store.send_old_values = asked
+    for puts in ([("no", None), ("brief", 1), ("brief", None), ("was", 2)], [("was", None)], [("was", None)]):
+        for key, value in puts:
+            subject.put(key, value)
+        subject.commit()
+    if caching:
+        assert subject.seen == [("was", 2, 6, None), ("was", None, 6, 2 if asked else None)]
+    else:
+        assert [key for key, *_ in subject.seen] == ["no", "brief", "brief", "was", "was", "was"]
+
+
 @pytest.mark.parametrize("caching", CACHING)
 def test_nothing_is_written_before_the_commit(engine: Open, kind: str, *, caching: bool) -> None:
     bytes_store = engine()
