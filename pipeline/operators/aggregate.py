@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.operators.context import OperatorContext, failed, unencodable
-from pipeline.operators.materialize import Put, keep_rows
+from pipeline.operators.materialize import Put, deletes_at_record_time, keep_rows
 from pipeline.operators.time_windows import build_time_windows
 from pipeline.record import Change, Forward, Headers
 from pipeline.topology import Aggregate, ToStream
@@ -34,6 +34,7 @@ def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | No
 def _fold(node: Aggregate, number: int, context: OperatorContext, put: Put) -> Forward:
     serde = node.grouped[number].key
     get, encode = context.store(node.store.name).get_entry, serde.serialize
+    at_record_time = deletes_at_record_time(node)
     initializer, aggregator, fail = node.initializer, node.aggregators[number], context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
@@ -57,7 +58,7 @@ def _fold(node: Aggregate, number: int, context: OperatorContext, put: Put) -> F
         except Exception as error:
             fail(failed(node, function, error))
             return
-        if entry is not None:
+        if entry is not None and (aggregate is not None or not at_record_time):
             timestamp = max(timestamp, entry.timestamp)
         put(key_bytes, aggregate, timestamp, headers)
 

@@ -47,6 +47,16 @@ def emitter(node: Node, context: OperatorContext, forward: Forward | None) -> Em
     return emit
 
 
+def deletes_at_record_time(node: Node) -> bool:
+    """Return whether a deleted aggregate has the time of the record that deleted it.
+
+    Else it has the later one of both, as an aggregate that stays (rule a1.7). With a cache it has the
+    record's, as in Kafka Streams: the cache holds no row that could tell another.
+    """
+    spec = node.table
+    return spec is not None and spec.kind == "key-value" and spec.caching
+
+
 def keep_rows(node: Node, context: OperatorContext, forward: Forward | None) -> Put:
     """Return what puts rows into the store of an unwindowed table; it forwards them when they are due.
 

@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.errors import ProcessingError, RecordError
 from pipeline.operators.changes import of_new, of_old
 from pipeline.operators.context import OperatorContext, failed, unencodable
-from pipeline.operators.materialize import keep_rows
+from pipeline.operators.materialize import deletes_at_record_time, keep_rows
 from pipeline.record import Change, Forward, Headers
 from pipeline.topology import GroupTable, TableAggregate
 
@@ -78,11 +78,11 @@ def _same_group(node: GroupTable) -> Callable[[Any, Any], bool]:
 def build_table_aggregate(node: TableAggregate, context: OperatorContext, forward: Forward | None) -> Forward:
     """Subtract the old value, then add the new one; what is between the two is not seen (rule a6.6).
 
-    The time is the larger of the change's and the aggregate's (a1.7). A null aggregate is deleted.
+    A null aggregate is deleted.
     """
     get, put = context.store(node.store.name).get_entry, keep_rows(node, context, forward)
     serde, fail = node.grouped.key, context.fail
-    encode, fold = serde.serialize, _fold(node)
+    encode, fold, at_record_time = serde.serialize, _fold(node), deletes_at_record_time(node)
 
     def process(key: Any, change: Change[Any] | None, timestamp: int, headers: Headers) -> None:
         if key is None or change is None:
@@ -100,7 +100,7 @@ def build_table_aggregate(node: TableAggregate, context: OperatorContext, forwar
         except RecordError as error:
             fail(error)
             return
-        if entry is not None:
+        if entry is not None and (aggregate is not None or not at_record_time):
             timestamp = max(timestamp, entry.timestamp)
         put(key_bytes, aggregate, timestamp, headers)
 

@@ -12,10 +12,16 @@ def count(builder: StreamsBuilder) -> None:
     builder.stream("in", key=str, value=str).group_by_key().count(name="t").to_stream().to("out")
 
 
-def reduce(builder: StreamsBuilder) -> None:
+def reduce(builder: StreamsBuilder, *, caching: bool = True) -> None:
     """The reducer returns null for `!`."""
     grouped = builder.stream("in", key=str, value=str).group_by_key()
-    grouped.reduce(lambda so_far, new: None if new == "!" else so_far + new, name="t").to_stream().to("out")
+    grouped.reduce(
+        lambda so_far, new: None if new == "!" else so_far + new, name="t", caching=caching
+    ).to_stream().to("out")
+
+
+def reduce_at_once(builder: StreamsBuilder) -> None:
+    reduce(builder, caching=False)
 
 
 def aggregate(builder: StreamsBuilder) -> None:
@@ -57,6 +63,16 @@ CASES: dict[str, tuple[Declare, type, list[Step]]] = {
         reduce,
         str,
         [("in k:a@1", "k:a@1"), ("in k:!@2", "k:∅@2"), ("in k:b@1", "k:b@1"), ("in k:c@0", "k:bc@1")],
+    ),
+    "a1.7-a-deletion-that-waits-in-a-cache-has-the-records-time": (
+        reduce,
+        str,
+        [("in k:a@5", "k:a@5"), ("in k:!@2", "k:∅@2")],
+    ),
+    "a1.7-a-deletion-without-a-cache-has-the-later-time": (
+        reduce_at_once,
+        str,
+        [("in k:a@5", "k:a@5"), ("in k:!@2", "k:∅@5")],
     ),
     "aggregate-starts-with-the-initialiser": (
         aggregate,
