@@ -21,11 +21,12 @@ demo: $(VENV)/.embedded ## broker, traffic and the flagship, with its views; INP
 test: $(VENV)/.test ## all tests, on the embedded broker and on Apache Kafka; ARGS='-k name' chooses
 	@$(BIN)/python -m pytest -q $(ARGS)
 
-check: $(VENV)/.dev ## formatting, lint, types, import layers
+check: $(VENV)/.dev ## formatting, lint, types, import layers, sizes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit/test_size.py
 
 format: $(VENV)/.dev ## format the code, and mend what lint can mend
 	$(BIN)/ruff format .
