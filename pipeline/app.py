@@ -116,6 +116,7 @@ class App(faust.App):
         on_processing_error: likewise where a user's function raises.
         on_produce_error: likewise where a result cannot be encoded, or a topic does not take it.
         application_version: what dead letters and logs call the version of the application.
+        merge_repartitions: leave out repartition topics that are not needed; see `StreamsBuilder`.
         broker_settings: librdkafka's own settings, such as `security.protocol` and `sasl.username`
             (https://github.com/confluentinc/librdkafka, CONFIGURATION.md).
         options: settings of Faust's shell, such as `web_bind` or `logging_config`.
@@ -153,6 +154,7 @@ class App(faust.App):
         on_decode_error: ErrorAction | None = None,
         on_processing_error: ErrorAction | None = None,
         on_produce_error: ErrorAction | None = None,
+        merge_repartitions: bool = False,
         broker_settings: Mapping[str, Setting] | None = None,
         **options: Any,
     ) -> None:
@@ -186,6 +188,7 @@ class App(faust.App):
         if max_task_idle is None:
             self._engine_settings["max_task_idle_ms"] = None
         self._broker_settings = dict(broker_settings or {})
+        self._merge_repartitions = merge_repartitions
         # Checked where it is written; the folder is known only when the command line is.
         self._config(id, Path())
         # None is Faust's "not given", for these three as well.
@@ -194,7 +197,7 @@ class App(faust.App):
     @cached_property
     def builder(self) -> StreamsBuilder:
         """What was declared so far."""
-        return StreamsBuilder(self.conf.id)
+        return StreamsBuilder(self.conf.id, merge_repartitions=self._merge_repartitions)
 
     @property
     def topology(self) -> Topology:

@@ -34,10 +34,18 @@ class StreamsBuilder:
 
     Args:
         application_id: consumer group and prefix of internal topics.
+        merge_repartitions: leave out repartition topics that are not needed (Kafka Streams:
+            `merge.repartition.topics`). Operators that work by key on one stream share the topic of the
+            first; a `repartition` right after another one, or of what is partitioned so already, is one
+            topic. Off by default, as there: with it, adding or removing an operator can give
+            the topic of others another name, and what is in the old one then is not read any more.
+            To share a topic under a name that stays, give several groupings one name, or
+            `repartition(name=...)` once, before them.
     """
 
-    def __init__(self, application_id: str) -> None:
+    def __init__(self, application_id: str, *, merge_repartitions: bool = False) -> None:
         check_topic_name(application_id, "application id")
+        self._merge_repartitions = merge_repartitions
         self.application_id = application_id
         self._graph = Graph()
 
@@ -177,7 +185,7 @@ class StreamsBuilder:
         Raises:
             TopologyError: what was declared cannot run.
         """
-        topology = Topology(self.application_id, tuple(self._graph.nodes))
+        topology = Topology(self.application_id, tuple(self._graph.nodes), self._merge_repartitions)
         topology.validate()
         return topology
 

@@ -6,7 +6,7 @@ It costs a read a change, so nobody is told who does not ask (Kafka Streams:
 
 from __future__ import annotations
 
-from pipeline.plan.rewrites import Nodes
+from pipeline.plan.nodes import Nodes
 from pipeline.topology import Node
 
 

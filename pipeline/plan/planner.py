@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.plan.rewrites import Nodes, rewrite
+from pipeline.plan.nodes import Nodes
+from pipeline.plan.rewrites import rewrite
 from pipeline.topology import GlobalTable, Node, Sink, Source, StoreSpec, Topology
 
 

@@ -127,6 +127,8 @@ class Repartition(Node):
     keyed: Keyed
     partitions: int | None = None
     partitioner: Partitioner | None = None
+    #: Put there because an operator after it works by key, not by the user.
+    implicit: bool = False
     restores_partitioning = True
 
 

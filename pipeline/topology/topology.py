@@ -16,10 +16,13 @@ class Topology:
     Attributes:
         application_id: prefix of internal topics.
         nodes: the nodes in the order they were declared.
+        merge_repartitions: whether repartition topics that are not needed are left out, at the price
+            that names of others decide over their own: see `StreamsBuilder`.
     """
 
     application_id: str
     nodes: tuple[Node, ...]
+    merge_repartitions: bool = False
 
     def validate(self) -> None:
         """Check the whole: each of its parts was checked when it was declared.

@@ -168,6 +168,14 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
         lambda b: [text(b).repartition(name="r"), text(b).group_by(lambda k, v: k, name="r").count(name="t")],
         ("repartition name 'r' is used twice",),
     ),
+    "reading-a-topic-of-its-own": (
+        lambda b: [text(b).repartition(name="r"), text(b, "test-r-repartition")],
+        ("source-2 (", "reads 'test-r-repartition'", "own", "r-repartition ("),
+    ),
+    "a-topic-that-depends-on-itself": (
+        lambda b: text(b, "test-r-repartition").repartition(name="r"),
+        ("source-1 (", "reads 'test-r-repartition'", "own"),
+    ),
     "one-repartition-name-for-different-serdes": (
         shared_name,
         ("repartition name 'g' is used twice", "different serdes"),
