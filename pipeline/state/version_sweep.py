@@ -16,8 +16,6 @@ from typing import Final
 from pipeline.state.store import BytesStore
 from pipeline.state.version_keys import VERSION_SIZE, time_of
 
-#: Versions that a step looks at, at least.
-_LEAST: Final = 200
 #: Versions that it looks at for each that was put: it goes around faster than the store can grow.
 _PER_PUT: Final = 2
 
@@ -30,10 +28,11 @@ class Sweep:
 
     Args:
         engine: the committed versions; what is found is removed by the next commit.
+        least: number of versions that a step looks at, if there are so many.
     """
 
-    def __init__(self, engine: BytesStore) -> None:
-        self._engine = engine
+    def __init__(self, engine: BytesStore, least: int = 200) -> None:
+        self._engine, self._least = engine, least
         self._next = b""
         #: The key at `_next`, and whether its newest version up to the horizon lies before that.
         self._prefix, self._passed = b"", False
@@ -46,18 +45,18 @@ class Sweep:
             put: number of versions that were put since the last step.
             is_uncommitted: whether a key, escaped, has versions that are not in the engine yet.
         """
-        budget = max(_LEAST, _PER_PUT * put)
+        budget = max(self._least, _PER_PUT * put)
         found: list[bytes] = []
         # A deletion goes last of its key, or it would uncover an older version.
         deletion: list[bytes] = []
         prefix, passed = self._prefix, self._passed
         for count, (data, stored) in enumerate(self._engine.scan(self._next, None)):
-            if count == budget:
-                self._next, self._prefix, self._passed = data, prefix, passed
-                return found
             if data[:-VERSION_SIZE] != prefix:
                 found += deletion
                 prefix, passed, deletion = data[:-VERSION_SIZE], False, []
+            if count == budget:
+                self._next, self._prefix, self._passed = data, prefix, passed
+                return found
             if passed:
                 found.append(data)
             elif time_of(data) <= horizon:
