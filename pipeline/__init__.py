@@ -6,7 +6,7 @@ from pipeline.app import App
 from pipeline.dsl.global_table import GlobalKTable
 from pipeline.dsl.grouped import KGroupedStream
 from pipeline.dsl.grouped_table import KGroupedTable
-from pipeline.dsl.stores import Store, WindowedStore
+from pipeline.dsl.stores import SessionWindowedStore, Store, WindowedStore
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable, WindowedKTable
 from pipeline.dsl.windowed import SessionWindowedKStream, TimeWindowedKStream
@@ -40,6 +40,7 @@ __all__ = [
     "Record",
     "Serde",
     "SessionWindowedKStream",
+    "SessionWindowedStore",
     "Store",
     "StreamsError",
     "TimeWindowedKStream",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.dsl.base import StreamBase
 from pipeline.dsl.graph import common, key_serde, known, resolve
-from pipeline.dsl.stores import Store
+from pipeline.dsl.stores import DeclaredStore
 from pipeline.errors import TopologyError
 from pipeline.processor import Processor
 from pipeline.serde import SerdeLike
@@ -160,7 +160,7 @@ class StatelessOperators(StreamBase[K, V]):
     def process(
         self,
         supplier: Callable[[], Processor[K, V, K2, V2]],
-        *stores: Store,
+        *stores: DeclaredStore,
         name: str | None = None,
         key: SerdeLike | None = None,
         value: SerdeLike | None = None,
@@ -189,7 +189,7 @@ class StatelessOperators(StreamBase[K, V]):
     def process_values(
         self,
         supplier: Callable[[], Processor[K, V, K, V2]],
-        *stores: Store,
+        *stores: DeclaredStore,
         name: str | None = None,
         value: SerdeLike | None = None,
     ) -> KStream[K, V2]:

@@ -25,7 +25,8 @@ class Committer:
     def __init__(self, environment: TaskEnvironment, consumer: Consumer, admin: Admin) -> None:
         self._environment, self._consumer, self._admin = environment, consumer, admin
         plan = environment.plan
-        changelogs = {plan.changelog(store.name) for sub in plan.subtopologies for store in sub.stores}
+        stores = (store for sub in plan.subtopologies for store in sub.stores if store.logged)
+        changelogs = {plan.changelog(store.name) for store in stores}
         #: At the last commit: global tables put records aside without a task.
         self._dead_letters = environment.counters["dead_letters"]
         self._internal = frozenset(changelogs | set(plan.repartition_topics))

@@ -16,6 +16,8 @@ from pipeline.runtime.partitioner import partition_for
 from pipeline.runtime.scan import Page, Position, Range, scan_page
 from pipeline.state.caching import ValueAndTimestamp
 from pipeline.state.keyvalue import KeyValueStore
+from pipeline.state.session import SessionStore
+from pipeline.state.versioned import VersionedStore
 from pipeline.state.window import WindowStore
 from pipeline.topology import StoreSpec
 
@@ -135,8 +137,13 @@ class Queries:
     def __init__(self, registry: StoreRegistry) -> None:
         self._registry = registry
 
-    def get(self, spec: StoreSpec, key: Any) -> ValueAndTimestamp[Any] | None:
-        """Return the value under `key` in a key-value store, None if there is none.
+    def get(self, spec: StoreSpec, key: Any, as_of: int | None = None) -> ValueAndTimestamp[Any] | None:
+        """Return the value under `key` in a store without windows, None if there is none.
+
+        Args:
+            spec: the store.
+            key: the key.
+            as_of: of a versioned store, the moment in ms that is asked for; None: now.
 
         Raises:
             NotReadyError: the key's partition is being restored.
@@ -145,7 +152,10 @@ class Queries:
         """
         # All of them: a producer with another partitioner puts keys where murmur2 does not say.
         for store in self._registry.open(spec.name).values():
-            found = cast("KeyValueStore[Any, Any]", store).committed_get(key)
+            if as_of is None:
+                found = cast("KeyValueStore[Any, Any]", store).committed_get(key)
+            else:
+                found = cast("VersionedStore[Any, Any]", store).committed_get(key, as_of)
             if found is not None:
                 return found
         self._check_owned(spec, key)
@@ -164,6 +174,25 @@ class Queries:
         for store in self._registry.open(spec.name).values():
             windows = cast("WindowStore[Any, Any]", store).committed_fetch(key, from_ms, to_ms)
             if found := list(islice(windows, limit)):
+                return found
+        self._check_owned(spec, key)
+        return []
+
+    def sessions(
+        self, spec: StoreSpec, key: Any, from_ms: int, to_ms: int, limit: int
+    ) -> list[tuple[int, int, ValueAndTimestamp[Any]]]:
+        """Return start, end and value of up to `limit` sessions of a key that overlap the times.
+
+        Those with `end >= from_ms` and `start <= to_ms`, by end.
+
+        Raises:
+            NotReadyError: the key's partition is being restored.
+            ElsewhereError: the key's partition is not on this worker.
+            StateError: the store was closed meanwhile.
+        """
+        for store in self._registry.open(spec.name).values():
+            sessions = cast("SessionStore[Any, Any]", store).committed_fetch(key, from_ms, to_ms)
+            if found := list(islice(sessions, limit)):
                 return found
         self._check_owned(spec, key)
         return []

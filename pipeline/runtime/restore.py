@@ -4,6 +4,8 @@ Each store starts from its own position, and takes its changelog only as far as 
 was committed with the source offsets. What a crashed worker had logged beyond it is not part of
 the state: the replay writes its own. But it stays in the changelog, before what is logged next; so
 its keys are collected, and the task logs once more what they are worth (`Task.start`).
+
+A store without a changelog starts from what it holds.
 """
 
 from __future__ import annotations
@@ -66,8 +68,8 @@ class Restoration:
         Raises:
             StateError: a changelog ends before its committed position.
         """
-        for name, store in task.stores.items():
-            changelog = task.changelog(name)
+        for name, changelog in task.changelogs.items():
+            store = task.stores[name]
             log_end = log_ends[changelog]
             position = Committed(log_end if known else 0)
             end = committed.get(changelog, position).offset

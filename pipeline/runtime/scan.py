@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import struct
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +17,7 @@ MAX_LIMIT: Final = 1_000
 #: Entries that are looked at for one page, whether or not their window is wanted.
 MAX_EXAMINED: Final = 10_000
 
-_TOKEN: Final = struct.Struct(">qI")
+_TOKEN: Final = struct.Struct(">qqI")
 
 
 class Position(NamedTuple):
@@ -25,17 +25,19 @@ class Position(NamedTuple):
 
     Attributes:
         key_bytes: the key as it is stored.
-        start: start of the window in ms; 0 in a key-value store.
+        end: end of the session in ms; 0 in other stores.
+        start: start of the window or session in ms; 0 in stores without.
         partition: which task's store it is from.
     """
 
     key_bytes: bytes
+    end: int
     start: int
     partition: int
 
     def to_token(self) -> bytes:
         """Return what continues a scan after this row."""
-        return _TOKEN.pack(self.start, self.partition) + self.key_bytes
+        return _TOKEN.pack(self.end, self.start, self.partition) + self.key_bytes
 
     @classmethod
     def from_token(cls, token: bytes) -> Position:
@@ -46,8 +48,7 @@ class Position(NamedTuple):
         """
         if len(token) < _TOKEN.size:
             raise ValueError(f"a token has at least {_TOKEN.size} bytes, not {len(token)}")
-        start, partition = _TOKEN.unpack_from(token)
-        return cls(token[_TOKEN.size :], start, partition)
+        return cls(token[_TOKEN.size :], *_TOKEN.unpack_from(token))
 
 
 class Row(NamedTuple):
@@ -70,8 +71,8 @@ class Range(NamedTuple):
     Attributes:
         start: first key, as bytes.
         end: key after the last, as bytes; None: there is no bound.
-        from_ms: earliest start of a window; None: there is no bound. Window stores only.
-        to_ms: latest start of a window; None: there is no bound. Window stores only.
+        from_ms: earliest start of a window, earliest end of a session; None: there is no bound.
+        to_ms: latest start of a window or session; None: there is no bound.
     """
 
     start: bytes = b""
@@ -80,9 +81,13 @@ class Range(NamedTuple):
     to_ms: int | None = None
 
     def wants(self, row: Row) -> bool:
-        """Return whether the row's window lies within the times."""
-        start = row.position.start
-        return (self.from_ms is None or start >= self.from_ms) and (self.to_ms is None or start <= self.to_ms)
+        """Return whether the row's window begins within the times, or its session overlaps them."""
+        _key, end, start, _partition = row.position
+        # A window has no end here: when it starts is what counts.
+        latest = max(start, end)
+        return (self.from_ms is None or latest >= self.from_ms) and (
+            self.to_ms is None or start <= self.to_ms
+        )
 
 
 class Page(NamedTuple):
@@ -95,14 +100,14 @@ class Page(NamedTuple):
 def scan_page(
     stores: Mapping[TaskId, Any], kind: str, wanted: Range, *, after: Position | None, limit: int
 ) -> Page:
-    """Return up to `limit` rows in the order of key bytes, then window start, then partition.
+    """Return up to `limit` rows in the order of key bytes, then end, start, and partition.
 
     A page may hold fewer rows and still have a next one: of `MAX_EXAMINED` rows, the others lay
     outside of the times.
 
     Args:
-        stores: key-value or window stores, by task.
-        kind: `key-value` or `window`.
+        stores: the typed stores, by task.
+        kind: which kind of stores they are; see `StoreSpec`.
         wanted: what to scan.
         after: `next` of the page before.
         limit: number of rows.
@@ -111,7 +116,7 @@ def scan_page(
         StateError: a store was closed meanwhile.
     """
     start = wanted.start if after is None else max(wanted.start, after.key_bytes)
-    rows_of = _window_rows if kind == "window" else _key_value_rows
+    rows_of = _ROWS[kind]
     scans = [rows_of(task.partition, store, start, wanted.end) for task, store in stores.items()]
     rows: list[Row] = []
     examined = 0
@@ -136,10 +141,25 @@ def scan_page(
 def _key_value_rows(partition: int, store: Any, start: bytes, end: bytes | None) -> Generator[Row]:
     entries: Iterable[tuple[bytes, Any]] = store.committed_scan(start, end)
     for key, (value, timestamp) in entries:
-        yield Row(Position(key, 0, partition), value, timestamp)
+        yield Row(Position(key, 0, 0, partition), value, timestamp)
 
 
 def _window_rows(partition: int, store: Any, start: bytes, end: bytes | None) -> Generator[Row]:
     entries: Iterable[tuple[bytes, int, Any]] = store.committed_scan(start, end)
     for key, window_start, (value, timestamp) in entries:
-        yield Row(Position(key, window_start, partition), value, timestamp)
+        yield Row(Position(key, 0, window_start, partition), value, timestamp)
+
+
+def _session_rows(partition: int, store: Any, start: bytes, end: bytes | None) -> Generator[Row]:
+    entries: Iterable[tuple[bytes, int, int, Any]] = store.committed_scan(start, end)
+    for key, began, ended, (value, timestamp) in entries:
+        yield Row(Position(key, ended, began, partition), value, timestamp)
+
+
+#: By kind of store: what makes rows of its entries. Of a versioned store, its latest versions.
+_ROWS: Final[dict[str, Callable[[int, Any, bytes, bytes | None], Generator[Row]]]] = {
+    "key-value": _key_value_rows,
+    "versioned": _key_value_rows,
+    "window": _window_rows,
+    "session": _session_rows,
+}

@@ -58,8 +58,10 @@ class Task:
         self.queues = self._group.queues
         #: By store, keys that a crashed worker had logged without committing: set by the restoration.
         self.uncommitted: dict[str, set[bytes]] = {}
+        #: By store that has one: its changelog partition.
+        self.changelogs = {spec.name: self.changelog(spec.name) for spec in sub.stores if spec.logged}
         #: By store, where its changelog ends if nobody else writes to it; before `start`, where it ends.
-        self.log_ends = dict.fromkeys(stores, 0)
+        self.log_ends = dict.fromkeys(self.changelogs, 0)
         #: Stores that were logged since the last commit.
         self._logged: set[str] = set()
         self._positions = {name: store.position() for name, store in stores.items()}
@@ -128,7 +130,7 @@ class Task:
         self.uncommitted.clear()
 
     def _log(self, name: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
-        produce, (topic, partition) = self.environment.producer.produce, self.changelog(name)
+        produce, (topic, partition) = self.environment.producer.produce, self.changelogs[name]
         for key, value in records:
             produce(topic, value, key, partition, WRITE_TIME, NO_HEADERS)
         self.log_ends[name] += len(records)
@@ -284,15 +286,19 @@ class Task:
         """
         for name, store in self.stores.items():
             while log := store.flush():
-                self._log(name, log)
+                if name in self.changelogs:
+                    self._log(name, log)
+                else:
+                    # It counts what it would have logged.
+                    self._positions[name] += len(log)
 
     @property
     def logged(self) -> list[TopicPartition]:
         """The changelog partitions that were written since the last commit."""
-        return [self.changelog(name) for name in sorted(self._logged)]
+        return [self.changelogs[name] for name in sorted(self._logged)]
 
     def changelog(self, store: str) -> TopicPartition:
-        """Return the changelog partition of one of its stores."""
+        """Return what names one of its stores: the changelog partition that it has, or would have."""
         return TopicPartition(self.environment.plan.changelog(store), self.id.partition)
 
     def offsets(self, changelog_ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, Committed]:
@@ -309,15 +315,16 @@ class Task:
                 between records that are not its own: it must restore, and log again.
         """
         for name in self._logged:
-            end = changelog_ends[self.changelog(name)]
+            changelog = self.changelogs[name]
+            end = changelog_ends[changelog]
             # In a transaction, records of another worker between them are of an aborted one.
             if end != self.log_ends[name] and self.environment.transactions is None:
                 raise TaskMigratedError(
-                    f"changelog {self.changelog(name)} ends at {end} and not at {self.log_ends[name]}: "
+                    f"changelog {changelog} ends at {end} and not at {self.log_ends[name]}: "
                     "another worker writes to it, which had this task before or has it now"
                 )
             self._positions[name] = end
-        offsets = {self.changelog(name): Committed(position) for name, position in self._positions.items()}
+        offsets = {changelog: Committed(self._positions[name]) for name, changelog in self.changelogs.items()}
         times = {name: time.ms for name, time in self.time.operators.items()}
         numbers = {name: kept for name, store in self.stores.items() if (kept := store.progress())}
         for partition, queue in self.queues.items():

@@ -20,6 +20,8 @@ from pipeline.runtime.start_offsets import StartOffsets
 from pipeline.runtime.stores import open_store
 from pipeline.runtime.task import Task
 from pipeline.state.provider import StoreProvider
+from pipeline.state.store import BytesStore
+from pipeline.topology import StoreSpec
 
 #: How long a batch of changelog records is gathered: tasks that are whole already wait so long at most.
 _GATHER_S = 0.01
@@ -182,13 +184,13 @@ class TaskManager:
 
     def _open(self, task_id: TaskId, sub: SubTopology, partitions: tuple[TopicPartition, ...]) -> None:
         stores = {
-            spec.name: open_store(spec, self._stores.open(task_id, spec.name), self._environment.config)
+            spec.name: open_store(spec, self._engine(task_id, spec), self._environment.config)
             for spec in sub.stores
         }
         task = Task(task_id, sub, partitions, stores, self._environment)
         self._tasks[partitions] = task
         self._by_partition.update(dict.fromkeys(partitions, task))
-        changelogs = [task.changelog(name) for name in stores]
+        changelogs = list(task.changelogs.values())
         if changelogs:
             positions, ends = (
                 self._consumer.committed(changelogs),
@@ -196,6 +198,11 @@ class TaskManager:
             )
             known = any(partition in self._committed for partition in partitions)
             self._restoration.add(task, positions, ends, known=known)
+
+    def _engine(self, task_id: TaskId, spec: StoreSpec) -> BytesStore:
+        # A position without a changelog means nothing to one: under another name, it is never taken for it.
+        name = spec.name if spec.logged else f"{spec.name}+unlogged"
+        return self._stores.open(task_id, name, in_memory=spec.in_memory)
 
     def _close(self, tasks: Sequence[Task], partitions: Sequence[TopicPartition]) -> None:
         for task in tasks:

@@ -26,7 +26,7 @@ def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin) -> dict[str,
         TopologyError: a topic is missing, or partition counts do not fit one another.
         BrokerUnreachableError: no broker answers.
     """
-    stores = [(sub, store) for sub in plan.subtopologies for store in sub.stores]
+    stores = [(sub, store) for sub in plan.subtopologies for store in sub.stores if store.logged]
     names = {*plan.external_sources, *plan.repartition_topics, *plan.fixed_sinks}
     names |= {plan.changelog(store.name) for _sub, store in stores}
     names |= {config.dead_letter} if config.dead_letter else set()
@@ -55,19 +55,21 @@ def task_count(sub: SubTopology, counts: dict[str, int]) -> int:
 def changelog_config(store: StoreSpec, config: StreamsConfig) -> dict[str, str]:
     """Return the configuration of a store's changelog.
 
-    A window changelog is also deleted by age, and a broker takes a record's age from its
-    timestamp: with event times, history that is replayed would be deleted under the running
+    A changelog of windows or sessions is also deleted by age, and a broker takes a record's age from
+    its timestamp: with event times, history that is replayed would be deleted under the running
     application. `LogAppendTime` makes age count from when a record was written; the event time
-    stands in the value.
+    stands in the value (in the key of a version). Rules: Kafka Streams, a9.
     """
     topic = {
         "cleanup.policy": "compact",
         "message.timestamp.type": "LogAppendTime",
         "min.compaction.lag.ms": str(config.compaction_lag_ms),
     }
-    if store.kind == "window":
-        retention = store.retention_ms + config.changelog_retention_ms
-        topic |= {"cleanup.policy": "compact,delete", "retention.ms": str(retention)}
+    kept_ms = store.retention_ms + config.changelog_retention_ms
+    if store.kind in {"window", "session"}:
+        topic |= {"cleanup.policy": "compact,delete", "retention.ms": str(kept_ms)}
+    elif store.kind == "versioned":
+        topic |= {"min.compaction.lag.ms": str(max(kept_ms, config.compaction_lag_ms))}
     return _tolerant(topic, config)
 
 

@@ -21,8 +21,13 @@ class StoreProvider(Protocol):
         """Whose stores these are: the same across restarts, another for each worker."""
         ...
 
-    def open(self, task: TaskId, store: str) -> BytesStore:
+    def open(self, task: TaskId, store: str, *, in_memory: bool = False) -> BytesStore:
         """Return the task's store of this name, with what it held when it was closed.
+
+        Args:
+            task: the task.
+            store: the store's name.
+            in_memory: whether it is to be kept in memory, and to be gone when it is closed.
 
         Raises:
             StateError: it cannot be opened.
@@ -55,8 +60,10 @@ class RocksDBProvider:
         """What the folder calls its worker."""
         return self._directory().worker_id
 
-    def open(self, task: TaskId, store: str) -> RocksDBStore:
-        """Open, or create, the task's database."""
+    def open(self, task: TaskId, store: str, *, in_memory: bool = False) -> BytesStore:
+        """Open, or create, the task's database; or make a store in memory."""
+        if in_memory:
+            return MemoryStore(f"{task}/{store}")
         return RocksDBStore(self._directory().path(str(task), store), self._settings)
 
     def close(self) -> None:
@@ -72,7 +79,10 @@ class RocksDBProvider:
 
 
 class MemoryProvider:
-    """Stores in memory. They outlive their task, as files do, but not the provider."""
+    """Stores in memory. They outlive their task, as files do, but not the provider.
+
+    Those that are asked for `in_memory` do not outlive their task, as they do not elsewhere.
+    """
 
     _numbers = itertools.count(1)
 
@@ -80,8 +90,10 @@ class MemoryProvider:
         self.identity = f"memory-{next(self._numbers)}"
         self._stores: dict[tuple[TaskId, str], MemoryStore] = {}
 
-    def open(self, task: TaskId, store: str) -> MemoryStore:
+    def open(self, task: TaskId, store: str, *, in_memory: bool = False) -> MemoryStore:
         """Open, or create, the task's store."""
+        if in_memory:
+            return MemoryStore(f"{task}/{store}")
         return self._stores.setdefault((task, store), MemoryStore(f"{task}/{store}")).reopen()
 
     def close(self) -> None:

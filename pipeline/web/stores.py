@@ -39,6 +39,8 @@ _END_OF_TIME: Final = 2**63 - 1
 
 _SCAN = frozenset({"start", "end", "prefix", "limit", "after"})
 _TIMES = frozenset({"from", "to"})
+#: Kinds of stores whose entries are in windows.
+_WINDOWED = frozenset({"window", "session"})
 
 
 class StoreView(EngineView):
@@ -94,14 +96,15 @@ class Scan(StoreView):
     """The entries of a store that this worker holds, a page at a time.
 
     Parameters: `start` (first key) and `end` (key after the last), or `prefix`; `limit`; `after`, the
-    `next` of the page before. Of a window store also `from` and `to`, earliest and latest start.
+    `next` of the page before. Of a window store also `from` and `to`, earliest and latest start; of a
+    session store what sessions overlap. Of a versioned store, the latest versions are shown.
     """
 
     async def get(self, request: Request, name: str) -> Response:
         """Answer with a page."""
         spec = self.spec(name)
         query = request.query
-        check_names(query, _SCAN | _TIMES if spec.kind == "window" else _SCAN)
+        check_names(query, _SCAN | _TIMES if spec.kind in _WINDOWED else _SCAN)
         wanted = parse_range(query, spec)
         after, limit = parse_token(query), parse_limit(query)
         here = sorted(task.partition for task in self.engine.stores.open(name))
@@ -123,9 +126,10 @@ class Scan(StoreView):
 
 @blueprint.route("/stores/{name}/keys/{key:.*}", name="key")
 class Key(StoreView):
-    """One key: its value, or in a window store its windows.
+    """One key: its value, or its windows, or its sessions.
 
-    Parameters, of a window store only: `from` and `to`, earliest and latest start; `limit`.
+    Parameters of a window store: `from` and `to`, earliest and latest start; `limit`. Of a session
+    store likewise, for sessions that overlap these times. Of a versioned store: `as_of`, a moment.
     """
 
     async def get(self, request: Request, name: str, key: str) -> Response:
@@ -135,19 +139,18 @@ class Key(StoreView):
         try:
             if spec.kind == "window":
                 return self._windows(spec, parsed, request.query)
-            check_names(request.query, frozenset())
-            found = self.queries.get(spec, parsed)
+            if spec.kind == "session":
+                return self._sessions(spec, parsed, request.query)
+            found = self.queries.get(spec, parsed, _as_of(spec, request.query))
         except StateError as error:
             raise self.translate(error) from error
         if found is None:
-            raise HttpError(HTTPStatus.NOT_FOUND, f"store {name!r} has no key {key!r}")
+            then = f" as of {request.query['as_of']}" if "as_of" in request.query else ""
+            raise HttpError(HTTPStatus.NOT_FOUND, f"store {name!r} has no key {key!r}{then}")
         return self.answer({"store": name, "key": parsed, **value_body(found)})
 
     def _windows(self, spec: StoreSpec, key: Any, query: Mapping[str, str]) -> Response:
-        check_names(query, _TIMES | {"limit"})
-        first = parse_time("from", query["from"]) if "from" in query else 0
-        last = parse_time("to", query["to"]) if "to" in query else _END_OF_TIME
-        limit = parse_limit(query)
+        first, last, limit = _times(query)
         found = self.queries.windows(spec, key, first, last, limit + 1)
         if not found:
             raise HttpError(
@@ -159,6 +162,33 @@ class Key(StoreView):
         ]
         more = found[limit][0] if len(found) > limit else None
         return self.answer({"store": spec.name, "key": key, "windows": windows, "next_from": more})
+
+    def _sessions(self, spec: StoreSpec, key: Any, query: Mapping[str, str]) -> Response:
+        first, last, limit = _times(query)
+        found = self.queries.sessions(spec, key, first, last, limit + 1)
+        if not found:
+            raise HttpError(
+                HTTPStatus.NOT_FOUND, f"store {spec.name!r} has no session of key {key!r} in that time"
+            )
+        sessions = [
+            {"session": span_body(start, end), **value_body(value)} for start, end, value in found[:limit]
+        ]
+        more = found[limit][1] if len(found) > limit else None
+        return self.answer({"store": spec.name, "key": key, "sessions": sessions, "next_from": more})
+
+
+def _times(query: Mapping[str, str]) -> tuple[int, int, int]:
+    """Return `from`, `to` and `limit`, or their defaults."""
+    check_names(query, _TIMES | {"limit"})
+    first = parse_time("from", query["from"]) if "from" in query else 0
+    last = parse_time("to", query["to"]) if "to" in query else _END_OF_TIME
+    return first, last, parse_limit(query)
+
+
+def _as_of(spec: StoreSpec, query: Mapping[str, str]) -> int | None:
+    """Return `as_of`, which a versioned store takes; None if it is not given."""
+    check_names(query, frozenset({"as_of"}) if spec.kind == "versioned" else frozenset())
+    return parse_time("as_of", query["as_of"]) if "as_of" in query else None
 
 
 def parse_range(query: Mapping[str, str], spec: StoreSpec) -> Range:
@@ -202,7 +232,11 @@ def describe_store(spec: StoreSpec, stores: StoreRegistry) -> dict[str, Any]:
         "partitions": {"here": here, "total": stores.partitions(spec.name)},
     }
     if spec.kind == "window":
-        body |= {"window_ms": spec.window_size_ms, "retention_ms": spec.retention_ms}
+        body |= {"window_ms": spec.window_size_ms}
+    if spec.kind in _WINDOWED:
+        body |= {"retention_ms": spec.retention_ms}
+    if spec.kind == "versioned":
+        body |= {"history_ms": spec.retention_ms}
     if restoring:
         body["restoring"] = {str(task.partition): _progress(done) for task, done in restoring.items()}
     return body
@@ -213,6 +247,8 @@ def row_body(row: Row, spec: StoreSpec) -> dict[str, Any]:
     body: dict[str, Any] = {"key": spec.key.deserialize(row.position.key_bytes)}
     if spec.kind == "window":
         body["window"] = window_body(row.position.start, spec.window_size_ms)
+    if spec.kind == "session":
+        body["session"] = span_body(row.position.start, row.position.end)
     return body | value_body(ValueAndTimestamp(row.value, row.timestamp))
 
 
@@ -223,7 +259,11 @@ def value_body(found: ValueAndTimestamp[Any]) -> dict[str, Any]:
 
 def window_body(start: int, size_ms: int) -> dict[str, Any]:
     """Return a window: start (inclusive) and end (exclusive), in ms and as RFC 3339."""
-    end = start + size_ms
+    return span_body(start, start + size_ms)
+
+
+def span_body(start: int, end: int) -> dict[str, Any]:
+    """Return start and end, which of a session is inclusive, in ms and as RFC 3339."""
     return {"start": start, "end": end, "start_time": format_time(start), "end_time": format_time(end)}
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pytest
 
-from pipeline import Processor, Record, Store, TopologyError, WindowedStore, tumbling
+from pipeline import Processor, Record, SessionWindowedStore, Store, TopologyError, WindowedStore, tumbling
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.plan.planner import Plan, plan
 
@@ -248,6 +248,18 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
     "window-store-without-retention": (
         lambda b: text(b).process(Silent, WindowedStore("w")),
         ("store 'w' at", "needs retention="),
+    ),
+    "session-store-without-retention": (
+        lambda b: text(b).process(Silent, SessionWindowedStore("w")),
+        ("store 'w' at", "needs retention="),
+    ),
+    "store-without-history": (
+        lambda b: text(b).process(Silent, Store("w", history=timedelta(0))),
+        ("store 'w' at", "needs history="),
+    ),
+    "history-is-a-number": (
+        lambda b: text(b).process(Silent, Store("w", history=cast("timedelta", 5))),
+        ("store 'w' at", "must be a timedelta"),
     ),
     "no-partitions": (
         lambda b: text(b).repartition(name="r", partitions=0),

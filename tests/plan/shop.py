@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline import Processor, Record, Store, WindowedStore, tumbling
+from pipeline import Processor, Record, SessionWindowedStore, Store, WindowedStore, tumbling
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.plan.planner import Plan, plan
@@ -154,7 +154,12 @@ def table_table_joins(builder: StreamsBuilder) -> None:
 
 
 def processor_with_stores(builder: StreamsBuilder) -> None:
-    stores = (Store("last", value=Order), WindowedStore("seen", value=int, retention=MINUTE))
+    stores = (
+        Store("last", value=Order),
+        Store("prices", value=int, history=MINUTE, in_memory=True),
+        WindowedStore("seen", value=int, retention=MINUTE),
+        SessionWindowedStore("visits", value=int, retention=MINUTE, logging=False),
+    )
     orders(builder).process(Silent, *stores, name="dedup", key=str, value=Order).to("out")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import Processor, Record, Store, WindowedStore, tumbling
+from pipeline import Processor, Record, SessionWindowedStore, Store, WindowedStore, tumbling
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.testing.driver import TopologyTestDriver
@@ -225,13 +225,21 @@ def everything(builder: StreamsBuilder) -> None:
     grouped.count(name="counts")
     grouped.windowed_by(tumbling(timedelta(hours=1), grace=timedelta(minutes=1))).count(name="hourly")
     stream.left_join(text(builder, "in2"), joined, within=timedelta(minutes=1), name="j")
-    stream.process(Silent, Store("kv"), WindowedStore("win", retention=timedelta(hours=2)))
+    stream.process(
+        Silent,
+        Store("kv"),
+        Store("unlogged", logging=False),
+        Store("history", history=timedelta(hours=3)),
+        WindowedStore("win", retention=timedelta(hours=2)),
+        SessionWindowedStore("sessions", retention=timedelta(hours=2)),
+    )
 
 
 def test_a9_names_come_from_the_user_never_from_a_counter() -> None:
     with TopologyTestDriver(topology(everything)) as driver:
         internal = {topic for topic in driver.broker.topics() if topic.startswith("test-")}
-    stores = {"table", "counts", "hourly", "j-left", "j-right", "j-unmatched", "kv", "win"}
+    stores = {"table", "counts", "hourly", "j-left", "j-right", "j-unmatched", "kv", "win", "sessions"}
+    stores |= {"history"}
     assert internal == {"test-g-repartition"} | {f"test-{store}-changelog" for store in stores}
 
 
@@ -251,6 +259,16 @@ def test_a9_names_come_from_the_user_never_from_a_counter() -> None:
             "test-win-changelog",
             {"cleanup.policy": "compact,delete", "retention.ms": str((7_200 + 86_400) * 1000)},
             id="a9-a-users-window-store",
+        ),
+        pytest.param(
+            "test-sessions-changelog",
+            {"cleanup.policy": "compact,delete", "retention.ms": str((7_200 + 86_400) * 1000)},
+            id="a9-session-changelog",
+        ),
+        pytest.param(
+            "test-history-changelog",
+            {"cleanup.policy": "compact", "min.compaction.lag.ms": str((3 * 3_600 + 86_400) * 1000)},
+            id="a9-versioned-changelog: history and 24 hours",
         ),
         pytest.param(
             "test-hourly-changelog",

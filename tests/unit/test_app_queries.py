@@ -14,6 +14,8 @@ from pipeline.runtime.scan import MAX_EXAMINED, Position, Range, Row, scan_page
 from pipeline.serde import BYTES, INT64
 from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.memory import MemoryStore
+from pipeline.state.session import SessionStore
+from pipeline.state.versioned import VersionedStore
 from pipeline.state.window import WindowStore
 from pipeline.topology import StoreSpec
 from pipeline.web.parameters import encode_token, format_time, parse_key, parse_time, parse_token
@@ -44,6 +46,28 @@ def window_store(windows: set[tuple[bytes, int]]) -> WindowStore[bytes, int]:
     return store
 
 
+def session_store(sessions: set[tuple[bytes, int, int]]) -> SessionStore[bytes, int]:
+    store: SessionStore[bytes, int] = SessionStore(
+        "s", MemoryStore(), BYTES, INT64, retention_ms=FOREVER, cache_entries=10
+    )
+    for key, start, length in sessions:
+        store.put_entry(key, start, start + length, start, start, NO_HEADERS)
+    store.flush()
+    store.commit(1)
+    return store
+
+
+def versioned_store(versions: dict[tuple[bytes, int], bool]) -> VersionedStore[bytes, int]:
+    store: VersionedStore[bytes, int] = VersionedStore(
+        "s", MemoryStore(), BYTES, INT64, history_ms=FOREVER, cache_entries=10
+    )
+    for (key, time), kept in versions.items():
+        store.put_entry(key, time if kept else None, time, NO_HEADERS)
+    store.flush()
+    store.commit(1)
+    return store
+
+
 def all_pages(stores: dict[TaskId, object], kind: str, wanted: Range, limit: int) -> list[Row]:
     rows: list[Row] = []
     after = None
@@ -67,7 +91,7 @@ def test_pages_of_a_key_value_store_are_all_its_entries_in_order(
 ) -> None:
     stores: dict[TaskId, object] = {TaskId(0, i): key_value_store(part) for i, part in enumerate(entries)}
     expected = sorted(
-        (key, 0, partition, value)
+        (key, 0, 0, partition, value)
         for partition, part in enumerate(entries)
         for key, value in part.items()
         if key >= start and (end is None or key < end)
@@ -87,13 +111,52 @@ def test_pages_of_a_window_store_are_all_its_windows_in_order(
 ) -> None:
     stores: dict[TaskId, object] = {TaskId(0, i): window_store(part) for i, part in enumerate(windows)}
     expected = sorted(
-        (key, start, partition)
+        (key, 0, start, partition)
         for partition, part in enumerate(windows)
         for key, start in part
         if (from_ms is None or start >= from_ms) and (to_ms is None or start <= to_ms)
     )
     rows = all_pages(stores, "window", Range(from_ms=from_ms, to_ms=to_ms), limit)
-    assert [row.position for row in rows] == expected
+    assert [(*row.position,) for row in rows] == expected
+
+
+@given(
+    st.lists(st.sets(st.tuples(KEYS, STARTS, STARTS), max_size=8), min_size=1, max_size=3),
+    st.none() | STARTS,
+    st.none() | STARTS,
+    st.integers(1, 5),
+)
+def test_pages_of_a_session_store_are_all_its_sessions_in_order(
+    sessions: list[set[tuple[bytes, int, int]]], from_ms: int | None, to_ms: int | None, limit: int
+) -> None:
+    stores: dict[TaskId, object] = {TaskId(0, i): session_store(part) for i, part in enumerate(sessions)}
+    expected = sorted(
+        (key, start + length, start, partition)
+        for partition, part in enumerate(sessions)
+        for key, start, length in part
+        if (from_ms is None or start + length >= from_ms) and (to_ms is None or start <= to_ms)
+    )
+    rows = all_pages(stores, "session", Range(from_ms=from_ms, to_ms=to_ms), limit)
+    assert [(*row.position,) for row in rows] == expected
+
+
+@given(
+    st.lists(st.dictionaries(st.tuples(KEYS, st.integers(0, 50)), st.booleans(), max_size=8), max_size=3),
+    KEYS,
+    st.integers(1, 5),
+)
+def test_pages_of_a_versioned_store_are_its_latest_versions(
+    versions: list[dict[tuple[bytes, int], bool]], start: bytes, limit: int
+) -> None:
+    stores: dict[TaskId, object] = {TaskId(0, i): versioned_store(part) for i, part in enumerate(versions)}
+    expected = sorted(
+        (key, 0, 0, partition, time)
+        for partition, part in enumerate(versions)
+        for (key, time), kept in part.items()
+        if kept and key >= start and time == max(at for of, at in part if of == key)
+    )
+    rows = all_pages(stores, "versioned", Range(start), limit)
+    assert [(*row.position, row.value) for row in rows] == expected
 
 
 def test_a_page_ends_when_enough_was_looked_at() -> None:
@@ -101,14 +164,14 @@ def test_a_page_ends_when_enough_was_looked_at() -> None:
     wanted = Range(from_ms=MAX_EXAMINED)
     page = scan_page(stores, "window", wanted, after=None, limit=10)
     assert page.rows == []
-    assert page.next == Position(b"k", MAX_EXAMINED - 1, 0)
+    assert page.next == Position(b"k", 0, MAX_EXAMINED - 1, 0)
     rest = scan_page(stores, "window", wanted, after=page.next, limit=10)
     assert ([row.value for row in rest.rows], rest.next) == ([*range(MAX_EXAMINED, MAX_EXAMINED + 5)], None)
 
 
-@given(st.binary(), st.integers(0, 2**62), st.integers(0, 2**31))
-def test_a_token_comes_back_as_the_position_it_was(key: bytes, start: int, partition: int) -> None:
-    position = Position(key, start, partition)
+@given(st.binary(), st.integers(0, 2**62), st.integers(0, 2**62), st.integers(0, 2**31))
+def test_a_token_comes_back_as_the_position_it_was(key: bytes, end: int, start: int, partition: int) -> None:
+    position = Position(key, end, start, partition)
     token = encode_token(position)
     assert token is not None
     assert token.isascii()
