@@ -56,7 +56,7 @@ SELECTORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 
 REDUCERS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "concat": lambda so_far, value: f"{text(so_far)}+{text(value)}",
-    "last": lambda so_far, value: value,
+    "last": lambda so_far, value: text(value),
     "fragile": lambda so_far, value: None if _odd(value) else f"{text(so_far)}+{text(value)}",
     "minus": lambda so_far, value: f"{text(so_far)}-{text(value)}",
 }

@@ -46,7 +46,7 @@ def _hides(node: Node, _nodes: Sequence[Node]) -> bool:
 
 
 def _takes_nulls(node: Node, _nodes: Sequence[Node]) -> bool:
-    return _windows(node) not in {"none", "sliding"}
+    return _windows(node) not in {"none", "sliding"} or _has_no_width(node)
 
 
 def _emits_unmatched(node: Node, _nodes: Sequence[Node]) -> bool:
@@ -59,11 +59,8 @@ def _inclusive_end(node: Node, nodes: Sequence[Node]) -> bool:
 
 
 def _sends_initial(node: Node, nodes: Sequence[Node]) -> bool:
-    if (
-        node["op"] not in {"aggregate", "cogroup"}
-        or node.get("fold") == "reduce"
-        or node.get("caching", True)
-    ):
+    cached = node.get("caching", True) and "history" not in node
+    if cached or node["op"] not in {"aggregate", "cogroup"} or node.get("fold") == "reduce":
         return False
     return any(node["id"] in other.get("of", ()) and other["op"] != "to_stream" for other in nodes)
 
@@ -73,6 +70,14 @@ def _bounds(node: Node, _nodes: Sequence[Node]) -> bool:
         return bool(node["before"] < 0 or node["after"] < 0)
     if node["op"] == "stream_table_join":
         return node["kind"] == "left" and "grace" in node
+    return _has_no_width(node)
+
+
+def _versioned(node: Node, _nodes: Sequence[Node]) -> bool:
+    return "history" in node
+
+
+def _has_no_width(node: Node) -> bool:
     return _windows(node) == "sliding" and node["windows"]["difference"] == 0
 
 
@@ -109,5 +114,10 @@ IMPROVEMENTS: Final[Mapping[int, Improvement]] = {
         "emitted; sliding windows of zero difference work",
         "pairs out of bounds are filtered out; null keys go around the join; tumbling windows of 1 ms",
         _bounds,
+    ),
+    9: Improvement(
+        "a versioned table remembers a deletion at the very time of the value that it deletes",
+        "a store to which deletions are put twice, the second time when there is nothing any more",
+        _versioned,
     ),
 }

@@ -136,7 +136,13 @@ def _of_table(node: Node, above: Shape) -> Shape:
     if op == "suppress":
         return replace(above, stored=False, versioned=False, final=True)
     value = "text" if op == "map_values" else above.value
-    return replace(above, value=value, **_store(node, always=False))
+    kept = _store(node, always=False)
+    # A view knows the past of what it is a view of.
+    return replace(
+        above,
+        value=value,
+        **kept | {"versioned": kept["versioned"] or (not kept["stored"] and above.versioned)},
+    )
 
 
 def _of_stream(node: Node, parents: Sequence[Shape], lanes: frozenset[tuple[str, str]]) -> Shape:

@@ -22,7 +22,9 @@ def shrunk(case: Case, fails: Callable[[Case], bool]) -> Case:
 
 def _smaller(case: Case) -> Iterator[Case]:
     for nodes in _fewer_nodes(case.nodes):
-        yield case.with_nodes(nodes)
+        smaller = case.with_nodes(nodes)
+        read = smaller.sources()
+        yield smaller.with_inputs([one for one in case.inputs if len(one) == 1 or one[0] in read])
     for inputs in _without_parts(case.inputs):
         yield case.with_inputs(inputs)
 

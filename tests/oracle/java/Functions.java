@@ -79,7 +79,7 @@ final class Functions {
     static Reducer<Object> reducer(final String name) {
         switch (name) {
             case "concat": return (soFar, value) -> text(soFar) + "+" + text(value);
-            case "last": return (soFar, value) -> value;
+            case "last": return (soFar, value) -> text(value);
             case "fragile": return (soFar, value) -> odd(value) ? null : text(soFar) + "+" + text(value);
             case "minus": return (soFar, value) -> text(soFar) + "-" + text(value);
             default: throw new IllegalArgumentException("reducer " + name);

@@ -1,6 +1,5 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Duration;
-import java.util.Map;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.kstream.Materialized;
@@ -8,6 +7,7 @@ import org.apache.kafka.streams.processor.StateStore;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.SessionStore;
 import org.apache.kafka.streams.state.Stores;
+import org.apache.kafka.streams.state.VersionedBytesStoreSupplier;
 import org.apache.kafka.streams.state.WindowStore;
 
 /** Where a node's table is kept: `Materialized`, from the options of its node. */
@@ -22,8 +22,10 @@ final class StoreOptions {
         final String name = Case.id(node);
         if (node.has("history")) {
             topology.stores.put(name, Case.StoreKind.VERSIONED);
+            final VersionedBytesStoreSupplier supplier =
+                Stores.persistentVersionedKeyValueStore(name, Case.duration(node, "history"));
             final Materialized<Object, Object, KeyValueStore<Bytes, byte[]>> versioned =
-                Materialized.as(Stores.persistentVersionedKeyValueStore(name, Case.duration(node, "history")));
+                Materialized.as(topology.improved(9) ? new RememberedDeletions(supplier) : supplier);
             return versioned.withKeySerde(key).withValueSerde(value);
         }
         topology.stores.put(name, Case.StoreKind.KEY_VALUE);
@@ -60,8 +62,8 @@ final class StoreOptions {
             final Materialized<Object, Object, S> store, final JsonNode node,
             final Serde<Object> key, final Serde<Object> value) {
         final Materialized<Object, Object, S> typed = store.withKeySerde(key).withValueSerde(value);
-        final Materialized<Object, Object, S> logged = node.path("logging").asBoolean(true)
-            ? typed.withLoggingEnabled(Map.of()) : typed.withLoggingDisabled();
+        final Materialized<Object, Object, S> logged =
+            node.path("logging").asBoolean(true) ? typed : typed.withLoggingDisabled();
         return node.path("caching").asBoolean(true) ? logged.withCachingEnabled() : logged.withCachingDisabled();
     }
 }
