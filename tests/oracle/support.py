@@ -26,10 +26,6 @@ MISSING: Final[Mapping[str, Test]] = {
     "cogroup": _op("cogroup"),
     "foreign-key joins": _op("foreign_key_join"),
     "suppress": _op("suppress"),
-    "global tables": _op("global_table", "stream_global_join"),
-    "stream-table joins as of a time": lambda node, above: (
-        node["op"] == "stream_table_join" and ("grace" in node or above[1].versioned)
-    ),
 }
 
 
