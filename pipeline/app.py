@@ -7,6 +7,7 @@ through none of it: there is one data plane, the engine, and what a user declare
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -104,6 +105,7 @@ class App(faust.App):
         replication_factor: of internal topics; -1 is the broker's default.
         changelog_retention: how long a window changelog keeps records beyond the store's retention.
         compaction_lag: a changelog keeps every record at least this long.
+        metadata_interval: how often topics are looked for that match a pattern.
         max_task_idle: how long a task waits for an empty partition of which the broker has no more before
             it processes records of others: with more, joined topics are read in the order of their
             timestamps even where one is written late. 0: only for what the broker has; None: for nothing.
@@ -147,6 +149,7 @@ class App(faust.App):
         replication_factor: int | None = None,
         changelog_retention: Duration | None = None,
         compaction_lag: Duration | None = None,
+        metadata_interval: Duration | None = None,
         max_task_idle: Duration | None = 0,
         source_idle: Duration | None = None,
         application_version: str | None = None,
@@ -176,6 +179,7 @@ class App(faust.App):
                 "replication_factor": replication_factor,
                 "changelog_retention": changelog_retention,
                 "compaction_lag": compaction_lag,
+                "metadata_interval": metadata_interval,
                 "max_task_idle": max_task_idle,
                 "source_idle": source_idle,
                 "application_version": application_version,
@@ -260,7 +264,7 @@ class App(faust.App):
 
     def stream(  # type: ignore[override]  # Faust's takes a channel of its own data plane
         self,
-        topic: str | Sequence[str],
+        topic: str | Sequence[str] | re.Pattern[str],
         *,
         key: SerdeLike = bytes,
         value: SerdeLike = dict,

@@ -40,6 +40,7 @@ ACTIONS: Final = {
     "delivery_timeout_ms": "the worker stops; nothing past the last commit counts",
     "replication_factor": "-1: the broker's default",
     "changelog_retention_ms": "the broker deletes older records of window changelogs",
+    "metadata_interval_ms": "topics that match a pattern are looked for; new ones are taken in",
     "max_task_idle_ms": "the task processes records of other partitions; off: it never waits",
     "source_idle_ms": "the time of a task without records goes on with the wall clock",
     "compaction_lag_ms": "the broker may compact older records of changelogs",

@@ -67,6 +67,10 @@ class BrokerUnreachableError(BrokerError):
     """No broker answers at the address; the message names it."""
 
 
+class TopicGoneError(BrokerError):
+    """A topic that is being read does not exist any more."""
+
+
 class DeliveryError(BrokerError):
     """Records handed to the producer were not delivered."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final, Unpack, cast
@@ -21,9 +22,12 @@ from pipeline.topology import (
     StoreSpec,
     TableSource,
     TimestampExtractor,
+    TopicPattern,
     Topology,
     check_topic_name,
     declaration_site,
+    is_pattern,
+    topic_pattern,
 )
 
 _RESETS: Final = ("earliest", "latest", "none")
@@ -51,7 +55,7 @@ class StreamsBuilder:
 
     def stream(
         self,
-        topic: str | Sequence[str],
+        topic: str | Sequence[str] | re.Pattern[str],
         *,
         key: SerdeLike = bytes,
         value: SerdeLike = dict,
@@ -62,7 +66,11 @@ class StreamsBuilder:
         """Read one topic, or several of the same shape, as a stream.
 
         Args:
-            topic: name or names.
+            topic: name or names; or a pattern: a regular expression of whole names, or wildcards. `logs.*`
+                is one token more, `logs.>` one or more. Topics that come to match are taken in while
+                running, within `metadata_interval`; the application's internal topics, its dead letters
+                and names that begin with `__` never match. Topics that it writes to do: a stream can
+                feed itself.
             key: how keys are encoded; bytes unless told.
             value: how values are encoded; open JSON unless told.
             timestamp: event time from the record; the broker's timestamp unless told. See
@@ -76,8 +84,7 @@ class StreamsBuilder:
             TopologyError: a topic's name or a serde cannot be used; another stream or table reads the
                 topic in another way.
         """
-        topics = tuple(topic) if isinstance(topic, Sequence) and not isinstance(topic, str) else (topic,)
-        _check_topics(topics, "stream")
+        topics, pattern = _topics(topic)
         key_serde = known(resolve(key, None, "stream"), "stream", "key")
         value_serde = known(resolve(value, None, "stream"), "stream", "value")
         node = self._graph.add(
@@ -85,6 +92,7 @@ class StreamsBuilder:
             "source",
             name,
             topics=topics,
+            pattern=pattern,
             key=key_serde,
             value=value_serde,
             timestamp=_extractor(timestamp),
@@ -205,10 +213,23 @@ def _offset_reset(given: OffsetReset, operator: str) -> OffsetReset:
     return given
 
 
+def _topics(given: str | Sequence[str] | re.Pattern[str]) -> tuple[tuple[str, ...], TopicPattern | None]:
+    if isinstance(given, re.Pattern) or (isinstance(given, str) and is_pattern(given)):
+        return (), topic_pattern(given, f"stream at {declaration_site()}")
+    topics = (given,) if isinstance(given, str) or not isinstance(given, Sequence) else tuple(given)
+    _check_topics(topics, "stream")
+    return topics, None
+
+
 def _check_topics(topics: tuple[object, ...], operator: str) -> None:
     if not topics:
         raise TopologyError(f"{operator} at {declaration_site()} names no topic")
     for topic in topics:
+        if is_pattern(topic):
+            raise TopologyError(
+                f"{operator} at {declaration_site()} takes names of topics, not the pattern {topic!r}: give "
+                "app.stream one pattern alone, and merge() what several of them read"
+            )
         if not isinstance(topic, str):
             raise TopologyError(
                 f"{operator} at {declaration_site()} takes the name of a topic, not {topic!r}"

@@ -46,7 +46,7 @@ def _is_ours(function: Callable[..., object]) -> bool:
 
 
 def _subtopology(plan: Plan, sub: SubTopology) -> Iterator[str]:
-    yield f"Sub-topology {sub.id}: reads {', '.join(sub.topics)}"
+    yield f"Sub-topology {sub.id}: reads {', '.join(sub.reads)}"
     children: dict[Node, list[str]] = {node: [] for node in sub.nodes}
     for node in sub.nodes:
         for parent in dict.fromkeys(node.parents):

@@ -16,6 +16,8 @@ from pipeline.topology import Node
 def resolve_partitions(plan: Plan, existing: Mapping[str, int]) -> dict[str, int]:
     """Return the partition count of every topic that the plan reads.
 
+    A repartition topic that only patterns feed for which there is no topic yet is left out.
+
     Args:
         plan: what is to run.
         existing: counts of the topics that exist, all external sources among them.
@@ -25,7 +27,7 @@ def resolve_partitions(plan: Plan, existing: Mapping[str, int]) -> dict[str, int
     """
     counts = {topic: existing[topic] for topic in plan.external_sources}
     groups = _copartition_groups(plan)
-    _resolve_repartitions(plan, groups, counts)
+    _resolve_repartitions(plan, groups, existing, counts)
     return counts
 
 
@@ -46,7 +48,7 @@ def _copartition_groups(plan: Plan) -> list[tuple[Node, frozenset[str]]]:
 
 
 def _resolve_repartitions(
-    plan: Plan, groups: list[tuple[Node, frozenset[str]]], counts: dict[str, int]
+    plan: Plan, groups: list[tuple[Node, frozenset[str]]], existing: Mapping[str, int], counts: dict[str, int]
 ) -> None:
     """Settle repartition topics from upstream down, until every one is known; then groups agree."""
     explicit: dict[str, int] = {}
@@ -56,20 +58,31 @@ def _resolve_repartitions(
         if sink.partitions is not None:
             explicit[topic] = sink.partitions
     counts.update(explicit)
-    open_topics = [topic for topic in written_by if topic not in counts]
-    while open_topics:
-        known = [t for t in open_topics if all(up in counts for up in written_by[t])]
-        if not known:
-            raise TopologyError(f"repartition topics {sorted(open_topics)} depend on one another")
-        for topic in known:
-            counts[topic] = max(counts[upstream] for upstream in written_by[topic])
-        open_topics = [topic for topic in open_topics if topic not in counts]
+    if plan.has_patterns:
+        # What a topic upstream has that comes later does not change those that are there.
+        counts.update({topic: existing[topic] for topic in written_by if topic in existing} | explicit)
+    _derive(written_by, counts)
     derived = written_by.keys() - explicit.keys()
     for node, topics in groups:
-        fixed = {topic: counts[topic] for topic in sorted(topics) if topic not in derived}
+        known = sorted(topic for topic in topics if topic in counts)
+        fixed = {topic: counts[topic] for topic in known if topic not in derived}
         _check_equal(node, fixed)
-        count = next(iter(fixed.values()), max(counts[topic] for topic in topics))
-        counts.update(dict.fromkeys(topics, count))
+        count = next(iter(fixed.values()), max((counts[topic] for topic in known), default=0))
+        counts.update(dict.fromkeys(known, count))
+
+
+def _derive(written_by: Mapping[str, tuple[str, ...]], counts: dict[str, int]) -> None:
+    """A repartition topic gets as many partitions as the largest upstream; none, while there is none."""
+    open_topics = [topic for topic in written_by if topic not in counts]
+    while open_topics:
+        settled = [topic for topic in open_topics if not set(written_by[topic]) & set(open_topics)]
+        if not settled:
+            raise TopologyError(f"repartition topics {sorted(open_topics)} depend on one another")
+        for topic in settled:
+            upstream = [counts[name] for name in written_by[topic] if name in counts]
+            if upstream:
+                counts[topic] = max(upstream)
+        open_topics = [topic for topic in open_topics if topic not in settled]
 
 
 def _check_equal(node: Node, fixed: Mapping[str, int]) -> None:

@@ -32,6 +32,11 @@ class SubTopology:
         return tuple(dict.fromkeys(topic for source in self.sources for topic in source.topics))
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """What it reads, for people: topics and patterns."""
+        return tuple(dict.fromkeys(name for source in self.sources for name in source.reads))
+
+    @property
     def sinks(self) -> tuple[Sink, ...]:
         """Its sinks, repartition topics included."""
         return tuple(node for node in self.nodes if isinstance(node, Sink))
@@ -81,6 +86,17 @@ class Plan:
     def repartition_topics(self) -> tuple[str, ...]:
         """The internal topics between sub-topologies."""
         return tuple(topic for topic, _sub, _sink in self.repartitions)
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether it reads topics by pattern, which come and go."""
+        return any(source.pattern is not None for sub in self.subtopologies for source in sub.sources)
+
+    @property
+    def internal_topics(self) -> frozenset[str]:
+        """The topics that the application makes for itself."""
+        changelogs = (self.changelog(store.name) for sub in self.subtopologies for store in sub.stores)
+        return frozenset((*changelogs, *self.repartition_topics))
 
     @property
     def external_sources(self) -> dict[str, Source]:

@@ -91,7 +91,10 @@ class Consumer(Protocol):
     """A member of the application's consumer group."""
 
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
-        """Join the group for these topics. Returns at once; assignment happens in `poll`."""
+        """Join the group for these topics. Returns at once; assignment happens in `poll`.
+
+        For no topics it does not join: it is assigned nothing, in `poll`, too.
+        """
         ...
 
     def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
@@ -224,6 +227,14 @@ class Undelivered(NamedTuple):
 
 class Admin(Protocol):
     """Topics and their offsets. May be called from any thread."""
+
+    def topics(self) -> Sequence[str]:
+        """Return the names of all topics.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+        """
+        ...
 
     def partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
         """Return the number of partitions of each topic that exists; others are left out.

@@ -24,12 +24,9 @@ class Committer:
 
     def __init__(self, environment: TaskEnvironment, consumer: Consumer, admin: Admin) -> None:
         self._environment, self._consumer, self._admin = environment, consumer, admin
-        plan = environment.plan
-        stores = (store for sub in plan.subtopologies for store in sub.stores if store.logged)
-        changelogs = {plan.changelog(store.name) for store in stores}
         #: At the last commit: global tables put records aside without a task.
         self._dead_letters = environment.counters["dead_letters"]
-        self._internal = frozenset(changelogs | set(plan.repartition_topics))
+        self._internal = environment.plan.internal_topics
 
     def commit(self, tasks: Iterable[Task], *, leaving: bool = False) -> None:
         """Commit everything that `tasks` have done so far.

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.clock import Clock
-from pipeline.errors import BrokerError, BrokerUnreachableError, RecordTooLargeError, TaskMigratedError
+from pipeline.errors import (
+    BrokerError,
+    BrokerUnreachableError,
+    RecordTooLargeError,
+    TaskMigratedError,
+    TopicGoneError,
+)
 from pipeline.record import Headers, TopicPartition
 from pipeline.runtime.broker import Committed, Consumer, TopicSpec, Undelivered
 from pipeline.runtime.memory_group import MemoryConsumer, MemoryGroup
@@ -118,11 +124,11 @@ class MemoryBroker:
 
         Raises:
             BrokerUnreachableError: `reachable` is False.
-            BrokerError: there is no such topic.
+            TopicGoneError: there is no such topic.
         """
         self.check_reachable("looking for a topic")
         if name not in self._topics:
-            raise BrokerError(f"topic {name} does not exist in the in-memory broker: create it first")
+            raise TopicGoneError(f"topic {name} does not exist in the in-memory broker: create it first")
         return self._topics[name]
 
     def partitions(self, topic: str) -> Sequence[MemoryPartition]:
@@ -284,6 +290,11 @@ class MemoryAdmin:
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
+
+    def topics(self) -> Sequence[str]:
+        """Return the names of all topics."""
+        self._broker.check_reachable("listing topics")
+        return self._broker.topics()
 
     def partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
         """Return the number of partitions of each topic that exists; others are left out."""

@@ -167,12 +167,13 @@ class TaskManager:
         may the members: then each partition is a task.
         """
         for sub in self._environment.plan.subtopologies:
-            counts = {self._counts[topic] for topic in sub.topics}
-            for number in range(max(counts)):
+            counts = {topic: self._counts[topic] for topic in sub.topics if topic in self._counts}
+            for number in range(max(counts.values(), default=0)):
                 needed = tuple(
-                    TopicPartition(topic, number) for topic in sub.topics if number < self._counts[topic]
+                    TopicPartition(topic, number) for topic, count in counts.items() if number < count
                 )
-                together = [needed] if len(counts) == 1 else [(partition,) for partition in needed]
+                alike = len(set(counts.values())) == 1
+                together = [needed] if alike else [(partition,) for partition in needed]
                 for partitions in together:
                     yield TaskId(sub.id, number), sub, partitions
 

@@ -34,22 +34,28 @@ def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin) -> dict[str,
     _check_present(plan, existing)
     counts = resolve_partitions(plan, existing)
     specs = [
-        TopicSpec(topic, counts[topic], _tolerant(_REPARTITION, config)) for topic in plan.repartition_topics
+        TopicSpec(topic, counts[topic], _tolerant(_REPARTITION, config))
+        for topic in plan.repartition_topics
+        if topic in counts
     ]
     for sub, store in stores:
         tasks = task_count(sub, counts)
-        specs.append(TopicSpec(plan.changelog(store.name), tasks, changelog_config(store, config)))
+        if tasks:
+            specs.append(TopicSpec(plan.changelog(store.name), tasks, changelog_config(store, config)))
     _check_internal(existing, specs)
     if config.dead_letter:
-        partitions = max(counts.values())
+        partitions = max(counts.values(), default=1)
         specs.append(TopicSpec(config.dead_letter, partitions, _tolerant({}, config)))
     admin.create_topics([spec for spec in specs if spec.name not in existing])
     return {**{spec.name: spec.partitions for spec in specs}, **existing, **counts}
 
 
 def task_count(sub: SubTopology, counts: dict[str, int]) -> int:
-    """Return the number of tasks of a sub-topology: the largest of its topics' partition counts."""
-    return max(counts[topic] for topic in sub.topics)
+    """Return the number of tasks of a sub-topology: the largest of its topics' partition counts.
+
+    None, while no topic matches its patterns.
+    """
+    return max((counts[topic] for topic in sub.topics if topic in counts), default=0)
 
 
 def changelog_config(store: StoreSpec, config: StreamsConfig) -> dict[str, str]:

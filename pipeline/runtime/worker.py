@@ -14,12 +14,19 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
-from pipeline.errors import BrokerError, BrokerUnreachableError, TaskMigratedError, UnknownTopicError
-from pipeline.plan.planner import plan
+from pipeline.errors import (
+    BrokerError,
+    BrokerUnreachableError,
+    TaskMigratedError,
+    TopicGoneError,
+    UnknownTopicError,
+)
+from pipeline.plan.planner import plan as make_plan
 from pipeline.runtime.broker import Admin, Broker, Consumer, TransactionalProducer
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.global_state import GlobalState, open_global_stores
+from pipeline.runtime.pattern_topics import PatternTopics
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.task_manager import TaskManager
@@ -63,6 +70,7 @@ class _Connection(NamedTuple):
     """
 
     topics: tuple[str, ...]
+    admin: Admin
     globals: GlobalState
     consumer: Consumer
     tasks: TaskManager
@@ -73,12 +81,11 @@ class _Connection(NamedTuple):
         """What it is doing as a whole."""
         if not self.globals.loaded:
             return "restoring"
-        return self.tasks.state if self.topics else "running"
+        return self.tasks.state
 
     def join(self) -> None:
         """Become a member of the group, unless there is nothing to share."""
-        if self.topics:
-            self.consumer.subscribe(self.topics, self.tasks)
+        self.consumer.subscribe(self.topics, self.tasks)
 
 
 class Worker:
@@ -105,7 +112,8 @@ class Worker:
         stores: StoreProvider,
         client_id: str = "",
     ) -> None:
-        self.plan = plan(topology)
+        self.plan = make_plan(topology)
+        self._patterns = PatternTopics(topology, self.plan, config)
         specs = [spec for sub in self.plan.subtopologies for spec in sub.stores]
         self.registry = StoreRegistry([*specs, *(table.store for table in self.plan.global_tables)])
         self._config, self._broker, self._clock, self._stores = config, broker, clock, stores
@@ -138,7 +146,9 @@ class Worker:
             else:
                 moved = self._advance(self._connection, now)
                 self._problem, self._backoff_ms = None, _FIRST_BACKOFF_MS
-        except (BrokerUnreachableError, TaskMigratedError) as error:
+        except (BrokerUnreachableError, TaskMigratedError, TopicGoneError) as error:
+            if isinstance(error, TopicGoneError) and not self._patterns.any:
+                raise
             moved = 0
             self._retry(error, now)
         self._moved = moved
@@ -150,7 +160,7 @@ class Worker:
         self._problem = f"{error}; trying again"
         if self._connection is not None:
             self._connection.tasks.interrupt()
-            if self._connection.tasks.broken or isinstance(error, TaskMigratedError):
+            if self._connection.tasks.broken or isinstance(error, TaskMigratedError | TopicGoneError):
                 self._disconnect()
         if self._connection is None:
             self._problem = f"{error}; trying again in {self._backoff_ms / 1000:g} s"
@@ -162,11 +172,13 @@ class Worker:
         with ExitStack() as opened:
             admin = self._broker.admin()
             opened.callback(admin.close)
-            counts = prepare_topics(self.plan, self._config, admin)
-            for sub in self.plan.subtopologies:
+            plan = self._patterns.plan(admin, now_ms)
+            counts = prepare_topics(plan, self._config, admin)
+            for sub in plan.subtopologies:
                 for store in sub.stores:
-                    self.registry.partitioned(store.name, task_count(sub, counts))
-            for table in self.plan.global_tables:
+                    if tasks_of_all := task_count(sub, counts):
+                        self.registry.partitioned(store.name, tasks_of_all)
+            for table in plan.global_tables:
                 self.registry.partitioned(table.store.name, 1)
             transactions = self._transactions()
             producer = transactions or self._broker.producer(self._client_id)
@@ -175,9 +187,9 @@ class Worker:
             opened.callback(consumer.close)
             restoration = Restoration(self._broker.reader(), self.registry, self._counters)
             opened.callback(restoration.close)
-            global_stores = open_global_stores(self.plan, self._stores, self._config, opened)
+            global_stores = open_global_stores(plan, self._stores, self._config, opened)
             environment = TaskEnvironment(
-                self.plan,
+                plan,
                 self._config,
                 self._clock,
                 producer,
@@ -195,9 +207,11 @@ class Worker:
             tasks = TaskManager(
                 environment, consumer, admin, self._stores, restoration, self.registry, counts
             )
-            topics = sorted({topic for sub in self.plan.subtopologies for topic in sub.topics})
+            topics = sorted({name for sub in plan.subtopologies for name in sub.topics if name in counts})
             opened.callback(tasks.abandon)
-            self._connection = _Connection(tuple(topics), global_state, consumer, tasks, opened.pop_all())
+            self._connection = _Connection(
+                tuple(topics), admin, global_state, consumer, tasks, opened.pop_all()
+            )
         if global_state.loaded:
             self._connection.join()
         self._next_commit_ms = now_ms + self._config.commit_interval_ms
@@ -218,6 +232,11 @@ class Worker:
         anything else is processed, so that nothing piles up meanwhile.
         """
         tasks = connection.tasks
+        if self._patterns.have_changed(connection.admin, now_ms):
+            # The next step joins the group again, for the topics that match now.
+            tasks.commit(leaving=True)
+            self._disconnect()
+            return 1
         if now_ms >= self._next_commit_ms or tasks.cache_full:
             # Owed until it succeeds: a cache that is full was flushed by the attempt that fails.
             self._next_commit_ms = now_ms
@@ -229,8 +248,6 @@ class Worker:
                 connection.join()
             return moved
         timeout_s = 0.0 if self._moved else IDLE_POLL_S
-        if not connection.topics:
-            return connection.globals.follow(timeout_s)
         moved = connection.globals.follow(0)
         moved += tasks.dispatch(connection.consumer.poll(self._config.poll_records, timeout_s))
         moved += tasks.restore()

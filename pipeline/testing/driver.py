@@ -64,7 +64,8 @@ class TopologyTestDriver:
     Args:
         topology: a `Topology`, or an `App` that declared one.
         partitions: of every topic, or by topic; 1 for topics not mentioned.
-        topics: more topics to create, such as those that a sink chooses for each record.
+        topics: more topics to create, such as those that a sink chooses for each record, or that match a
+            pattern.
         clock_ms: wall-clock time at the start, ms since the epoch.
         stores: where state is kept; in memory unless told.
         settings: fields of `StreamsConfig`, such as `dead_letter`.
@@ -98,6 +99,9 @@ class TopologyTestDriver:
         self._config = dataclasses.replace(config, **{"poll_records": 1, **settings})
         planned = plan(self._topology)
         self._sources = frozenset(planned.external_sources)
+        self._patterns = [
+            node.pattern for sub in planned.subtopologies for node in sub.sources if node.pattern is not None
+        ]
         self._create(
             planned.external_sources, planned.fixed_sinks, filter(None, (self._config.dead_letter,)), topics
         )
@@ -145,6 +149,17 @@ class TopologyTestDriver:
         """Commit, and close the stores."""
         self._worker.close()
 
+    def create_topic(self, topic: str, partitions: int | None = None) -> None:
+        """Create a topic while the topology runs.
+
+        A pattern that it matches takes it in once the wall clock has moved by `metadata_interval_ms`.
+
+        Args:
+            topic: its name.
+            partitions: as many as the driver was made with, unless told.
+        """
+        self.broker.create_topic(topic, partitions or self._count(topic))
+
     def input_topic(self, topic: str, *, key: SerdeLike = str, value: SerdeLike = dict) -> TestInputTopic:
         """Return a topic to pipe records into.
 
@@ -156,10 +171,9 @@ class TopologyTestDriver:
         Raises:
             KeyError: the topology does not read it.
         """
-        if topic not in self._sources:
-            raise KeyError(
-                f"the topology does not read {topic!r}; it reads {', '.join(sorted(self._sources))}"
-            )
+        if topic not in self._sources and not any(pattern.matches(topic) for pattern in self._patterns):
+            reads = ", ".join((*sorted(self._sources), *(pattern.text for pattern in self._patterns)))
+            raise KeyError(f"the topology does not read {topic!r}; it reads {reads}")
         return TestInputTopic(self, topic, serde_for(key), serde_for(value))
 
     def output_topic(self, topic: str, *, key: SerdeLike = str, value: SerdeLike = dict) -> TestOutputTopic:

@@ -11,6 +11,7 @@ from pipeline.topology.aggregates import Aggregate
 from pipeline.topology.declaration import check_topic_name, declaration_site, describe_function
 from pipeline.topology.joins import StreamGlobalJoin, StreamStreamJoin, StreamTableJoin
 from pipeline.topology.node import Keyed, Node, StoreSpec, TableNode
+from pipeline.topology.pattern import TopicPattern, is_pattern, topic_pattern
 from pipeline.topology.sources import OffsetReset, Source, same_source
 from pipeline.topology.streams import (
     Branch,
@@ -82,9 +83,12 @@ __all__ = [
     "TimestampExtractor",
     "ToStream",
     "ToTable",
+    "TopicPattern",
     "Topology",
     "check_topic_name",
     "declaration_site",
     "describe_function",
+    "is_pattern",
     "same_source",
+    "topic_pattern",
 ]

@@ -173,6 +173,13 @@ class TestAdmin:
             for _ in range(2):
                 assert admin.partition_counts([topic, f"{topic}-unknown"]) == {topic: 3}
 
+    def test_all_topics_are_listed(self, broker: Broker, topic: str) -> None:
+        create(broker, topic, 3)
+        create(broker, f"{topic}.dotted")
+        with closing(broker.admin()) as admin:
+            assert {topic, f"{topic}.dotted"} <= set(admin.topics())
+            assert f"{topic}-unknown" not in admin.topics()
+
     def test_creating_again_is_no_error(self, broker: Broker, topic: str) -> None:
         create(broker, topic, 2)
         create(broker, topic, 2)

@@ -215,6 +215,20 @@ class TestGroup:
             with pytest.raises(BrokerError, match="the listener cannot"):
                 until(lambda: False, consumer)
 
+    def test_a_member_without_topics_is_assigned_nothing(self, broker: Broker, group: str) -> None:
+        assigned: list[Sequence[TopicPartition]] = []
+
+        class Noting(Listener):
+            def on_assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+                assigned.append(partitions)
+                return super().on_assigned(partitions)
+
+        with closing(broker.consumer(group, "member")) as consumer:
+            consumer.subscribe([], Noting())
+            for _ in range(3):
+                assert list(consumer.poll(10, 0.01)) == []
+        assert [list(partitions) for partitions in assigned] == [[]]
+
     def test_unknown_topic_is_an_error(self, broker: Broker, topic: str, group: str) -> None:
         if isinstance(broker, KafkaBroker):
             # Under KIP-848 the coordinator waits for the topic without a word: a worker asks

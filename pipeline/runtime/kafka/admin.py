@@ -52,6 +52,18 @@ class KafkaAdmin:
         self._address = str(settings["bootstrap.servers"])
         self._client: AdminClient | None = AdminClient(settings, logger=_log)
 
+    def topics(self) -> Sequence[str]:
+        """Return the names of all topics.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+        """
+        try:
+            listed = self._open().list_topics(timeout=_TIMEOUT_S)
+        except KafkaException as error:
+            raise translated_exception(error, self._address, "listing topics") from error
+        return sorted(listed.topics)
+
     def partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
         """Return the number of partitions of each topic that exists; others are left out.
 

@@ -58,6 +58,8 @@ class KafkaConsumer:
         #: Offsets that come next and are not there.
         self._lost: dict[TopicPartition, int] = {}
         self._revocations = 0
+        #: Subscribed to nothing, which the listener has not been told.
+        self._unassigned = False
         self._trouble: KafkaError | None = None
         self._failure: Exception | None = None
         self._closing = False
@@ -67,6 +69,9 @@ class KafkaConsumer:
         """Join the group for these topics. Returns at once; assignment happens in `poll`."""
         self._listener = listener
         self._topics = frozenset(topics)
+        if not topics:
+            self._unassigned = True
+            return
         self._client.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -80,6 +85,9 @@ class KafkaConsumer:
             BrokerUnreachableError: no broker answers. Calling again later is right.
             BrokerError: anything that calling again cannot mend.
         """
+        if self._unassigned and self._listener is not None:
+            self._unassigned = False
+            self._listener.on_assigned(())
         if self._lost:
             self._find_lost()
         revocations = self._revocations

@@ -12,6 +12,7 @@ from pipeline.errors import (
     RecordTooLargeError,
     StreamsError,
     TaskMigratedError,
+    TopicGoneError,
 )
 
 #: Nobody answered, or nobody who could: asking again later is right.
@@ -106,6 +107,8 @@ def translated(error: KafkaError, address: str, what: str) -> StreamsError:
         return TaskMigratedError(
             f"{what}: the partitions belong to another member of the group by now ({reason})"
         )
+    if code == KafkaError.UNKNOWN_TOPIC_OR_PART or code in UNKNOWN_TOPIC:
+        return TopicGoneError(f"{what}: there is no such topic ({reason})")
     if code == KafkaError.MSG_SIZE_TOO_LARGE:
         return RecordTooLargeError(f"{what}: the record is larger than {address} takes ({reason})")
     return BrokerError(f"{what}: {address} says {reason}")
