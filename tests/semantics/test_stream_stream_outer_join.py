@@ -13,8 +13,14 @@ from pipeline.testing.driver import TopologyTestDriver
 from tests.semantics.joins import AFTER_100, BEFORE_100, BOUNDS, join, wave
 from tests.semantics.timed import Declare, Step, check, joined, ms, topology
 
+
+def without_grace(builder: StreamsBuilder) -> None:
+    left, right = builder.stream("L", key=str, value=str), builder.stream("R", key=str, value=str)
+    left.outer_join(right, joined, within=ms(100), name="j", value=str).to("out")
+
+
 B2: dict[str, tuple[Declare, list[Step]]] = {
-    "b2-testOuterJoinDuplicates: rows of one time and key, in order": (
+    "a4.6-b2-testOuterJoinDuplicates: rows of one time and key wait in order": (
         join(ms(100), 10, kind="outer_join"),
         [
             ("L 0:A0@0 0:A0-0@0", ""),
@@ -193,6 +199,15 @@ OUTER: dict[str, tuple[Declare, list[Step]]] = {
         join(ms(10), kind="outer_join"),
         [("L z:_@100", ""), ("R k:a@89", "k:null-a@89"), ("R k:b@90", ""), ("R j:c@101", "k:null-b@90")],
     ),
+    "a4.10-no-eager-nulls, and no grace that nobody asked for": (
+        without_grace,
+        [
+            ("L k:A@0", ""),
+            ("R j:a@0", ""),
+            ("L z:_@100", ""),
+            ("R z:_@101", "j:null-a@0 k:A-null@0 z:_-_@101"),
+        ],
+    ),
     "a4.9-late-and-unmatched-on-arrival-comes-out-at-once": (
         join(ms(10), 5, kind="outer_join"),
         [
@@ -278,6 +293,23 @@ def test_b2_testShouldForwardCurrentHeaders() -> None:  # noqa: N802 - the name 
         paired = [(r.key, r.value, r.headers) for r in out.read_all()]
     assert alone == [("1", "null-a", headers("third")), ("0", "A-null", headers("third"))]
     assert paired == [("2", "B-b", headers("fourth"))]
+
+
+def test_deviation8_an_idle_source_lets_the_rows_of_both_sides_go() -> None:
+    check(
+        join((ms(2_000), ms(5_000)), 1_000, kind="outer_join"),
+        [
+            ("L k:A@100", ""),
+            ("R j:a@50", ""),
+            ("clock 9000", ""),
+            ("clock 1000", "j:null-a@50 k:A-null@100"),
+            # Time is 10,100.
+            ("L k:B@4099", "k:B-null@4099"),
+            ("L k:C@4100", ""),
+            ("clock 10000", "k:C-null@4100"),
+        ],
+        source_idle_ms=10_000,
+    )
 
 
 def test_sides_of_different_types_wait_in_one_store() -> None:
