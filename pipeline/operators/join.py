@@ -88,6 +88,9 @@ def _build_side(
             fail(unencodable(node, serde, key, error))
             return
         matches = fetch(key_bytes, *bounds(timestamp, of_left=is_left))
+        if puts:
+            # Before the joiner sees the value: it may change it.
+            put(key_bytes, timestamp, value, timestamp, headers)
         for other_time, entry in matches:
             if matched is not None:
                 matched(key_bytes, other_time)
@@ -99,8 +102,6 @@ def _build_side(
             forward(key, joined, max(timestamp, other_time), headers)
         if wait is not None and not matches:
             wait(key, key_bytes, value, timestamp, headers)
-        if puts:
-            put(key_bytes, timestamp, value, timestamp, headers)
 
     return process
 

@@ -1,8 +1,8 @@
 """The windows of a store that are in memory: put and not committed yet, or read or committed lately.
 
 Two layouts. An aggregate has few windows open and many keys in each: by start, then key, so that a
-put or a read that hits makes no key bytes. A join keeps every record, nearly each at a start of its
-own, and is asked for one key's; so are sessions: by key, then slot.
+put or a read that hits makes no key bytes. Sessions are asked for by key: by key, then slot. Joins have
+a cache of their own, `state.join_cache`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,6 @@ class SlotCache(Protocol):
 
     def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
         """Keep an entry until it is committed."""
-        ...
-
-    def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
-        """Return a key's uncommitted entries with `first <= time <= last`."""
         ...
 
     def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
@@ -127,8 +123,8 @@ class AggregateCache:
         if self._starts is not None:
             self._starts.setdefault(key, set()).add(start)
 
-    def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
-        """Return a key's uncommitted entries with `first <= start <= last`."""
+    def uncommitted(self, key: bytes, first: int, last: int) -> dict[int, Entry]:
+        """Return a key's uncommitted entries with `first <= start <= last`, by start."""
         if self._starts is None:
             self._starts = {}
             for cache in (self._flushed, self._dirty):
@@ -136,7 +132,7 @@ class AggregateCache:
                     for other in entries:
                         self._starts.setdefault(other, set()).add(start)
         starts = (start for start in self._starts.get(key, ()) if first <= start <= last)
-        return {(start, 0): self._uncommitted(key, start) for start in starts}
+        return {start: self._uncommitted(key, start) for start in starts}
 
     def _uncommitted(self, key: bytes, start: int) -> Entry:
         entry = self._dirty.get(start, {}).get(key)
@@ -226,7 +222,6 @@ class KeyedCache:
             self._dirty[key] = {slot: entry}
         else:
             slots[slot] = entry
-        # In a join, every put has a sequence number of its own.
         self.dirty += 1
 
     def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:

@@ -9,9 +9,10 @@ from typing import Any, Final, TypeVar
 from pipeline.record import NO_HEADERS, Headers, Windowed
 from pipeline.serde import Serde
 from pipeline.state.caching import ValueAndTimestamp, decode_entry, decode_value
+from pipeline.state.join_cache import JoinCache, Kept
 from pipeline.state.segment_keys import WINDOWS, Slot, escaped
 from pipeline.state.segmented import SegmentedStore
-from pipeline.state.slot_cache import AggregateCache, KeyedCache
+from pipeline.state.slot_cache import AggregateCache
 from pipeline.state.store import BytesStore, Entry
 
 K = TypeVar("K")
@@ -59,13 +60,14 @@ class WindowStore(SegmentedStore[K, V]):
         caching: bool = True,
     ) -> None:
         self._aggregates = AggregateCache(cache_entries)
+        self._joins = JoinCache(retention_ms, cache_entries, self._encoded, self._decoded)
         super().__init__(
             name,
             engine,
             key_serde,
             value_serde,
             layout=WINDOWS,
-            cache=KeyedCache(WINDOWS) if retain_duplicates else self._aggregates,
+            cache=self._joins if retain_duplicates else self._aggregates,
             retention_ms=retention_ms,
             caching=caching,
         )
@@ -122,16 +124,31 @@ class WindowStore(SegmentedStore[K, V]):
         first, last = self._visible(from_ms, to_ms)
         if first > last:
             return []
-        found: dict[Slot, Entry | bytes] = {}
-        parse = self._layout.parse_store_key
-        for stored_key, stored in chain.from_iterable(self._segment_scans(key, first, last)):
-            found[parse(stored_key).slot] = stored
-        found |= self._cache.uncommitted(key, first, last)
-        entries = ((slot[0], self._decoded(found[slot])) for slot in sorted(found))
-        return [(start, entry) for start, entry in entries if entry.value is not None]
+        if self._duplicates:
+            serde = self.value_serde
+            return [(start, decode_entry(stored, serde)) for start, _, stored in self._find(key, first, last)]
+        found: dict[int, Entry] = {
+            self._layout.time_of(stored_key): self._decoded(stored)
+            for stored_key, stored in chain.from_iterable(self._segment_scans(key, first, last))
+        }
+        found |= self._aggregates.uncommitted(key, first, last)
+        return [(start, found[start]) for start in sorted(found) if found[start].value is not None]
 
-    def _decoded(self, found: Entry | bytes) -> Entry:
-        return decode_entry(found, self.value_serde) if isinstance(found, bytes) else found
+    def _find(self, key: bytes, first: int, last: int) -> list[Kept]:
+        """Return what was put of a key, in order: from memory; from the store what was before that."""
+        found = self._joins.find(key, first, last)
+        before = self._joins.whole_from
+        if first < before:
+            parse, scans = (
+                self._layout.parse_store_key,
+                self._segment_scans(key, first, min(last, before - 1)),
+            )
+            stored = [(*parse(place).slot, value) for place, value in chain.from_iterable(scans)]
+            found = sorted(stored + found)
+        return found
+
+    def _decoded(self, stored: bytes) -> Entry:
+        return decode_entry(stored, self.value_serde)
 
     # For users' processors: typed. Windows that have expired are not returned.
 
@@ -201,6 +218,7 @@ class WindowStore(SegmentedStore[K, V]):
     def resume(self, progress: Mapping[str, int]) -> None:
         """Take up the stream time; where none was kept, that of the last window in the store."""
         super().resume(progress)
+        self._joins.opened(self._time)
         self._sequence = self._engine.position()
 
     def wipe(self) -> None:

@@ -10,9 +10,10 @@ from datetime import timedelta
 import pytest
 
 from pipeline.dsl.builder import StreamsBuilder
+from pipeline.testing.driver import TopologyTestDriver
 from tests.semantics.inputs import INPUT_II, steps
 from tests.semantics.joins import AFTER_100, BEFORE_100, Kind, join, wave
-from tests.semantics.timed import Declare, Step, check, joined, ms
+from tests.semantics.timed import Declare, Step, check, joined, ms, topology
 
 INNER_II = {
     4: "k:A-a@4",
@@ -232,3 +233,27 @@ INNER: dict[str, tuple[Declare, list[Step]]] = {
 @pytest.mark.parametrize(("declare", "given"), INNER.values(), ids=INNER.keys())
 def test_inner(declare: Declare, given: list[Step]) -> None:
     check(declare, given)
+
+
+@pytest.mark.parametrize("poll_records", [1, 100], ids=["committed", "uncommitted"])
+def test_a_joiner_that_changes_a_value_in_place_changes_no_other_pair(poll_records: int) -> None:
+    """Each pair has values of its own, as where a store reads them from bytes; whenever the commit is."""
+
+    def count(_key: str, left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
+        left["n"] += 1
+        right["n"] += 10
+        return {"left": left["n"], "right": right["n"]}
+
+    def declare(builder: StreamsBuilder) -> None:
+        left, right = (builder.stream(topic, key=str, value=dict[str, int]) for topic in "LR")
+        left.join(right, count, within=ms(10), name="j", value=dict).to("out")
+
+    with TopologyTestDriver(topology(declare), poll_records=poll_records) as driver:
+        producer = driver.broker.producer("test")
+        for time, topic in enumerate("LRLR"):
+            producer.produce(topic, b'{"n":0}', b"k", -1, time, ())
+        producer.flush(0)
+        driver.advance_wall_clock(timedelta(0))
+        pairs = driver.output_topic("out").read_values()
+    # The second right record meets two left ones, and is changed twice.
+    assert [(pair["left"], pair["right"]) for pair in pairs] == [(1, 10), (1, 10), (1, 10), (1, 20)]
