@@ -19,6 +19,7 @@ from pipeline.state.caching import (
     merge_scans,
     pack_time,
 )
+from pipeline.state.read_ahead import ReadAhead
 from pipeline.state.store import BytesStore, Entry
 
 K = TypeVar("K")
@@ -65,7 +66,8 @@ class KeyValueStore(CachingStore[K, V]):
         caching: bool = True,
     ) -> None:
         super().__init__(name, engine, key_serde, value_serde, caching=caching)
-        self._bound, self._ordered = cache_entries, ordered
+        self._bound = cache_entries
+        self._read_ahead = ReadAhead(engine) if ordered else None
         self._new_cache: Callable[[], MutableMapping[bytes, Any]] = SortedDict if ordered else dict
         self._dirty: MutableMapping[bytes, Entry] = self._new_cache()
         self._flushed: MutableMapping[bytes, Entry] = self._new_cache()
@@ -119,7 +121,8 @@ class KeyValueStore(CachingStore[K, V]):
         one is met that was not there before is left open. In an `ordered` store, asking for what
         comes before its first entry costs nothing.
         """
-        fresh = self._ordered and not reverse and (self._first is None or start <= self._first)
+        ahead = None if reverse else self._read_ahead
+        fresh = ahead is not None and (self._first is None or start <= self._first)
         if fresh:
             if self._first is None or (end is not None and end <= self._first):
                 return
@@ -128,7 +131,7 @@ class KeyValueStore(CachingStore[K, V]):
             _keys(cache, start, end, reverse=reverse) for cache in (self._dirty, self._flushed) if cache
         )
         overlay = ((key, None) for key in heapq.merge(*caches, reverse=reverse))
-        stored = self._engine.scan(start, end, reverse=reverse)
+        stored = ahead.scan(start, end) if ahead else self._engine.scan(start, end, reverse=reverse)
         for key, found in merge_scans(stored, overlay, reverse=reverse):
             entry = self._dirty.get(key) or self._flushed.get(key)
             if entry is None:
@@ -231,6 +234,8 @@ class KeyValueStore(CachingStore[K, V]):
         """Write what was flushed, with the changelog position that follows it."""
         if self._changes or position != self._engine.position():
             self._engine.write(self._changes, position)
+            if self._read_ahead is not None:
+                self._read_ahead.forget()
         if len(self._clean) + len(self._flushed) > self._bound:
             self._clean.clear()
         self._clean.update(self._flushed)
@@ -244,7 +249,13 @@ class KeyValueStore(CachingStore[K, V]):
             # Of a table that is read while it changes, most is left as it was.
             for key in changes:
                 self._clean.pop(key, None)
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Know nothing any more about where the entries begin."""
         self._first = b""
+        if self._read_ahead is not None:
+            self._read_ahead.forget()
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
         """Return what is committed under changelog keys, as changelog records."""
@@ -261,7 +272,7 @@ class KeyValueStore(CachingStore[K, V]):
         """Forget everything."""
         self._dirty, self._flushed = self._new_cache(), self._new_cache()
         self._changes, self._forwarded, self._clean = {}, {}, {}
-        self._first = b""
+        self._start_over()
         self._engine.wipe()
 
     # For queries, from any thread: only what is committed.

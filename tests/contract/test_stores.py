@@ -210,6 +210,34 @@ def test_asking_an_ordered_store_for_what_comes_before_its_first_entry_reads_not
     assert [key for key, _ in store.range_entries(b"", b"n")] == [b"m"]
 
 
+@pytest.mark.parametrize("committed_between", [False, True])
+def test_taking_the_first_entry_of_an_ordered_store_reads_ahead(
+    engine: Open, *, committed_between: bool
+) -> None:
+    """Many entries, each taken by itself: a scan of the engine serves several, until it is written."""
+    bytes_store = Counting(engine())
+    store = key_value(bytes_store, ordered=True)
+    names = [f"{number:03}" for number in range(300)]
+    for name in names:
+        store.put(name, name, 1)
+    reach(store, "committed")
+    taken = []
+    for number in range(300):
+        key, entry = next(store.range_entries())
+        assert key.decode() == entry.value
+        taken.append(entry.value)
+        store.put_entry(key, None, 1, NO_HEADERS)
+        if number % 50 == 10:
+            # Comes before all that are left.
+            store.put(f"{entry.value}+", f"{entry.value}+", 1)
+            reach(store, "committed" if committed_between else "flushed")
+            assert next(store.range_entries())[1].value == f"{entry.value}+"
+            store.put(f"{entry.value}+", None, 1)
+    assert taken == names
+    assert next(store.range_entries(), None) is None
+    assert bytes_store.scans <= 15
+
+
 class Counting:
     """An engine that counts its scans."""
 
