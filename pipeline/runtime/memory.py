@@ -61,14 +61,14 @@ class MemoryBroker:
         self,
         client_id: str,
         transactional_id: str,
-        timeout_ms: int,  # noqa: ARG002 (never times out)
+        timeout_ms: int,
     ) -> MemoryTransactionalProducer:
         """Return a new producer; the one before it under this id is fenced, its transaction aborted."""
         self.check_reachable(f"taking over transactional id {transactional_id}")
         before = self._transactional.get(transactional_id)
         if before is not None:
             before.fence()
-        producer = MemoryTransactionalProducer(self, client_id)
+        producer = MemoryTransactionalProducer(self, client_id, timeout_ms)
         self._transactional[transactional_id] = producer
         return producer
 
@@ -109,6 +109,11 @@ class MemoryBroker:
     def expire(self, group: str, client_id: str) -> None:
         """Let the session of a member time out: others get its partitions, its commits fail."""
         self._group(group).expire(client_id)
+
+    def time_out_transactions(self) -> None:
+        """Abort what has been open for longer than its producer's timeout, by the clock."""
+        for producer in self._transactional.values():
+            producer.time_out()
 
     def compact(self, topic: str) -> None:
         """Keep the last record of each key, as log compaction does."""
@@ -152,6 +157,15 @@ class MemoryBroker:
         return self._groups.setdefault(name, MemoryGroup(name, self.partitions))
 
 
+def check_size(topic: str, key: bytes | None, value: bytes | None) -> None:
+    """Raise RecordTooLargeError if a producer does not take a record of this size."""
+    size = len(value or b"") + len(key or b"")
+    if size > _MAX_RECORD_BYTES:
+        raise RecordTooLargeError(
+            f"producing {size} bytes to {topic}: more than the producer's limit of {_MAX_RECORD_BYTES}"
+        )
+
+
 class MemoryProducer:
     """Satisfies `pipeline.runtime.broker.Producer`: a record is in the topic at once."""
 
@@ -176,11 +190,7 @@ class MemoryProducer:
         Raises:
             RecordTooLargeError: the record exceeds the producer's limit; nothing was queued.
         """
-        size = len(value or b"") + len(key or b"")
-        if size > _MAX_RECORD_BYTES:
-            raise RecordTooLargeError(
-                f"producing {size} bytes to {topic}: more than the producer's limit of {_MAX_RECORD_BYTES}"
-            )
+        check_size(topic, key, value)
         self._queue.append(Undelivered(topic, partition, key, value, timestamp, tuple(headers), ""))
         if self._broker.reachable:
             self._deliver()
@@ -228,13 +238,21 @@ class MemoryProducer:
 
 
 class MemoryTransactionalProducer(MemoryProducer):
-    """Satisfies `pipeline.runtime.broker.TransactionalProducer`."""
+    """Satisfies `pipeline.runtime.broker.TransactionalProducer`.
 
-    def __init__(self, broker: MemoryBroker, client_id: str) -> None:
+    Attributes:
+        fenced: whether another producer has the id, or the transaction timed out: this one is of no use.
+    """
+
+    def __init__(self, broker: MemoryBroker, client_id: str, timeout_ms: int) -> None:
         super().__init__(broker, client_id)
-        self._open = MemoryTransaction()
-        self._transaction = self._open
-        self._fenced = False
+        self._timeout_ms = timeout_ms
+        self.fenced = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._open = self._transaction = MemoryTransaction()
+        self._last_ms = self._broker.now_ms() + self._timeout_ms
 
     def produce(
         self,
@@ -251,12 +269,12 @@ class MemoryTransactionalProducer(MemoryProducer):
             TaskMigratedError: another producer has taken over the transactional id.
             RecordTooLargeError: the record exceeds the producer's limit; nothing was queued.
         """
-        self._check_fenced()
+        self.check_fenced()
         super().produce(topic, value, key, partition, timestamp, headers)
 
     def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
         """Commit records and offsets, all at once, and begin the next transaction."""
-        self._check_fenced()
+        self.check_fenced()
         self._broker.check_reachable("committing a transaction")
         member = consumer.group_metadata()
         if not isinstance(member, MemoryConsumer):
@@ -264,11 +282,19 @@ class MemoryTransactionalProducer(MemoryProducer):
         member.check_owned(offsets)
         member.commit_in_transaction(offsets)
         self._open.end("committed")
-        self._open = self._transaction = MemoryTransaction()
+        self._begin()
+
+    def time_out(self) -> None:
+        """Abort a transaction that is open for too long, as a coordinator does; fences the producer."""
+        if not self._open.partitions:
+            self._last_ms = self._broker.now_ms() + self._timeout_ms
+        elif self._broker.now_ms() > self._last_ms:
+            self.fence()
 
     def fence(self) -> None:
         """Abort, and refuse further use: another producer has the id now."""
-        self._fenced = True
+        self.fenced = True
+        self._queue.clear()
         self._abort()
 
     def close(self) -> None:
@@ -280,8 +306,9 @@ class MemoryTransactionalProducer(MemoryProducer):
         if self._open.state == "open":
             self._open.end("aborted")
 
-    def _check_fenced(self) -> None:
-        if self._fenced:
+    def check_fenced(self) -> None:
+        """Raise TaskMigratedError if another producer has the transactional id."""
+        if self.fenced:
             raise TaskMigratedError(f"{self.client_id} is fenced: another producer has its transactional id")
 
 

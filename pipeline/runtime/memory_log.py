@@ -153,6 +153,10 @@ class MemoryPartition:
         found = (message.offset() for message in self._records if message.timestamp()[1] >= timestamp_ms)
         return next(found, self.end)
 
+    def committed(self) -> list[MemoryMessage]:
+        """Return every committed record, those that an open transaction before them hides too."""
+        return [message for message in self._records if _is_committed(message)]
+
     def compact(self) -> None:
         """Keep the last record of each key, as compaction does once it has run over everything."""
         settled = [message for message in self._records if message.offset() < self.stable_end]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.errors import BrokerUnreachableError, StateError, TaskMigratedError
 from pipeline.plan.planner import SubTopology
@@ -69,6 +69,10 @@ class TaskManager:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    def stores(self) -> dict[TaskId, Mapping[str, Any]]:
+        """Return the stores of the tasks that are running, by task and name."""
+        return {task.id: task.stores for task in self._tasks.values() if task.started}
 
     @property
     def state(self) -> Literal["rebalancing", "restoring", "running"]:
@@ -193,10 +197,8 @@ class TaskManager:
         self._by_partition.update(dict.fromkeys(partitions, task))
         changelogs = list(task.changelogs.values())
         if changelogs:
-            positions, ends = (
-                self._consumer.committed(changelogs),
-                self._admin.end_offsets(changelogs, stable=True),
-            )
+            positions = self._consumer.committed(changelogs)
+            ends = self._log_ends(changelogs, positions)
             known = any(partition in self._committed for partition in partitions)
             self._restoration.add(task, positions, ends, known=known)
 
@@ -204,6 +206,22 @@ class TaskManager:
         # A position without a changelog means nothing to one: under another name, it is never taken for it.
         name = spec.name if spec.logged else f"{spec.name}+unlogged"
         return self._stores.open(task_id, name, in_memory=spec.in_memory)
+
+    def _log_ends(
+        self, changelogs: Sequence[TopicPartition], positions: Mapping[TopicPartition, Committed]
+    ) -> dict[TopicPartition, int]:
+        """Return how far each changelog is to be read: all that is settled, and to what is committed.
+
+        What is committed can lie behind the open transaction of a worker that is gone: then reading
+        waits until the broker gives that up.
+        """
+        ends = self._admin.end_offsets(changelogs, stable=True)
+        hidden = {each: positions[each].offset for each in changelogs if each in positions}
+        hidden = {each: position for each, position in hidden.items() if position > ends[each]}
+        if hidden:
+            written = self._admin.end_offsets(sorted(hidden))
+            ends |= {each: min(position, written[each]) for each, position in hidden.items()}
+        return ends
 
     def _close(self, tasks: Sequence[Task], partitions: Sequence[TopicPartition]) -> None:
         for task in tasks:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
@@ -22,6 +22,7 @@ from pipeline.errors import (
     UnknownTopicError,
 )
 from pipeline.plan.planner import plan as make_plan
+from pipeline.record import TaskId
 from pipeline.runtime.broker import Admin, Broker, Consumer, TransactionalProducer
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.environment import TaskEnvironment
@@ -127,6 +128,10 @@ class Worker:
         self._stopped = False
         self._moved = 0
         self._status = self._report()
+
+    def stores(self) -> Mapping[TaskId, Mapping[str, Any]]:
+        """Return the stores of the tasks that are running, by task and name; to look at between two steps."""
+        return {} if self._connection is None else self._connection.tasks.stores()
 
     def status(self) -> WorkerStatus:
         """Return how the worker is doing. May be called from any thread."""

@@ -1,0 +1,160 @@
+"""A machine: its disk, its connection, and the worker that runs on it, or does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from pipeline.clock import ManualClock
+from pipeline.config import StreamsConfig
+from pipeline.errors import BrokerError
+from pipeline.record import TaskId
+from pipeline.runtime.memory import MemoryBroker
+from pipeline.runtime.worker import Worker
+from pipeline.testing.simulation.disk import Disk
+from pipeline.testing.simulation.faults import Faults
+from pipeline.testing.simulation.link import Link
+from pipeline.topology import Topology
+
+
+class Machine:
+    """Starts, steps, kills and pauses one worker.
+
+    Args:
+        number: of the machine.
+        topology: what its worker runs.
+        config: settings.
+        broker: the broker behind its link.
+        clock: virtual time.
+        random: the simulation's.
+        faults: how often requests get lost.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        topology: Topology,
+        config: StreamsConfig,
+        broker: MemoryBroker,
+        clock: ManualClock,
+        random: Random,
+        faults: Faults,
+    ) -> None:
+        self.link = Link(broker, random, faults)
+        #: What ended the worker by itself in its last step.
+        self.ended: str | None = None
+        self._number, self._topology, self._config = number, topology, config
+        self._broker, self._clock, self._random, self._faults = broker, clock, random, faults
+        self._starts = 0
+        self._away_until = 0
+        self._seen_ms = clock.now_ms()
+        #: Members whose worker was killed, and when the group last heard of each.
+        self._ghosts: dict[str, int] = {}
+        #: The member, if the group has given it up and its worker does not know yet.
+        self._given_up = ""
+        self._disk = Disk(f"disk-{number}", random)
+        self._worker: Worker | None = None
+        self._start()
+
+    def __str__(self) -> str:
+        return f"worker {self._client_id}"
+
+    @property
+    def _client_id(self) -> str:
+        return f"{self._number}.{self._starts}"
+
+    def _start(self) -> None:
+        self._starts += 1
+        self._seen_ms = self._clock.now_ms()
+        down, self.link = self.link.down, Link(self._broker, self._random, self.link.faults)
+        self.link.down = down
+        self._worker = Worker(
+            self._topology, self._config, self.link, self._clock, self._disk, self._client_id
+        )
+
+    def step(self) -> bool:
+        """Let the worker take a step, if it is there; return whether it is.
+
+        One that ends by itself because of the broker is started again, as a supervisor does.
+        """
+        self.ended = None
+        if self._worker is None or self._clock.now_ms() < self._away_until:
+            return False
+        self._seen_ms, self._given_up = self._clock.now_ms(), ""
+        try:
+            self._worker.step()
+        except BrokerError as error:
+            self.ended = f"{self} ends: {error}"
+            worker, self._worker = self._worker, None
+            worker.abort()
+            self._start()
+        return True
+
+    def crash(self, away_ms: int, *, lose_disk: bool) -> bool:
+        """Kill the worker, if it runs: nobody says goodbye; return whether it ran."""
+        if self._worker is None:
+            return False
+        self._ghosts[self._client_id] = self._seen_ms
+        self._worker = None
+        if lose_disk:
+            self._disk = Disk(f"disk-{self._number}-{self._starts}", self._random)
+        else:
+            self._disk.crash()
+        self._away_until = self._clock.now_ms() + away_ms
+        return True
+
+    def leave(self, away_ms: int) -> bool:
+        """Stop the worker in order, if it runs and is not paused; return whether it did."""
+        if self._worker is None or self._clock.now_ms() < self._away_until:
+            return False
+        worker, self._worker = self._worker, None
+        try:
+            worker.close()
+        except BrokerError:
+            # The broker did not take its last commit: what was in hand comes again.
+            worker.abort()
+        self._away_until = self._clock.now_ms() + away_ms
+        return True
+
+    def pause(self, away_ms: int) -> None:
+        """Do nothing for a while, and know nothing of it."""
+        self._away_until = max(self._away_until, self._clock.now_ms() + away_ms)
+
+    def wake(self) -> bool:
+        """Start the worker again when its time has come; return whether it was."""
+        if self._worker is not None or self._clock.now_ms() < self._away_until:
+            return False
+        self._start()
+        return True
+
+    def expire(self, session_ms: int) -> bool:
+        """Let the group give up members that it has not heard of; return whether it gave up any."""
+        silent = dict(self._ghosts)
+        if self._worker is not None and self._client_id != self._given_up:
+            silent[self._client_id] = self._seen_ms
+        gone = [each for each, seen in silent.items() if self._clock.now_ms() - seen > session_ms]
+        for client_id in gone:
+            self._broker.expire(self._config.application_id, client_id)
+            if self._ghosts.pop(client_id, None) is None:
+                self._given_up = client_id
+        return bool(gone)
+
+    def expel(self) -> None:
+        """Let the group give up the worker, although it is there."""
+        self._broker.expire(self._config.application_id, self._client_id)
+
+    def recover(self) -> None:
+        """Nothing goes wrong any more."""
+        self._away_until = 0
+        self.link.down = False
+        self.link.faults = Faults()
+        self.wake()
+
+    def stores(self) -> Mapping[TaskId, Mapping[str, Any]]:
+        """Return the stores of the worker's tasks."""
+        return {} if self._worker is None else self._worker.stores()
+
+    def status(self) -> str:
+        """Return how the worker is doing."""
+        return f"{self}: {'away' if self._worker is None else self._worker.status()}"
