@@ -10,7 +10,7 @@ import pytest
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.commit import Committer
-from pipeline.runtime.memory import MemoryTransactionalProducer
+from pipeline.runtime.memory_producer import MemoryTransactionalProducer
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.task import Task
 from pipeline.runtime.task_manager import TaskManager

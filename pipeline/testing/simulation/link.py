@@ -20,7 +20,8 @@ from pipeline.runtime.broker import (
     TransactionalProducer,
     Undelivered,
 )
-from pipeline.runtime.memory import MemoryBroker, check_size
+from pipeline.runtime.memory import MemoryBroker
+from pipeline.runtime.memory_producer import check_size
 from pipeline.testing.simulation.faults import Faults
 
 #: The arguments of `Producer.produce`.
