@@ -38,28 +38,15 @@ def build_stream_stream_join(
     node: StreamStreamJoin, context: OperatorContext, forward: Forward
 ) -> tuple[Forward, Forward]:
     """Return what processes a left record, and what processes a right one."""
-    time = context.stream_time(node)
-    left = _Unmatched(node, context, forward, time, is_left=True) if node.left_outer else None
-    right = _Unmatched(node, context, forward, time, is_left=False) if node.right_outer else None
-    emit_due = _emitting_due(right, left)
-    context.on_time(node, lambda _time_ms, headers: emit_due(headers))
-
-    def side(own: _Unmatched | None, other: _Unmatched | None, *, is_left: bool) -> Forward:
-        return _build_side(node, context, forward, time, emit_due, own, other, is_left=is_left)
-
-    return side(left, right, is_left=True), side(right, left, is_left=False)
+    waiting = _Waiting(node, context, forward)
+    context.on_time(node, lambda _time_ms, headers: waiting.emit_due(headers))
+    left = _build_side(node, context, forward, waiting, is_left=True)
+    right = _build_side(node, context, forward, waiting, is_left=False)
+    return left, right
 
 
 def _build_side(
-    node: StreamStreamJoin,
-    context: OperatorContext,
-    forward: Forward,
-    time: StreamTime,
-    emit_due: Callable[[Headers], None],
-    own_unmatched: _Unmatched | None,
-    other_unmatched: _Unmatched | None,
-    *,
-    is_left: bool,
+    node: StreamStreamJoin, context: OperatorContext, forward: Forward, waiting: _Waiting, *, is_left: bool
 ) -> Forward:
     own, other = (node.left_store, node.right_store) if is_left else (node.right_store, node.left_store)
     put, fetch = context.store(own.name).put_entry, context.store(other.name).fetch_entries
@@ -67,9 +54,11 @@ def _build_side(
     puts = is_left or not node.is_self_join
     serde = (node.left if is_left else node.right).key
     encode, bounds, fail = serde.serialize, node.windows.bounds, context.fail
-    wait = None if own_unmatched is None else own_unmatched.wait
-    matched = None if other_unmatched is None else other_unmatched.matched
-    keyless = _keyless(node, context, own_unmatched)
+    time, emit_due = waiting.time, waiting.emit_due
+    ours, theirs = waiting.of(is_left=is_left), waiting.of(is_left=not is_left)
+    wait = None if ours is None else ours.wait
+    matched = None if theirs is None else theirs.matched
+    keyless = _keyless(node, context, ours)
     joiner = _seen_from(node, is_left=is_left)
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
@@ -106,6 +95,40 @@ def _build_side(
     return process
 
 
+class _Waiting:
+    """What both sides share: stream time, and the records that have found no partner yet.
+
+    Attributes:
+        time: the join's stream time.
+    """
+
+    def __init__(self, node: StreamStreamJoin, context: OperatorContext, forward: Forward) -> None:
+        self.time = context.stream_time(node)
+        sides = {False: node.right_outer, True: node.left_outer}
+        self._sides = {
+            is_left: _Unmatched(node, context, forward, self.time, is_left=is_left)
+            for is_left, comes_out in sides.items()
+            if comes_out
+        }
+
+    def of(self, *, is_left: bool) -> _Unmatched | None:
+        """Return the records of a side; None if they do not come out alone, so that none waits."""
+        return self._sides.get(is_left)
+
+    def emit_due(self, headers: Headers) -> None:
+        """Emit every record whose window has closed: by time, right before left, by key bytes.
+
+        They carry the headers of the record that closed it, as in Kafka Streams: the store keeps none.
+        """
+        sides = self._sides.values()
+        if any(side.has_due() for side in sides):
+            # Of equal times, the side that is named first comes first.
+            for due, side in heapq.merge(
+                *(side.take_due() for side in sides), key=lambda found: found[0].time
+            ):
+                side.emit_due(due, headers)
+
+
 class _Unmatched:
     """Records of one side that have found no partner yet, in the order of their times."""
 
@@ -118,15 +141,15 @@ class _Unmatched:
         *,
         is_left: bool,
     ) -> None:
-        store = node.unmatched_store
-        assert store is not None  # noqa: S101 - declared with every left and outer join
+        assert node.unmatched_store is not None  # noqa: S101 - declared with every left and outer join
         self._node, self._forward, self._time = node, forward, time
-        self._fail, self._holding, self._store = context.fail, context.holding, store.name
         self._is_left, self._wait_ms = is_left, node.windows.wait_ms(of_left=is_left)
-        self._waiting = TimeOrdered(context.store(store.name), b"L" if is_left else b"R")
+        self._store = node.unmatched_store.name
+        self._waiting = TimeOrdered(context.store(self._store), b"L" if is_left else b"R")
         self._joiner = _seen_from(node, is_left=is_left)
         self._decode = (node.left if is_left else node.right).key.deserialize
         self._encode_value = (node.left_store if is_left else node.right_store).value.serialize
+        self._fail, self._holding = context.fail, context.holding
 
     def wait(self, key: Any, key_bytes: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Let a record wait for a partner; emit it at once if its window has closed."""
@@ -139,17 +162,18 @@ class _Unmatched:
 
     def matched(self, key_bytes: bytes, timestamp: int) -> None:
         """Forget the records of this key and time: they have a partner."""
-        self._waiting.remove(timestamp, key_bytes)
+        if timestamp + self._wait_ms >= self._time.ms:
+            self._waiting.remove(timestamp, key_bytes)
 
     def has_due(self) -> bool:
         """Return False if no record's window has closed; True if one may have."""
         return self._waiting.has_due(self._time.ms - self._wait_ms - 1)
 
-    def take_due(self) -> Iterator[tuple[_Unmatched, Due]]:
+    def take_due(self) -> Iterator[tuple[Due, _Unmatched]]:
         """Yield, oldest first, the records whose window has closed; they wait no longer."""
-        return ((self, due) for due in self._waiting.take_due(self._time.ms - self._wait_ms - 1))
+        return ((due, self) for due in self._waiting.take_due(self._time.ms - self._wait_ms - 1))
 
-    def emit_all(self, due: Due, headers: Headers) -> None:
+    def emit_due(self, due: Due, headers: Headers) -> None:
         """Emit the records of one key and time."""
         key, store = self._decode(due.rest), self._store
         for _is_left, value in due.entry.value:
@@ -164,30 +188,6 @@ class _Unmatched:
             self._fail(failed(self._node, self._node.joiner, error))
             return
         self._forward(key, joined, timestamp, headers)
-
-
-def _emitting_due(*sides: _Unmatched | None) -> Callable[[Headers], None]:
-    """Return what emits every record whose window has closed: by time, right before left, by key bytes.
-
-    They carry the headers of the record that closed it, as in Kafka Streams: the store keeps none.
-    """
-    waiting = [side for side in sides if side is not None]
-
-    def emit_due(headers: Headers) -> None:
-        for side in waiting:
-            if side.has_due():
-                break
-        else:
-            return
-        # Of equal times, the side that is named first comes first.
-        for side, due in heapq.merge(*(side.take_due() for side in waiting), key=_time):
-            side.emit_all(due, headers)
-
-    return emit_due
-
-
-def _time(found: tuple[_Unmatched, Due]) -> int:
-    return found[1].time
 
 
 def _keyless(node: StreamStreamJoin, context: OperatorContext, unmatched: _Unmatched | None) -> Forward:
