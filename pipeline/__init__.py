@@ -20,7 +20,7 @@ from pipeline.timestamps import (
     use_partition_time_on_invalid_timestamp,
     wallclock_timestamp,
 )
-from pipeline.windows import EmitStrategy, hopping, tumbling, unlimited
+from pipeline.windows import EmitStrategy, hopping, session, sliding, tumbling, unlimited
 
 __all__ = [
     "BYTES",
@@ -51,6 +51,8 @@ __all__ = [
     "fail_on_invalid_timestamp",
     "hopping",
     "log_and_skip_on_invalid_timestamp",
+    "session",
+    "sliding",
     "tumbling",
     "unlimited",
     "use_partition_time_on_invalid_timestamp",

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.operators.context import OperatorContext, failed, unencodable
 from pipeline.operators.materialize import Put, deletes_at_record_time, keep_rows
-from pipeline.operators.time_windows import build_time_windows
+from pipeline.operators.session_windows import take_into_sessions
+from pipeline.operators.sliding_windows import take_into_sliding_windows
+from pipeline.operators.time_windows import take_into_time_windows
+from pipeline.operators.windowed import Input, Take, build_inputs
 from pipeline.record import Change, Forward, Headers
 from pipeline.topology import Aggregate, ToStream
-from pipeline.windows import TimeWindows, UnlimitedWindows
+from pipeline.windows import SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows, Windows
+
+#: By the type of its windows, what an aggregate does with a record that it admits.
+_FAMILIES: Mapping[type[Windows], Callable[[Any, Input], Take]] = {
+    TimeWindows: take_into_time_windows,
+    UnlimitedWindows: take_into_time_windows,
+    SlidingWindows: take_into_sliding_windows,
+    SessionWindows: take_into_sessions,
+}
 
 
 def build_aggregate(
     node: Aggregate, context: OperatorContext, forward: Forward | None
 ) -> tuple[Forward, ...]:
     """Return, by input, the fold that the node describes."""
-    match node.windows:
-        case None:
-            return _unwindowed(node, context, forward)
-        case TimeWindows() | UnlimitedWindows() as windows:
-            return build_time_windows(node, windows, context, forward)
-        case _:
-            raise NotImplementedError(node.windows)
+    if node.windows is None:
+        return _unwindowed(node, context, forward)
+    return build_inputs(node, context, forward, _FAMILIES[type(node.windows)])
 
 
 def _unwindowed(node: Aggregate, context: OperatorContext, forward: Forward | None) -> tuple[Forward, ...]:

@@ -13,7 +13,7 @@ window is emitted, before the record is put, by the first record that brings eno
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from pipeline.operators.context import OperatorContext, StreamTime
 from pipeline.operators.time_ordered import TimeOrdered
@@ -43,11 +43,11 @@ class ClosingWindows:
         time: StreamTime,
         get: Callable[[bytes, int, int], Entry | None],
     ) -> None:
-        assert node.waiting is not None  # noqa: S101 - closing_windows' choice
-        assert node.windows is not None  # noqa: S101 - same
+        assert node.windows is not None  # noqa: S101 - declared together
+        assert node.waiting is not None  # noqa: S101 - same
         self._time, self._forward, self._get = time, forward, get
         self._closed_until = node.windows.closed_until
-        self._decode = node.store.key.deserialize
+        self._store, self._holding = node.store, context.holding
         self._waiting = TimeOrdered(context.store(node.waiting.name))
         context.on_time(node, lambda _time_ms, headers: self.emit(headers))
 
@@ -55,9 +55,13 @@ class ClosingWindows:
         """Let a window wait that was put for the first time."""
         self._waiting.put(end, _START.pack(start) + key, b"", timestamp)
 
-    def gone(self, key: bytes, start: int, end: int) -> None:
-        """Forget a window that is no more: its session has become part of another."""
-        self._waiting.remove(end, _START.pack(start) + key)
+    def replaced(self, key: bytes, gone: Collection[tuple[int, int]], session: tuple[int, int]) -> None:
+        """Let a session, given by start and end, wait instead of those that have become part of it."""
+        for start, end in gone:
+            if (start, end) != session:
+                self._waiting.remove(end, _START.pack(start) + key)
+        if session not in gone:
+            self.opened(key, *session, session[1])
 
     def emit(self, headers: Headers) -> None:
         """Emit every window that time has closed, under the headers of the record that brought it."""
@@ -70,16 +74,6 @@ class ClosingWindows:
             entry = self._get(key, start, end)
             # A window whose aggregate became None is none.
             if entry is not None and self._forward is not None:
-                windowed = Windowed(self._decode(key), start, end)
-                self._forward(windowed, Change(entry.value, None), entry.timestamp, headers)
-
-
-def closing_windows(
-    node: Aggregate,
-    context: OperatorContext,
-    forward: Forward | None,
-    time: StreamTime,
-    get: Callable[[bytes, int, int], Entry | None],
-) -> ClosingWindows | None:
-    """Return what emits an aggregate's windows when they close; None if every update is emitted."""
-    return None if node.waiting is None else ClosingWindows(node, context, forward, time, get)
+                windowed = Windowed(self._store.key.deserialize(key), start, end)
+                with self._holding(self._store.name, key, entry, self._store.value.serialize):
+                    self._forward(windowed, Change(entry.value, None), entry.timestamp, headers)

@@ -54,7 +54,7 @@ def deletes_at_record_time(node: Node) -> bool:
     record's, as in Kafka Streams: the cache holds no row that could tell another.
     """
     spec = node.table
-    return spec is not None and spec.kind == "key-value" and spec.caching
+    return spec is not None and spec.kind in {"key-value", "window"} and spec.caching
 
 
 def keep_rows(node: Node, context: OperatorContext, forward: Forward | None) -> Put:

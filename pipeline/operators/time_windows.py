@@ -9,45 +9,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.operators.closing_windows import ClosingWindows, closing_windows
-from pipeline.operators.context import OperatorContext, StreamTime, failed
-from pipeline.operators.windowed import Take, admit, forward_windows
-from pipeline.record import Forward, Headers
-from pipeline.topology import Aggregate
+from pipeline.operators.context import failed
+from pipeline.operators.materialize import deletes_at_record_time
+from pipeline.operators.windowed import Input, Take
+from pipeline.record import Headers
 from pipeline.windows import TimeWindows, UnlimitedWindows
 
 
-def build_time_windows(
-    node: Aggregate,
-    windows: TimeWindows | UnlimitedWindows,
-    context: OperatorContext,
-    forward: Forward | None,
-) -> tuple[Forward, ...]:
-    """Return, by input, what adds a record to each of its windows that is open (rules a2.2, a2.3)."""
-    store = context.store(node.store.name)
-    times = [context.stream_time(node, number) for number in range(len(node.grouped))]
-    closing = closing_windows(
-        node, context, forward, times[0], lambda key, start, _: store.get_entry(key, start)
-    )
-    if closing is None:
-        forward_windows(node, windows.size_ms, context, forward)
-    return tuple(
-        admit(node, number, context, time, closing, _take(node, windows, number, context, time, closing))
-        for number, time in enumerate(times)
-    )
-
-
-def _take(
-    node: Aggregate,
-    windows: TimeWindows | UnlimitedWindows,
-    number: int,
-    context: OperatorContext,
-    time: StreamTime,
-    closing: ClosingWindows | None,
-) -> Take:
-    store = context.store(node.store.name)
-    get, put = store.get_entry, store.put_entry
-    initializer, aggregator, fail = node.initializer, node.aggregators[number], context.fail
+def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Input) -> Take:
+    """Return what adds a record to each of its windows that is open (rules a2.2, a2.3)."""
+    node, context, time, closing = source.node, source.context, source.time, source.closing
+    get, put = source.store.get_entry, source.store.put_entry
+    initializer, aggregator, fail = node.initializer, source.aggregator, context.fail
+    at_record_time = deletes_at_record_time(node)
     size, starts, closed_until = windows.size_ms, windows.starts, windows.closed_until
 
     def take(key_bytes: bytes, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
@@ -69,7 +43,9 @@ def _take(
             except Exception as error:
                 fail(failed(node, function, error))
                 return
-            latest = timestamp if entry is None else max(timestamp, entry.timestamp)
+            latest = timestamp
+            if entry is not None and (aggregate is not None or not at_record_time):
+                latest = max(timestamp, entry.timestamp)
             if closing is not None and entry is None:
                 closing.opened(key_bytes, start, start + size, timestamp)
             put(key_bytes, start, aggregate, latest, headers)

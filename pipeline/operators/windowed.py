@@ -1,15 +1,16 @@
 """What every windowed aggregate does around its windows: admit records, send results on.
 
 ```
-record -> admitted: has a key and a value; advances the operator's time
-              |-> closing windows are emitted, if results go downstream when windows close
-              `-> the family's own part: `time_windows`, `sliding_windows`, `session_windows`
+record -> has it a key and a value? -> it advances time -> windows that this closes are emitted, if
+                                                           results go downstream when windows close
+       -> the family's own part: `time_windows`, `sliding_windows`, `session_windows`
 ```
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pipeline.operators.closing_windows import ClosingWindows
@@ -17,35 +18,74 @@ from pipeline.operators.context import OperatorContext, StreamTime, failed, unen
 from pipeline.record import Change, Forward, Headers, Windowed
 from pipeline.state.store import Entry
 from pipeline.topology import Aggregate
+from pipeline.windows import SessionWindows
 
 #: `(key_bytes, key, value, timestamp_ms, headers)`: what adds a record to its windows.
 Take: TypeAlias = Callable[[bytes, Any, Any, int, Headers], None]
 
 
-def admit(
-    node: Aggregate,
-    number: int,
-    context: OperatorContext,
-    time: StreamTime,
-    closing: ClosingWindows | None,
-    take: Take,
-) -> Forward:
-    """Return what takes the records of an input, and hands those to `take` that count.
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One of the streams that an aggregate folds.
 
-    Null keys are rejected. Null values are dropped and do not advance stream time, which Kafka Streams
-    does for sliding windows only: a count of nothing is no count.
-
-    Args:
+    Attributes:
         node: the aggregate.
         number: which of its inputs.
         context: its task.
-        time: stream time of the input; a record is judged by the time that it brings itself.
-        closing: emits the windows that time has closed; None: nobody waits for that.
-        take: adds the record to its windows.
+        time: stream time. Each stream of a cogroup is judged by its own, as in Kafka Streams.
+        closing: emits windows when they close; None: every update is emitted.
     """
-    serde = node.grouped[number].key
+
+    node: Aggregate
+    number: int
+    context: OperatorContext
+    time: StreamTime
+    closing: ClosingWindows | None
+
+    @property
+    def store(self) -> Any:
+        """The aggregate's store."""
+        return self.context.store(self.node.store.name)
+
+    @property
+    def aggregator(self) -> Callable[[Any, Any, Any], Any]:
+        """What adds one of the stream's values."""
+        return self.node.aggregators[self.number]
+
+
+def build_inputs(
+    node: Aggregate,
+    context: OperatorContext,
+    forward: Forward | None,
+    family: Callable[[Any, Input], Take],
+) -> tuple[Forward, ...]:
+    """Return, by input, what processes its records.
+
+    Args:
+        node: the aggregate.
+        context: its task.
+        forward: what follows; None if nothing does.
+        family: `(windows, input)`: returns the part that depends on the kind of the windows.
+    """
+    times = [context.stream_time(node, number) for number in range(len(node.grouped))]
+    closing = None
+    if node.waiting is None:
+        _forward_updates(node, context, forward)
+    else:
+        closing = ClosingWindows(node, context, forward, times[0], _reader(node, context))
+    inputs = (Input(node, number, context, time, closing) for number, time in enumerate(times))
+    return tuple(_admit(one, family(node.windows, one)) for one in inputs)
+
+
+def _admit(source: Input, take: Take) -> Forward:
+    """Null keys are rejected, null values dropped; neither advances stream time.
+
+    Kafka Streams does so with null values of sliding windows only: a count of nothing is no count.
+    """
+    node, context, time = source.node, source.context, source.time
+    serde = node.grouped[source.number].key
     encode, fail = serde.serialize, context.fail
-    emit_closed = None if closing is None else closing.emit
+    emit_closed = None if source.closing is None else source.closing.emit
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if key is None:
@@ -69,17 +109,28 @@ def admit(
     return process
 
 
-def forward_windows(node: Aggregate, size_ms: int, context: OperatorContext, forward: Forward | None) -> None:
-    """Have a window store hand its updates to `forward`, as changes of windowed keys."""
+def _reader(node: Aggregate, context: OperatorContext) -> Callable[[bytes, int, int], Entry | None]:
+    """Return what reads a window by key, start and end."""
+    get: Callable[..., Entry | None] = context.store(node.store.name).get_entry
+    return get if isinstance(node.windows, SessionWindows) else lambda key, start, _end: get(key, start)
+
+
+def _forward_updates(node: Aggregate, context: OperatorContext, forward: Forward | None) -> None:
+    """Have the store hand its updates to `forward`, as changes of windowed keys."""
     if forward is None:
         return
     store, decode = context.store(node.store.name), node.store.key.deserialize
+    size = node.store.window_size_ms
 
-    def updated(key_bytes: bytes, start: int, entry: Entry, old: Any) -> None:
-        key = Windowed(decode(key_bytes), start, start + size_ms)
-        forward(key, Change(entry.value, old), entry.timestamp, entry.headers)
+    def updated(key: bytes, start: int, entry: Entry, old: Any) -> None:
+        window = Windowed(decode(key), start, start + size)
+        forward(window, Change(entry.value, old), entry.timestamp, entry.headers)
 
-    store.on_flush = updated
+    def session_updated(key: bytes, start: int, end: int, entry: Entry, old: Any) -> None:
+        window = Windowed(decode(key), start, end)
+        forward(window, Change(entry.value, old), entry.timestamp, entry.headers)
+
+    store.on_flush = session_updated if isinstance(node.windows, SessionWindows) else updated
     store.send_old_values = context.sends_old_values(node)
 
 

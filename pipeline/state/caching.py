@@ -20,6 +20,8 @@ _Key = TypeVar("_Key")
 _TIMESTAMP = struct.Struct(">q")
 TIMESTAMP_SIZE = _TIMESTAMP.size
 pack_time = _TIMESTAMP.pack
+#: Values that nobody can change.
+_IMMUTABLE = (str, int, float, bytes)
 
 
 class ValueAndTimestamp(NamedTuple, Generic[V]):
@@ -69,6 +71,15 @@ class TypedStore(Generic[K, V]):
             f"store {self.name!r} holds a value that cannot be encoded as {self.value_serde.name}: {error}; "
             "what its aggregator, reducer or processor returns is not what value= says"
         )
+
+    def copied(self, value: V) -> V:
+        """Return a value of the store's that can be changed while `value` stays as it is."""
+        if isinstance(value, _IMMUTABLE):
+            return value
+        try:
+            return self.value_serde.deserialize(self.value_serde.serialize(value))
+        except Exception as error:
+            raise self._unencodable(error) from error
 
     def position(self) -> int:
         """Return the changelog position of what is committed."""

@@ -44,12 +44,19 @@ class SessionWindows:
 
     @property
     def retention_ms(self) -> int:
-        """How long a session can still be met by a record that no window is closed for.
+        """How long a session can still be joined by a record that is not late.
 
-        Such a record is at least at `stream time - gap - grace`, and joins what ended a gap before; the
-        store shows what ended after `stream time - retention`.
+        ```
+        gap 10, grace 5, stream time 100      closed until 84
+        a@85 is not late                      joins what ended at 75 or after
+        a@75 is accepted if it joins [85,85]  joins what ended at 65 or after
+        ```
+
+        What lies further back can only be reached through a session that is still open and began before
+        `stream time - gap - grace`: there is no bound to how far. Such a record counts in the open session
+        alone, unless a longer retention is asked for.
         """
-        return 2 * self.gap_ms + self.grace_ms + 1
+        return 3 * self.gap_ms + self.grace_ms + 1
 
     @property
     def least_retention_ms(self) -> int:

@@ -76,12 +76,22 @@ def _visible(case: Case, name: str, kind: str, rows: Sequence[Row]) -> set[Row]:
     node = next(node for node in case.nodes if node["id"] == name)
     if kind == "window":
         plain = {(row[0], row[1], *row[-2:]) for row in rows}
-        horizon = max((row[1] for row in plain), default=0) - _retention(node)
+        horizon = _newest(case, (row[1] for row in plain)) - _retention(node)
         return {row for row in plain if row[1] > horizon}
     if kind == "session":
-        horizon = max((row[2] for row in rows), default=0) - _retention(node)
+        horizon = _newest(case, (row[2] for row in rows)) - _retention(node)
         return {row for row in rows if row[2] > horizon}
     return set(rows)
+
+
+def _newest(case: Case, times: Iterable[int]) -> int:
+    """Return the largest time that may have been put into a store.
+
+    Where aggregates become null it need not be that of a row that is there.
+    """
+    deletes = any("fragile" in {node.get("fn"), *node.get("fns", ())} for node in case.nodes)
+    put = (record[3] for record in case.inputs if len(record) > 1) if deletes else ()
+    return max((*times, *put), default=0)
 
 
 def _retention(node: dict[str, object]) -> int:

@@ -58,6 +58,8 @@ def folded(make: Maker, stream: str, kind: str = "none", *, final: bool | None =
             options["emit"] = "close"
         if kind != "unlimited" and make.chance(0.1):
             options["retention"] = 20 * make.scale + make.random.randint(0, 10)
+        if kind == "session":
+            _retain_sessions(make, options)
     elif make.chance(0.05):
         options = {"history": 5 * make.scale}
     if make.chance(0.4) or make.shape(stream).windowed:
@@ -66,9 +68,20 @@ def folded(make: Maker, stream: str, kind: str = "none", *, final: bool | None =
     if fold == "reduce" and make.shape(stream).value != "text":
         fold = "aggregate"
     if fold != "count":
-        breaking = ("fragile",) if kind == "none" else ()
+        breaking = ("fragile",)
         options["fn"] = make.pick("concat", "concat", "last", *breaking)
     return make.add("aggregate", stream, fold=fold, **options)
+
+
+def _retain_sessions(make: Maker, options: Node) -> None:
+    """Say how long sessions are kept where the limit of improvement 1 cannot be compared.
+
+    A record can join an old session through a younger one that is still open: that goes as far back as
+    the store remembers. Kafka Streams' caches remember longer than their stores, and with emit on close
+    a short retention loses results.
+    """
+    if options.get("caching", True) or options.get("emit") == "close":
+        options["retention"] = 200 * make.scale
 
 
 def aggregates(kind: str) -> Callable[[Maker], None]:
@@ -89,6 +102,8 @@ def cogroup(make: Maker) -> None:
     options = make.store()
     if kind != "none":
         options["windows"] = windows(make, kind)
+    if kind == "session":
+        _retain_sessions(make, options)
     if make.chance(0.3):
         options["by"] = make.pick(*SELECTORS)
     functions = ["concat", "last", "minus"] if kind != "none" else ["concat", "fragile", "minus"]

@@ -12,17 +12,11 @@ from tests.oracle.shapes import Shape, shapes
 Test: TypeAlias = Callable[[Node, Sequence[Shape]], bool]
 
 
-def _windows(*kinds: str) -> Test:
-    return lambda node, above: node.get("windows", {}).get("kind") in kinds
-
-
 def _op(*ops: str) -> Test:
     return lambda node, above: node["op"] in ops
 
 
 MISSING: Final[Mapping[str, Test]] = {
-    "windows": _windows("sliding", "session"),
-    "emit on close": lambda node, above: node.get("emit") == "close",
     "cogroup": _op("cogroup"),
     "foreign-key joins": _op("foreign_key_join"),
     "suppress": _op("suppress"),

@@ -15,7 +15,9 @@ from pipeline import tumbling
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.serde import STRING, TimeWindowedSerde
 from pipeline.testing.driver import TopologyTestDriver
+from pipeline.windows import SlidingWindows, TimeWindows
 from tests.semantics.timed import Declare, Step, check, ms, take, topology
+from tests.semantics.windowed import append as append_windows
 
 
 def count(grace: int = 0) -> Declare:
@@ -138,7 +140,7 @@ APPENDED: dict[str, tuple[Declare, list[Step]]] = {
     ),
     "a2.9-a-null-aggregate-deletes-the-window-and-forwards-null": (
         append(),
-        [("in k:1@3", "k[0,10):0+1@3"), ("in k:!@2", "k[0,10):∅@3"), ("in k:2@1", "k[0,10):0+2@1")],
+        [("in k:1@3", "k[0,10):0+1@3"), ("in k:!@2", "k[0,10):∅@2"), ("in k:2@1", "k[0,10):0+2@1")],
     ),
 }
 
@@ -155,6 +157,24 @@ def test_counts(declare: Declare, steps: list[Step]) -> None:
 @pytest.mark.parametrize(("declare", "steps"), APPENDED.values(), ids=APPENDED.keys())
 def test_aggregates(declare: Declare, steps: list[Step]) -> None:
     check(declare, steps, key=out_key())
+
+
+def test_a1_7_a_null_aggregate_has_the_later_time_without_a_cache() -> None:
+    """With one it has the record's, as in Kafka Streams: its cache holds no row that could tell another."""
+    steps = [("in k:1@3", "k[0,10):0+1@3"), ("in k:!@2", "k[0,10):∅@3")]
+    check(append_windows(TimeWindows(10, 0), caching=False), steps, key=out_key())
+    check(
+        append_windows(SlidingWindows(10, 0), caching=False),
+        [("in k:1@3", "k[0,10]:0+1@3"), ("in k:!@2", "k[3,13]:0+1@3 k[0,10]:∅@3")],
+        key=out_key(),
+        bracket="]",
+    )
+    check(
+        append_windows(SlidingWindows(10, 0)),
+        [("in k:1@3", "k[0,10]:0+1@3"), ("in k:!@2", "k[3,13]:0+1@3 k[0,10]:∅@2")],
+        key=out_key(),
+        bracket="]",
+    )
 
 
 def test_reduce_starts_anew_in_each_window() -> None:

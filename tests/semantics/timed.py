@@ -1,6 +1,7 @@
 """Tables of timed inputs and expected outputs, in the notation of the rule book.
 
-A record is `key:value@time`, in ms; `∅` is null. A windowed key is `key[start,end)`.
+A record is `key:value@time`, in ms; `∅` is null. A windowed key is `key[start,end)`, or `key[start,end]`
+where ends are included.
 
     ("L k:A@3", ""),                  a record into topic L; nothing comes out
     ("L k:A@3 j:B@4", ""),            two, one after the other
@@ -55,9 +56,12 @@ def check(
     value: SerdeLike = str,
     out: str = "out",
     partitions: int | dict[str, int] = 1,
+    bracket: str = ")",
     **settings: Any,
 ) -> None:
     """Run the steps, and compare what comes out of `out` after each with what is expected.
+
+    `bracket`: what the window of a key ends with.
 
     Outputs of one step are compared in their order, so use one output partition where there are several.
     """
@@ -66,7 +70,7 @@ def check(
         got = []
         for given, _expected in steps:
             take(driver, given)
-            got.append((given, shown(output.read_all())))
+            got.append((given, shown(output.read_all(), bracket)))
     assert got == list(steps)
 
 
@@ -94,17 +98,17 @@ def parsed(record: str) -> tuple[str | None, str | None, int]:
     return _or_null(key), _or_null(value), int(time)
 
 
-def shown(records: Sequence[OutputRecord]) -> str:
+def shown(records: Sequence[OutputRecord], bracket: str = ")") -> str:
     """Return records in the notation."""
-    return " ".join(f"{_key(r.key)}:{_text(r.value)}@{r.timestamp}" for r in records)
+    return " ".join(f"{_key(r.key, bracket)}:{_text(r.value)}@{r.timestamp}" for r in records)
 
 
 def _or_null(text: str) -> str | None:
     return None if text == NULL else text
 
 
-def _key(key: Any) -> str:
-    return f"{key.key}[{key.start},{key.end})" if isinstance(key, Windowed) else _text(key)
+def _key(key: Any, bracket: str) -> str:
+    return f"{key.key}[{key.start},{key.end}{bracket}" if isinstance(key, Windowed) else _text(key)
 
 
 def _text(value: object) -> str:

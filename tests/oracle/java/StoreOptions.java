@@ -47,7 +47,15 @@ final class StoreOptions {
     static Materialized<Object, Object, SessionStore<Bytes, byte[]>> session(
             final Case topology, final JsonNode node, final Serde<Object> key, final Serde<Object> value) {
         topology.stores.put(Case.id(node), Case.StoreKind.SESSION);
-        return retained(topology, node, options(Materialized.as(Case.id(node)), node, key, value));
+        final Materialized<Object, Object, SessionStore<Bytes, byte[]>> store =
+            options(Materialized.as(Case.id(node)), node, key, value);
+        if (topology.improved(1) && !node.has("retention")) {
+            // What only a session that has lasted long leads to may lie any time back: there is a limit.
+            final Duration gap = Case.duration(node.get("windows"), "gap");
+            final Duration grace = Case.duration(node.get("windows"), "grace");
+            return store.withRetention(gap.multipliedBy(3).plus(grace).plusMillis(1));
+        }
+        return retained(topology, node, store);
     }
 
     private static <S extends StateStore> Materialized<Object, Object, S> retained(
