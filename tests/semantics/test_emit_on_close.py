@@ -40,7 +40,7 @@ def silently(updates: list[Step], *more: Step) -> list[Step]:
 
 
 TIME: dict[str, tuple[TimeWindows, list[Step]]] = {
-    "b4-shouldAggregateWindowedWithNoGrace: A and B [10,20) too, which Kafka Streams loses in the jump": (
+    "b4-TimeWindowedKStreamIntegrationTest: [10,20) too, which Kafka Streams loses in the jump": (
         TimeWindows(10, 0, 5),
         steps(
             HOPS,
@@ -53,7 +53,7 @@ TIME: dict[str, tuple[TimeWindows, list[Step]]] = {
             "A[10,20):0+3@10 B[10,20):0+5+6@15 B[15,25):0+6@15",
         ),
     ),
-    "b4-shouldAggregateWindowedWithGrace: A and B [5,15) too, which Kafka Streams loses in the jump": (
+    "b4-with-grace-5: [5,15) too, which Kafka Streams loses in the jump": (
         TimeWindows(10, 5, 5),
         steps(
             HOPS,
@@ -109,7 +109,7 @@ TIME: dict[str, tuple[TimeWindows, list[Step]]] = {
         TimeWindows(10, 0),
         steps(("k:1@1", "k:!@2", "k:2@3", "z:_@10"), "", "", "", "k[0,10):0+2@3"),
     ),
-    "a7-records-without-key-or-value-close-nothing": (
+    "a2.8-records-without-key-or-value-close-nothing": (
         TimeWindows(10, 0),
         steps(("k:1@1", "k:∅@50", "∅:1@50", "z:_@10"), "", "", "", "k[0,10):0+1@1"),
     ),

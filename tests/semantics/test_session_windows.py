@@ -72,13 +72,12 @@ COUNTS: dict[str, tuple[int, int, list[Step]]] = {
             ("in k:_@16", "k[16,16]:1@16"),
         ],
     ),
-    "b5-raw-updates-of-shouldSupportFinalResultsForSessionWindows": (
+    "a2.5-a-session-that-keeps-its-bounds-is-removed-all-the-same": (
         5,
         0,
         [
             ("in k1:_@0", "k1[0,0]:1@0"),
             ("in k1:_@5", "k1[0,0]:∅@0 k1[0,5]:2@5"),
-            # The bounds stay, and the old session is removed all the same.
             ("in k1:_@1", "k1[0,5]:∅@5 k1[0,5]:3@5"),
             ("in k2:_@11", "k2[11,11]:1@11"),
             ("in k1:_@5", ""),
