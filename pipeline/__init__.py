@@ -14,6 +14,7 @@ from pipeline.errors import StreamsError, TopologyError
 from pipeline.processor import Processor, ProcessorContext, PunctuationType
 from pipeline.record import Record, Windowed
 from pipeline.serde import BYTES, INT64, JSON, STRING, Serde
+from pipeline.suppression import BufferConfig, until_time_limit, until_window_closes
 from pipeline.timestamps import (
     fail_on_invalid_timestamp,
     log_and_skip_on_invalid_timestamp,
@@ -28,6 +29,7 @@ __all__ = [
     "JSON",
     "STRING",
     "App",
+    "BufferConfig",
     "EmitStrategy",
     "GlobalKTable",
     "KGroupedStream",
@@ -55,6 +57,8 @@ __all__ = [
     "sliding",
     "tumbling",
     "unlimited",
+    "until_time_limit",
+    "until_window_closes",
     "use_partition_time_on_invalid_timestamp",
     "wallclock_timestamp",
 ]

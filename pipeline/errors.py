@@ -47,6 +47,10 @@ class UnhandledRecordError(StreamsError):
     """A record failed, and the settings say to stop the worker."""
 
 
+class BufferFullError(StreamsError):
+    """More is held back than was allowed, and the worker is to stop then."""
+
+
 class UnknownTopicError(ProduceError):
     """A record was to be written to a topic that does not exist."""
 

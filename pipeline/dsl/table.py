@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from pipeline.dsl.graph import key_serde, known, required, resolve
 from pipeline.dsl.options import StoreOptions, named_store
+from pipeline.dsl.suppress import held_back, suppression
 from pipeline.dsl.table_joins import TableJoinOperators
 from pipeline.record import Windowed
 from pipeline.serde import SerdeLike
-from pipeline.topology import GroupTable, TableFilter, TableMapValues, ToStream
+from pipeline.suppression import Suppressed
+from pipeline.topology import GroupTable, Suppress, TableFilter, TableMapValues, ToStream
 
 if TYPE_CHECKING:
     from pipeline.dsl.grouped_table import KGroupedTable
@@ -136,6 +138,33 @@ class KTable(TableJoinOperators[K, V]):
         values = known(resolve(value, self.value_serde, "group_by"), "group_by", "value")
         node = self._graph.add(GroupTable, "group-table", parents=(self.node,), mapper=mapper, key=keys)
         return KGroupedTable(self._graph, node, name, keys, values)
+
+    def suppress(self, until: Suppressed, *, name: str | None = None) -> KTable[K, V]:
+        """Hold updates back until windows close, or for a time, and let the last of each key go on.
+
+        Stream time is that of the table's updates: nothing goes on without one.
+
+        Args:
+            until: what `until_window_closes` or `until_time_limit` returns.
+            name: required: names the store of what is held back, and its changelog.
+
+        Raises:
+            TopologyError: windows are to close, and the table has none that do; the table is versioned.
+        """
+        name = required(name, "suppress", "it names the store of what is held back")
+        values = known(self.value_serde, "suppress", "value")
+        node = self._graph.add(
+            Suppress,
+            "suppress",
+            name,
+            parents=(self.node,),
+            store=None,
+            until=suppression(self.node, self.key_serde, until),
+            key=self.key_serde,
+            value=values,
+            buffer=held_back(name, until),
+        )
+        return self._derived(node, values)
 
 
 class WindowedKTable(KTable[Windowed[K], V]):

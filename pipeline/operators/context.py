@@ -52,6 +52,18 @@ class OperatorContext(Protocol):
         ...
 
     @property
+    def flushing(self) -> bool:
+        """Whether what arrives now comes from caches: many changes of one moment, not by their times."""
+        ...
+
+    def on_flush(self, node: Node, callback: Callable[[], None]) -> None:
+        """Call `callback()` in each flush, when all that caches before `node` held has arrived at it.
+
+        The node has a store: the callback runs before that is flushed.
+        """
+        ...
+
+    @property
     def produce(self) -> Callable[[str, bytes | None, bytes | None, int, int, Headers], None]:
         """`(topic, value, key, partition, timestamp, headers)`: `runtime.broker.Producer.produce`."""
         ...

@@ -28,6 +28,7 @@ from pipeline.operators.stateless import (
     build_select_key,
 )
 from pipeline.operators.stream_table_join import build_stream_table_join
+from pipeline.operators.suppress import build_suppress
 from pipeline.operators.table import build_table_source
 from pipeline.operators.table_groups import build_group_table, build_table_aggregate
 from pipeline.operators.table_join import build_table_table_join
@@ -57,6 +58,7 @@ from pipeline.topology import (
     StreamGlobalJoin,
     StreamStreamJoin,
     StreamTableJoin,
+    Suppress,
     TableAggregate,
     TableFilter,
     TableMapValues,
@@ -93,6 +95,7 @@ OPERATORS: dict[type[Node], Build] = {
     TableMapValues: build_table_map_values,
     TableTableJoin: build_table_table_join,
     GroupTable: build_group_table,
+    Suppress: build_suppress,
     TableAggregate: build_table_aggregate,
     StreamStreamJoin: build_stream_stream_join,
     StreamGlobalJoin: build_stream_global_join,

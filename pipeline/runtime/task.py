@@ -53,6 +53,9 @@ class Task:
         #: A record that waited in a store, while an operator lets it go on.
         self.waited: Update | None = None
         self.closers: list[Callable[[], None]] = []
+        self.flushing = False
+        #: By store: called when the stores before it have been flushed.
+        self.before_flush: dict[str, list[Callable[[], None]]] = {}
         self.environment = environment
         self._group = PartitionGroup(environment.config.max_task_idle_ms)
         self.queues = self._group.queues
@@ -284,13 +287,17 @@ class Task:
 
         Parents come before children in `stores`: what a flush forwards is flushed in turn.
         """
+        self.flushing = True
         for name, store in self.stores.items():
+            for callback in self.before_flush.get(name, ()):
+                callback()
             while log := store.flush():
                 if name in self.changelogs:
                     self._log(name, log)
                 else:
                     # It counts what it would have logged.
                     self._positions[name] += len(log)
+        self.flushing = False
 
     @property
     def logged(self) -> list[TopicPartition]:

@@ -68,6 +68,15 @@ class TaskContext:
         """Call back when time goes on without a record."""
         self._task.time.on_time(node, callback)
 
+    @property
+    def flushing(self) -> bool:
+        """Whether caches are being flushed."""
+        return self._task.flushing
+
+    def on_flush(self, node: Node, callback: Callable[[], None]) -> None:
+        """Call back when the caches before the node have been flushed."""
+        self._task.before_flush.setdefault(node.stores[0].name, []).append(callback)
+
     def holding(self, store: str, key: bytes, entry: Entry, serialize: Callable[[Any], bytes]) -> Holding:
         """Say that what is done within is done for a record that waited."""
         return Holding(self._task, Update(self._task.changelog(store), key, entry, serialize))

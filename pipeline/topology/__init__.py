@@ -32,6 +32,7 @@ from pipeline.topology.streams import (
     SelectKey,
     Sink,
 )
+from pipeline.topology.suppress import Suppress, windows_above
 from pipeline.topology.tables import (
     GlobalTable,
     GroupTable,
@@ -74,6 +75,7 @@ __all__ = [
     "StreamGlobalJoin",
     "StreamStreamJoin",
     "StreamTableJoin",
+    "Suppress",
     "TableAggregate",
     "TableFilter",
     "TableMapValues",
@@ -91,4 +93,5 @@ __all__ = [
     "is_pattern",
     "same_source",
     "topic_pattern",
+    "windows_above",
 ]

@@ -9,7 +9,15 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from pipeline import StreamsError, TopologyError
+from pipeline import (
+    BufferConfig,
+    StreamsError,
+    TopologyError,
+    tumbling,
+    unlimited,
+    until_time_limit,
+    until_window_closes,
+)
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.plan.planner import plan
 from pipeline.testing.driver import TopologyTestDriver
@@ -28,6 +36,22 @@ def table(builder: StreamsBuilder, name: str = "t", **options: Any) -> Any:
 
 def joined_of_other_keys(builder: StreamsBuilder) -> None:
     table(builder).join(table(builder, "u", key=int), joined)
+
+
+class Windows:
+    """Keys like those of a windowed table."""
+
+    name = "windowed:string"
+
+    def serialize(self, value: Any) -> bytes:
+        raise NotImplementedError
+
+    deserialize = serialize
+
+
+def counted(builder: StreamsBuilder, windows: Any = None) -> Any:
+    grouped = builder.stream("in", key=str, value=str).group_by_key()
+    return grouped.windowed_by(windows or tumbling(timedelta(1), grace=timedelta(0))).count(name="c")
 
 
 def added(_key: object, value: object, _so_far: object) -> object:
@@ -79,6 +103,64 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
     "a fold of a grouped table to unknown values": (
         lambda b: table(b).group_by(lambda k, v: (k, v), name="g").aggregate(list, added, added, name="a"),
         ("aggregate", HERE, "value="),
+    ),
+    "a suppression without a name": (
+        lambda b: table(b).suppress(until_time_limit(timedelta(1))),
+        ("suppress", HERE, "name="),
+    ),
+    "a suppression of something else": (
+        lambda b: table(b).suppress(timedelta(1), name="s"),
+        ("suppress", HERE, "until_window_closes(...) or until_time_limit(...)"),
+    ),
+    "a suppression of unknown values": (
+        lambda b: table(b).map_values(broken).suppress(until_time_limit(timedelta(1)), name="s"),
+        ("suppress", HERE, "value="),
+    ),
+    "a suppression of a versioned table": (
+        lambda b: table(b, history=timedelta(1)).suppress(until_time_limit(timedelta(1)), name="s"),
+        ("suppress", HERE, "t (", "is versioned"),
+    ),
+    "a suppression of a view of a versioned table": (
+        lambda b: (
+            table(b, history=timedelta(1))
+            .filter(lambda k, v: True)
+            .suppress(until_time_limit(timedelta(1)), name="s")
+        ),
+        ("suppress", HERE, "table-filter-1 (", "is versioned"),
+    ),
+    "windows that close of a table without windows": (
+        lambda b: table(b).filter(lambda k, v: True).suppress(until_window_closes(), name="s"),
+        ("suppress", HERE, "table-filter-1 (", "is made of t (", "until_time_limit"),
+    ),
+    "windows that close of a count without windows": (
+        lambda b: (
+            b.stream("in", key=str, value=str)
+            .group_by_key()
+            .count(name="c")
+            .suppress(until_window_closes(), name="s")
+        ),
+        ("suppress", HERE, "c (", "is made of source-1 ("),
+    ),
+    "windows that close, one side of a join without windows": (
+        lambda b: (
+            counted(b)
+            .join(table(b, key=Windows()), joined, value=str)
+            .suppress(until_window_closes(), name="s")
+        ),
+        ("suppress", HERE, "table-join-1 (", "is made of t ("),
+    ),
+    "windows that close of keys without windows": (
+        lambda b: (
+            counted(b)
+            .to_stream(lambda window, _: window.key, key=str)
+            .to_table(name="t")
+            .suppress(until_window_closes(), name="s")
+        ),
+        ("suppress", HERE, "t (", "are string"),
+    ),
+    "the window that never closes": (
+        lambda b: counted(b, unlimited()).suppress(until_window_closes(), name="s"),
+        ("suppress", HERE, "never closes"),
     ),
     "a reduction with a fold's function": (
         lambda b: table(b).group_by(lambda k, v: (k, v), name="g").reduce(added, added, name="a"),
@@ -187,3 +269,29 @@ def test_who_asks_for_a_row_that_cannot_be_computed_is_told() -> None:
             driver.input_topic("in", value=str).pipe("k", value, 2)
         dead = driver.output_topic("dead", value=str).read_all()
     assert [record.value for record in dead] == ["!", "x", "y"]
+
+
+BAD_BUFFERS: dict[str, tuple[Callable[[], object], str]] = {
+    "no record": (lambda: BufferConfig(max_records=0), "max_records must be a positive number, not 0"),
+    "a text": (lambda: BufferConfig(max_bytes="1"), "max_bytes must be a positive number, not '1'"),  # type: ignore[arg-type] # on purpose
+    "unknown action": (
+        lambda: BufferConfig(when_full="drop"),  # type: ignore[arg-type] # on purpose
+        "must be 'shut-down' or 'emit-early', not 'drop'",
+    ),
+    "early without a limit": (
+        lambda: BufferConfig(when_full="emit-early"),
+        "needs max_records= or max_bytes=",
+    ),
+    "early final results": (
+        lambda: until_window_closes(BufferConfig(max_records=1, when_full="emit-early")),
+        "final results only",
+    ),
+    "a negative wait": (lambda: until_time_limit(timedelta(-1)), "wait must not be negative"),
+    "a wait that is no duration": (lambda: until_time_limit(5), "wait must be a timedelta, not 5"),  # type: ignore[arg-type] # on purpose
+}
+
+
+@pytest.mark.parametrize(("make", "problem"), BAD_BUFFERS.values(), ids=BAD_BUFFERS.keys())
+def test_buffers_and_waits_that_make_no_sense(make: Callable[[], object], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        make()

@@ -8,7 +8,17 @@ from typing import Any
 
 import msgspec
 
-from pipeline import Processor, Record, SessionWindowedStore, Store, WindowedStore, tumbling
+from pipeline import (
+    BufferConfig,
+    Processor,
+    Record,
+    SessionWindowedStore,
+    Store,
+    WindowedStore,
+    tumbling,
+    until_time_limit,
+    until_window_closes,
+)
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.plan.planner import Plan, plan
@@ -145,6 +155,19 @@ def grouped_table(builder: StreamsBuilder) -> None:
     grouped.reduce(lambda one, other: one + other, lambda one, other: one - other, name="sums")
 
 
+def suppressed(builder: StreamsBuilder) -> None:
+    """What is held back lies in a store that nobody queries."""
+    counts = orders(builder).group_by_key().windowed_by(PER_MINUTE).count(name="per-minute")
+    final = counts.filter(lambda _, n: n > 1).suppress(
+        until_window_closes(BufferConfig(max_records=9)), name="final"
+    )
+    late = final.suppress(
+        until_time_limit(MINUTE, BufferConfig(max_bytes=9, when_full="emit-early", logging=False)),
+        name="late",
+    )
+    late.to_stream().to("out")
+
+
 def table_table_joins(builder: StreamsBuilder) -> None:
     """A view between two tables, and a stored result."""
     left, right = (builder.table(topic, name=topic, value=Order) for topic in ("owners", "payers"))
@@ -194,6 +217,7 @@ TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
     enriched_twice,
     table_rows,
     table_of_a_stream,
+    suppressed,
     table_table_joins,
     grouped_table,
     processor_with_stores,

@@ -71,7 +71,7 @@ def counted(grouped: KGroupedTable[str, str]) -> KTable[str, Any]:
 
 
 CASES: dict[str, tuple[Declare, list[Step]]] = {
-    "b4-KTableAggregateTest.testAggBasic": (
+    "a6.6-b4-KTableAggregateTest.testAggBasic": (
         aggregate(out=folded),
         [
             ("R A:1@10", "A:0+1@10"),
@@ -84,7 +84,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("R C:8@10", "C:0+5-5+8@10"),
         ],
     ),
-    "b4-a6.5-testAggRepartition-null-groups-and-values-are-skipped": (
+    "a6.5-b4-testAggRepartition-null-groups-and-values-are-skipped": (
         aggregate(by_first_letter, out=folded),
         [
             ("R A:a1@10", "a:0+1@10"),
@@ -99,7 +99,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("R B:b9@27", "b:0+2-2+4-4+7-7+9@27"),
         ],
     ),
-    "b4-a6.5-testRemoveOldBeforeAddNew-first-subtract-then-add": (
+    "a6.5-b4-testRemoveOldBeforeAddNew-first-subtract-then-add": (
         aggregate(by_first_letter, out=folded),
         [
             ("R k:a1@1", "a:0+1@1"),
@@ -123,7 +123,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("R k:∅@7", "k:0+3-3@7"),
         ],
     ),
-    "b4-KTableReduceTest.shouldAddAndSubtract": (
+    "a6.6-b4-KTableReduceTest.shouldAddAndSubtract": (
         aggregate(by_first_letter, out=reduced),
         [
             ("R A:x1@10", "x:1@10"),

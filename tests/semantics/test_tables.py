@@ -29,7 +29,9 @@ def source(builder: StreamsBuilder, *, caching: bool = True) -> KTable[Any, Any]
 
 @CACHING
 @STORED
-@pytest.mark.parametrize("negated", [False, True], ids=["filter", "filter_not"])
+@pytest.mark.parametrize(
+    "negated", [False, True], ids=["b4-KTableFilterTest-filter", "b4-KTableFilterTest-filter_not"]
+)
 def test_a6_3_a_row_that_fails_is_deleted_and_told_of_only_if_it_was_there(
     name: str | None, *, negated: bool, caching: bool
 ) -> None:
@@ -62,7 +64,9 @@ def test_a6_3_a_row_that_fails_is_deleted_and_told_of_only_if_it_was_there(
 
 
 @CACHING
-@STORED
+@pytest.mark.parametrize(
+    "name", [None, "own"], ids=["b4-KTableMapValuesTest-view", "b4-KTableMapValuesTest-stored"]
+)
 def test_a6_3_map_values_never_maps_null(name: str | None, *, caching: bool) -> None:
     def declare(builder: StreamsBuilder) -> None:
         kept: Any = {"name": name, "caching": caching} if name else {}

@@ -1,0 +1,410 @@
+"""Suppress: rules a3.1 to a3.8, the tables of b5, deviations 4 and 7."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import pytest
+
+from pipeline import (
+    BufferConfig,
+    KTable,
+    StreamsError,
+    hopping,
+    tumbling,
+    until_time_limit,
+    until_window_closes,
+)
+from pipeline.dsl.builder import StreamsBuilder
+from pipeline.suppression import Suppressed
+from pipeline.testing.driver import TopologyTestDriver
+from tests.semantics.crashes import Bomb, pipe_batch
+from tests.semantics.timed import Declare, Step, check, joined, ms, shown, take, topology
+
+Table: TypeAlias = KTable[Any, Any]
+FOREVER = timedelta(days=365)
+
+CACHING = pytest.mark.parametrize("caching", [True, False], ids=["cached", "uncached"])
+
+
+def rows(builder: StreamsBuilder, topic: str = "R", **options: Any) -> Table:
+    return builder.table(topic, name=topic.lower(), value=str, **options)
+
+
+def windowed(windows: Any, until: Suppressed | None = None, *, caching: bool = True) -> Declare:
+    """Counts of each key and window, once they are final."""
+
+    def declare(builder: StreamsBuilder) -> None:
+        grouped = builder.stream("L", key=str, value=str).group_by_key()
+        counts = grouped.windowed_by(windows).count(name="counts", caching=caching)
+        final = counts.suppress(until or until_window_closes(BufferConfig()), name="final")
+        final.to_stream(lambda window, _: f"{window.key}[{window.start},{window.end})", key=str).map_values(
+            lambda _, count: None if count is None else str(count), value=str
+        ).to("out")
+
+    return declare
+
+
+def limited(until: Suppressed, **options: Any) -> Declare:
+    def declare(builder: StreamsBuilder) -> None:
+        rows(builder, **options).suppress(until, name="held").to_stream().to("out")
+
+    return declare
+
+
+def counted(until: Suppressed) -> Declare:
+    """How many keys have each value."""
+
+    def declare(builder: StreamsBuilder) -> None:
+        counts = rows(builder).group_by(lambda key, value: (value, key), name="by-value").count(name="counts")
+        suppressed = counts.suppress(until, name="held").to_stream()
+        suppressed.map_values(lambda _, count: str(count), value=str).to("out")
+
+    return declare
+
+
+def wait(milliseconds: int, **buffer: Any) -> Suppressed:
+    return until_time_limit(ms(milliseconds), BufferConfig(**buffer))
+
+
+def held_until_full(**buffer: Any) -> Suppressed:
+    return until_time_limit(FOREVER, BufferConfig(when_full="emit-early", **buffer))
+
+
+#: b5, SuppressScenarioTest: a table of k1, k2 and x, counted by value.
+BY_VALUE = ["R k1:v1@0", "R k1:v2@1", "R k2:v1@2", "R x:x@3", "R x:x@4", "R k1:∅@7", "R x:x@9"]
+
+
+def after(steps: list[str], *outputs: str) -> list[Step]:
+    return list(zip(steps, outputs, strict=True))
+
+
+CASES: dict[str, tuple[Declare, list[Step]]] = {
+    "a3.1-b5-shouldSupportFinalResultsForTimeWindows": (
+        windowed(tumbling(ms(2), grace=ms(1))),
+        [
+            ("L k1:_@0", ""),
+            ("L k1:_@1", ""),
+            ("L k1:_@2", ""),
+            ("L k1:_@1", ""),
+            ("L k1:_@0", ""),
+            ("L k1:_@5", "k1[0,2):4@1 k1[2,4):1@2"),
+            ("L k1:_@0", ""),
+        ],
+    ),
+    "a3.1-b5-shouldSupportFinalResultsForTimeWindowsWithLargeJump": (
+        windowed(tumbling(ms(2), grace=ms(2))),
+        [
+            ("L k1:_@0", ""),
+            ("L k1:_@1", ""),
+            ("L k1:_@2", ""),
+            ("L k1:_@3", ""),
+            ("L k1:_@0", ""),
+            ("L k1:_@4", "k1[0,2):3@1"),
+            ("L k1:_@100", "k1[2,4):2@3 k1[4,6):1@4"),
+            ("L k1:_@1", ""),
+            ("L k1:_@300", "k1[100,102):1@100"),
+        ],
+    ),
+    "a3.1-b5-window-held-at-the-last-moment-and-emitted-when-the-window-closes": (
+        windowed(tumbling(ms(100), grace=ms(1))),
+        [("L k:_@99", ""), ("L z:_@100", ""), ("L z:_@101", "k[0,100):1@99")],
+    ),
+    "a3.1-b5-zero-grace-is-emitted-at-the-end": (
+        windowed(tumbling(ms(100), grace=ms(0))),
+        [("L k:_@99", ""), ("L z:_@100", "k[0,100):1@99")],
+    ),
+    "a3.1-hopping-windows-close-one-by-one": (
+        windowed(hopping(ms(10), advance=ms(5), grace=ms(2))),
+        [
+            ("L k:_@7", ""),
+            ("L k:_@11", ""),
+            ("L k:_@9", ""),
+            ("L z:_@12", "k[0,10):2@9"),
+            ("L z:_@17", "k[5,15):3@11 z[5,15):1@12"),
+        ],
+    ),
+    "a3.6-what-the-table-drops-does-not-bring-time-forward": (
+        windowed(tumbling(ms(10), grace=ms(0))),
+        [
+            ("L k:_@5", ""),
+            ("L ∅:_@50", ""),
+            ("L k:∅@50", ""),
+            ("L k:_@6", ""),
+            ("L z:_@10", "k[0,10):2@6"),
+            ("L k:_@7", ""),
+            ("L q:_@20", "z[10,20):1@10"),
+        ],
+    ),
+    "a3.2-b5-shouldSuppressIntermediateEventsWithTimeLimit": (
+        counted(wait(2)),
+        after(BY_VALUE, "", "", "v1:1@2", "v2:1@1", "", "x:1@4", "v2:0@7"),
+    ),
+    "a3.5-b5-shouldSuppressIntermediateEventsWithRecordLimit": (
+        counted(held_until_full(max_records=1)),
+        after(BY_VALUE, "", "v1:0@1", "v2:1@1", "v1:1@2", "", "x:1@4", "v2:0@7"),
+    ),
+    # A key and its count are 2 + 8 bytes, the count before as many again, the times 16: three keys
+    # without a count before take 26 bytes each.
+    "a3.5-b5-shouldSuppressIntermediateEventsWithBytesLimit": (
+        counted(held_until_full(max_bytes=60)),
+        after(BY_VALUE, "", "", "", "v1:1@2", "", "", ""),
+    ),
+    "a3.2-a3.3-b5-buffer-order-the-timer-starts-with-the-first-change-and-keeps-its-place": (
+        limited(wait(10)),
+        [
+            ("R k:a@0", ""),
+            ("R q:x@3", ""),
+            ("R k:b@7", ""),
+            ("R z:c@10", "k:b@7"),
+            ("R z:d@13", "q:x@3"),
+            ("R z:∅@14", ""),
+            ("R q:∅@30", "z:∅@14"),
+            ("R z:e@24", ""),
+            ("R b:1@40", "z:e@24 q:∅@30"),
+            ("R a:1@40", ""),
+            ("R c:1@41", ""),
+            ("R y:1@50", "a:1@40 b:1@40"),
+            ("R y:∅@51", "c:1@41"),
+            ("R y:2@60", "y:2@60"),
+        ],
+    ),
+    "a3.3-zero-holds-nothing-back": (
+        limited(wait(0)),
+        [("R k:a@5", "k:a@5"), ("R k:b@3", "k:b@3"), ("R k:∅@4", "k:∅@4"), ("R q:d@6", "q:d@6")],
+    ),
+    "a3.3-time-never-goes-back": (
+        limited(wait(10)),
+        [("R k:a@20", ""), ("R q:b@5", "q:b@5"), ("R q:c@11", ""), ("R z:d@21", "q:c@11")],
+    ),
+    "a3.5-the-oldest-goes-early-and-the-latest-value-of-a-key-is-one-record": (
+        limited(held_until_full(max_records=2)),
+        [
+            ("R k:a@9", ""),
+            ("R q:a@5", ""),
+            ("R k:b@6", ""),
+            ("R z:a@7", "q:a@5"),
+            ("R b:a@7", "b:a@7"),
+            ("R a:a@8", "z:a@7"),
+        ],
+    ),
+    "a3.7-b5-restart-what-is-held-back-and-stream-time-survive": (
+        limited(wait(10)),
+        [
+            ("R k:a@0", ""),
+            ("R q:x@3", ""),
+            ("restart", ""),
+            ("R k:b@7", ""),
+            ("crash", ""),
+            ("R z:c@10", "k:b@7"),
+            ("move", ""),
+            ("R q:y@1", ""),
+            ("R a:d@0", "a:d@0"),
+            ("R b:e@13", "q:y@1"),
+        ],
+    ),
+    "a1.4-b5-restart-windows-and-stream-time-survive": (
+        windowed(tumbling(ms(10), grace=ms(5))),
+        [
+            ("L k:_@5", ""),
+            ("L z:_@14", ""),
+            ("restart", ""),
+            ("L k:_@6", ""),
+            ("crash", ""),
+            ("L k:_@7", ""),
+            ("move", ""),
+            ("L z:_@15", "k[0,10):3@7"),
+            ("move", ""),
+            ("L z:_@25", "z[10,20):2@15"),
+        ],
+    ),
+    "a3.5-limits-count-what-was-held-back-before-a-restart": (
+        limited(held_until_full(max_records=2)),
+        [
+            ("R k:a@1", ""),
+            ("R q:b@2", ""),
+            ("move", ""),
+            ("R z:c@3", "k:a@1"),
+            ("crash", ""),
+            ("R z:d@4", ""),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("declare", "steps"), CASES.values(), ids=CASES.keys())
+def test_cases(declare: Declare, steps: list[Step]) -> None:
+    check(declare, steps)
+
+
+@CACHING
+def test_a3_1_a_window_is_emitted_once_whatever_a_commit_folds(*, caching: bool) -> None:
+    """Both windows change in one commit, the later one first; the earlier one is closed by then."""
+    declare = windowed(tumbling(ms(10), grace=ms(5)), caching=caching)
+    with TopologyTestDriver(topology(declare), poll_records=100) as driver:
+        output = driver.output_topic("out", value=str)
+        pipe_batch(driver, [("L", "k", "_", 3)], Bomb())
+        pipe_batch(driver, [("L", "z", "_", 12), ("L", "k", "_", 8), ("L", "z", "_", 16)], Bomb())
+        assert shown(output.read_all()) == "k[0,10):2@8"
+
+
+def test_a3_3_headers_and_time_are_those_of_the_change_that_was_held_back() -> None:
+    with TopologyTestDriver(topology(limited(wait(10)))) as driver:
+        records = driver.input_topic("R", value=str)
+        records.pipe("k", "a", 0, [("from", b"a")])
+        records.pipe("k", "b", 3, [("from", b"b"), ("none", None)])
+        driver.restart(crash=True)
+        records.pipe("z", "c", 10, [("from", b"c")])
+        (emitted,) = driver.output_topic("out", value=str).read_all()
+    assert (emitted.value, emitted.timestamp) == ("b", 3)
+    assert emitted.headers == (("from", b"b"), ("none", None))
+
+
+def test_a3_4_a_window_deleted_before_it_closes_is_not_told_of() -> None:
+    """The fold returns null for `!`."""
+
+    def declare(builder: StreamsBuilder) -> None:
+        grouped = builder.stream("L", key=str, value=str).group_by_key()
+        texts = grouped.windowed_by(tumbling(ms(10), grace=ms(0))).reduce(
+            lambda so_far, new: None if new == "!" else so_far + new, name="t"
+        )
+        final = texts.suppress(until_window_closes(BufferConfig()), name="final")
+        final.to_stream(lambda window, _: window.key, key=str).to("out")
+
+    check(
+        declare,
+        [("L k:a@1", ""), ("L q:a@1", ""), ("L k:!@2", ""), ("L q:b@3", ""), ("L z:a@10", "q:ab@3")],
+    )
+
+
+@pytest.mark.parametrize("limit", [{"max_records": 2}, {"max_bytes": 59}], ids=["records", "bytes"])
+def test_a3_5_a_full_buffer_stops_the_worker_with_what_to_do(limit: dict[str, int]) -> None:
+    """A record of k and aaa has 20 bytes, with its times: the third one is too much."""
+    driver = TopologyTestDriver(topology(limited(wait(10, **limit))))
+    for step in ("R k:aaa@1", "R q:aaa@2", "R k:aaa@3"):
+        take(driver, step)
+    problem = r"held \(.*test_suppress.py:\d+\) holds 3 records of 60 bytes back, at most .*'emit-early'"
+    with pytest.raises(StreamsError, match=problem):
+        take(driver, "R z:aaa@4")
+    with pytest.raises(StreamsError, match=problem):
+        # Nothing was committed: it stops at the same record again.
+        driver.restart(crash=True)
+    assert driver.output_topic("out", value=str).read_all() == []
+
+
+def test_a3_7_without_a_changelog_what_is_held_back_is_lost_with_the_machine() -> None:
+    steps = [("R k:a@0", ""), ("crash", ""), ("R q:b@1", ""), ("move", ""), ("R z:c@11", "")]
+    check(limited(wait(10, logging=False)), steps)
+    kept = [*steps[:-1], ("R z:c@11", "k:a@0 q:b@1")]
+    check(limited(wait(10)), kept)
+
+
+@CACHING
+def test_what_follows_takes_back_what_it_was_given(*, caching: bool) -> None:
+    """b5, shouldWorkBeforeGroupBy: the old value is the one that went on, not one that was held back."""
+
+    def declare(builder: StreamsBuilder) -> None:
+        held = rows(builder, caching=caching).suppress(wait(10), name="held")
+        grouped = held.group_by(lambda _, value: (value[0], value[1:]), name="groups")
+        folded = grouped.reduce(lambda one, new: f"{one}+{new}", lambda one, old: f"{one}-{old}", name="t")
+        folded.to_stream().to("out")
+
+    steps = [
+        ("R k:a1@0", ""),
+        ("R k:a2@5", ""),
+        ("R q:x0@10", "a:2@5"),
+        ("R k:b3@11", ""),
+        ("R k:a4@12", ""),
+        ("restart", ""),
+        ("R k:a5@13", ""),
+        ("R q:x0@25", "x:0@25 a:2-2+5@13"),
+        ("R k:∅@26", ""),
+        ("R q:x0@40", "a:2-2+5-5@26"),
+    ]
+    check(declare, steps)
+
+
+JOINED = [
+    "L k:A@0",
+    "R k:a@1",
+    "L k:B@5",
+    "L z:_@10",
+    "R k:b@11",
+    "L k:C@12",
+    "R k:c@13",
+    "L z:_@30",
+    "R k:d@14",
+]
+
+
+def joins(join: Callable[[Table, Table], Table]) -> Declare:
+    """Rows that are held back are what they were before for a join, too: b5, shouldWorkBeforeJoin."""
+
+    def declare(builder: StreamsBuilder) -> None:
+        join(rows(builder, "L").suppress(wait(10), name="held"), rows(builder)).to_stream().to("out")
+
+    return declare
+
+
+SUPPRESSED_JOINS: dict[str, tuple[Declare, list[Step]]] = {
+    "shouldWorkBeforeJoinLeft": (
+        joins(lambda held, right: held.outer_join(right, joined, value=str)),
+        after(
+            JOINED,
+            *("", "k:null-a@1", "", "k:B-a@5", "k:B-b@11", "", "k:B-c@13"),
+            *("z:_-null@30 k:C-c@13", "k:C-d@14"),
+        ),
+    ),
+    "shouldWorkBeforeJoinRight": (
+        joins(lambda held, left: left.left_join(held, joined, value=str)),
+        after(JOINED, "", "k:a-null@1", "", "k:a-B@5", "k:b-B@11", "", "k:c-B@13", "k:c-C@13", "k:d-C@14"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("declare", "steps"), SUPPRESSED_JOINS.values(), ids=[f"b5-{name}" for name in SUPPRESSED_JOINS]
+)
+def test_joins_of_what_is_held_back(declare: Declare, steps: list[Step]) -> None:
+    check(declare, steps)
+
+
+def test_an_aggregate_that_is_changed_in_place_goes_on_as_it_was() -> None:
+    def append(_key: str, value: str, so_far: list[str]) -> list[str]:
+        so_far.append(value)
+        return so_far
+
+    def declare(builder: StreamsBuilder) -> None:
+        grouped = builder.stream("L", key=str, value=str).group_by_key()
+        lists = grouped.aggregate(list, append, name="t", value=list[str])
+        lists.suppress(wait(10), name="held").to_stream().to("out")
+
+    with TopologyTestDriver(topology(declare), poll_records=100) as driver:
+        pipe_batch(driver, [("L", "k", "a", 0), ("L", "z", "a", 0)], Bomb())
+        # z's change reaches suppress first, at a time when k's first one is due.
+        pipe_batch(driver, [("L", "z", "b", 10), ("L", "k", "b", 10)], Bomb())
+        out = shown(driver.output_topic("out", value=list[str]).read_all())
+    assert out == "k:['a']@0 z:['a', 'b']@10"
+
+
+def test_deviation8_an_idle_source_lets_windows_go() -> None:
+    declare = windowed(tumbling(ms(1_000), grace=ms(0)))
+    steps = [("L k:_@500", ""), ("clock +400", ""), ("clock +1100", "k[0,1000):1@500")]
+    check(declare, steps, source_idle_ms=300)
+
+
+@pytest.mark.parametrize("partitions", [2, 5])
+def test_each_partition_holds_back_by_its_own_time(partitions: int) -> None:
+    declare = windowed(tumbling(ms(10), grace=ms(0)))
+    with TopologyTestDriver(topology(declare), partitions={"L": partitions}) as driver:
+        for key in "abcdefgh":
+            take(driver, f"L {key}:_@1")
+            take(driver, f"L {key}:_@4")
+        for key in "abcdefgh":
+            take(driver, f"L {key}:_@15")
+        out = driver.output_topic("out", value=str).read_all()
+    assert sorted((record.key, record.value, record.timestamp) for record in out) == [
+        (f"{key}[0,10)", "2", 4) for key in "abcdefgh"
+    ]
