@@ -235,3 +235,7 @@ def _check_topics(topics: tuple[object, ...], operator: str) -> None:
                 f"{operator} at {declaration_site()} takes the name of a topic, not {topic!r}"
             )
         check_topic_name(topic, f"{operator} at {declaration_site()}: topic")
+    if len(set(topics)) < len(topics):
+        raise TopologyError(
+            f"{operator} at {declaration_site()} names a topic twice: {', '.join(map(str, topics))}"
+        )

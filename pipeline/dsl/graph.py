@@ -31,6 +31,8 @@ class Graph:
         if name is None:
             number = self._numbers[kind] = self._numbers.get(kind, 0) + 1
             name = f"{kind}-{number}"
+        else:
+            check_name(name, kind)
         node = type_(name=name, site=declaration_site(), **fields)
         check_functions(node)
         for parent in node.parents:
@@ -57,11 +59,24 @@ def _take(what: str, taken: dict[str, Node], name: str, node: Node) -> None:
     taken[name] = node
 
 
+def expect(value: object, kind: type[Any] | tuple[type[Any], ...], operator: str, wanted: str) -> None:
+    """Raise a TopologyError that names operator and line, unless `value` is of the kind that is `wanted`."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TopologyError(f"{operator} at {declaration_site()} takes {wanted}, not {value!r}")
+
+
 def required(name: str | None, operator: str, why: str) -> str:
     """Return `name`, or raise a TopologyError that says which operator misses it and where."""
     if name is None:
         raise TopologyError(f"{operator} at {declaration_site()} needs name=: {why}")
+    check_name(name, operator)
     return name
+
+
+def check_name(name: object, operator: str) -> None:
+    """Raise a TopologyError that names operator and line, unless `name` can be one."""
+    if not isinstance(name, str) or not name:
+        raise TopologyError(f"{operator} at {declaration_site()}: name= must be a text, not {name!r}")
 
 
 def resolve(spec: SerdeLike | None, inherited: Serde[Any] | None, operator: str) -> Serde[Any] | None:

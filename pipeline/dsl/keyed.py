@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from pipeline.dsl.aggregation import Grouping
 from pipeline.dsl.base import StreamBase
-from pipeline.dsl.graph import key_serde, known, required, resolve
+from pipeline.dsl.graph import check_name, expect, key_serde, known, required, resolve
 from pipeline.dsl.grouped import KGroupedStream
 from pipeline.dsl.options import StoreOptions, table_store
 from pipeline.dsl.table import KTable
@@ -51,8 +51,10 @@ class KeyedOperators(StreamBase[K, V]):
         """
         name = required(name, "repartition", _REPARTITION_WHY)
         check_topic_name(name, f"repartition at {declaration_site()}: name")
-        if partitions is not None and partitions < 1:
-            raise TopologyError(f"repartition at {declaration_site()} needs at least one of partitions=")
+        if partitions is not None:
+            expect(partitions, int, "repartition", "a whole number of partitions=")
+            if partitions < 1:
+                raise TopologyError(f"repartition at {declaration_site()} needs at least one of partitions=")
         keys = key_serde(key, self.key_serde, "repartition")
         values = known(resolve(value, self.value_serde, "repartition"), "repartition", "value")
         node = self._graph.add(
@@ -130,6 +132,8 @@ class KeyedOperators(StreamBase[K, V]):
             key: serde of the key, if it is not known already.
             value: serde of the value, if it is not known already.
         """
+        if name is not None:
+            check_name(name, "group_by_key")
         keys = key_serde(key, self.key_serde, "group_by_key")
         values = resolve(value, self.value_serde, "group_by_key")
         return KGroupedStream(Grouping(self._graph, (self.node,), (Keyed(name, keys, values),)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from pipeline.dsl.graph import known
@@ -41,6 +43,7 @@ def table_store(
     Raises:
         TopologyError: an option does not fit; names the operator and the line.
     """
+    check_options(options, operator)
     if "retention" in options:
         raise TopologyError(
             f"{operator} at {declaration_site()}: retention= is for windowed tables; rows of this one stay "
@@ -78,6 +81,7 @@ def named_store(
     """
     if name is not None:
         return table_store(name, key, known(value, operator, "value"), options, operator)
+    check_options(options, operator)
     if options:
         given = ", ".join(f"{option}=" for option in options)
         raise TopologyError(
@@ -103,6 +107,7 @@ def windowed_store(
     Raises:
         TopologyError: an option does not fit; names the operator and the line.
     """
+    check_options(options, operator)
     if "history" in options:
         raise TopologyError(f"{operator} at {declaration_site()}: history= is for tables without windows")
     retention_ms = least_ms
@@ -115,6 +120,26 @@ def windowed_store(
             )
     kept: dict[str, Any] = {"name": name, "key": key, "value": value, "retention_ms": retention_ms}
     return kept | _kept(options)
+
+
+def check_options(options: Mapping[str, object], operator: str) -> None:
+    """Check what came in as `**options`: to Python, any keyword will do.
+
+    Raises:
+        TopologyError: an option is unknown, or one that is on or off is neither.
+    """
+    known_options = StoreOptions.__optional_keys__
+    for option, value in options.items():
+        if option not in known_options:
+            close = get_close_matches(option, known_options, n=1)
+            hint = (
+                f"; did you mean {close[0]}=?" if close else f": there are {', '.join(sorted(known_options))}"
+            )
+            raise TopologyError(f"{operator} at {declaration_site()}: there is no {option}={hint}")
+        if option not in {"retention", "history"} and not isinstance(value, bool):
+            raise TopologyError(
+                f"{operator} at {declaration_site()}: {option}= must be True or False, not {value!r}"
+            )
 
 
 def positive_ms(duration: timedelta, what: str, operator: str) -> int:

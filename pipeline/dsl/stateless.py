@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.dsl.base import StreamBase
-from pipeline.dsl.graph import common, key_serde, known, resolve
+from pipeline.dsl.graph import common, expect, key_serde, known, resolve
 from pipeline.dsl.stores import DeclaredStore
 from pipeline.errors import TopologyError
 from pipeline.processor import Processor
@@ -29,6 +29,7 @@ from pipeline.topology import (
     Sink,
     check_topic_name,
     declaration_site,
+    describe_function,
 )
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ class StatelessOperators(StreamBase[K, V]):
 
     def merge(self, *others: KStream[K, V]) -> KStream[K, V]:
         """Return the records of this stream and the others; no order between streams is promised."""
+        for other in others:
+            expect(other, StreamBase, "merge", "streams")
         streams = (self, *others)
         node = self._graph.add(Merge, "merge", parents=tuple(s.node for s in streams))
         key, value = common(s.key_serde for s in streams), common(s.value_serde for s in streams)
@@ -142,6 +145,9 @@ class StatelessOperators(StreamBase[K, V]):
         Returns:
             The branches by name.
         """
+        expect(predicates, Mapping, "branch", "a mapping from names to predicates")
+        for branch_name in (*predicates, *(() if default is None else (default,))):
+            expect(branch_name, str, "branch", "texts as names of branches")
         if default in predicates:
             raise TopologyError(f"branch at {declaration_site()}: {default!r} is there twice")
         branch = self._then(Branch, "branch", predicates=tuple(predicates.values()))
@@ -176,6 +182,7 @@ class StatelessOperators(StreamBase[K, V]):
             key: serde of the keys that it forwards.
             value: serde of the values that it forwards.
         """
+        _check_processor(supplier, stores, "process")
         node = self._graph.add(
             Process,
             "process",
@@ -204,6 +211,7 @@ class StatelessOperators(StreamBase[K, V]):
             name: display name.
             value: serde of the values that it forwards.
         """
+        _check_processor(supplier, stores, "process_values")
         node = self._graph.add(
             ProcessValues,
             "process-values",
@@ -240,3 +248,13 @@ class StatelessOperators(StreamBase[K, V]):
         keys = key_serde(key, self.key_serde, "to")
         values = known(resolve(value, self.value_serde, "to"), "to", "value")
         self._then(Sink, "sink", topic=topic, key=keys, value=values, partitioner=partitioner)
+
+
+def _check_processor(supplier: object, stores: tuple[object, ...], operator: str) -> None:
+    for store in stores:
+        expect(store, DeclaredStore, operator, "stores such as Store('name') after the supplier")
+    if isinstance(supplier, type) and not issubclass(supplier, Processor):
+        raise TopologyError(
+            f"{operator} at {declaration_site()}: {describe_function(supplier)} is no Processor: derive it "
+            "from one"
+        )

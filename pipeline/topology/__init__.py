@@ -6,9 +6,9 @@ its behaviour. A node knows nothing of how it runs.
 
 from __future__ import annotations
 
+from pipeline.declaration import check_topic_name, declaration_site, describe_function
 from pipeline.timestamps import TimestampExtractor
 from pipeline.topology.aggregates import Aggregate
-from pipeline.topology.declaration import check_topic_name, declaration_site, describe_function
 from pipeline.topology.joins import StreamGlobalJoin, StreamStreamJoin, StreamTableJoin
 from pipeline.topology.node import Keyed, Node, StoreSpec, TableNode
 from pipeline.topology.pattern import TopicPattern, is_pattern, topic_pattern

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from pipeline.declaration import describe_function
 from pipeline.serde import Serde
-from pipeline.topology.declaration import describe_function
 from pipeline.topology.node import Keyed, Node, StoreSpec
 
 #: `(topic, key, value, number of partitions) -> partition`.

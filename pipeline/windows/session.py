@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
+from pipeline.declaration import declares
 from pipeline.windows.duration import check_at_least, milliseconds
 
 
@@ -84,6 +85,7 @@ class SessionWindows:
         return f"session gap {self.gap_ms} ms, grace {self.grace_ms} ms"
 
 
+@declares
 def session(gap: timedelta, *, grace: timedelta) -> SessionWindows:
     """Return windows that last as long as records of a key keep coming.
 
@@ -92,6 +94,6 @@ def session(gap: timedelta, *, grace: timedelta) -> SessionWindows:
         grace: how much later than that, in stream time, records may come.
 
     Raises:
-        ValueError: gap is not positive, or grace is negative.
+        TopologyError: gap is not positive, or grace is negative.
     """
     return SessionWindows(milliseconds(gap, "session gap"), milliseconds(grace, "grace"))

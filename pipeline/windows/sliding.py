@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
+from pipeline.declaration import declares
 from pipeline.windows.duration import check_at_least, milliseconds
 
 
@@ -140,6 +141,7 @@ class SlidingWindows:
         return f"sliding {self.difference_ms} ms, grace {self.grace_ms} ms"
 
 
+@declares
 def sliding(difference: timedelta, *, grace: timedelta) -> SlidingWindows:
     """Return windows for every set of records that lie within `difference` of one another.
 
@@ -148,6 +150,6 @@ def sliding(difference: timedelta, *, grace: timedelta) -> SlidingWindows:
         grace: how long after its end, in stream time, a window still takes late records.
 
     Raises:
-        ValueError: one of them is negative.
+        TopologyError: one of them is negative.
     """
     return SlidingWindows(milliseconds(difference, "time difference"), milliseconds(grace, "grace"))

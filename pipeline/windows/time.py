@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from pipeline.declaration import declares
 from pipeline.windows.duration import FOREVER_MS, check_at_least, milliseconds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -142,6 +143,7 @@ class UnlimitedWindows:
         return f"unlimited from {self.start_ms} ms"
 
 
+@declares
 def tumbling(size: timedelta, *, grace: timedelta) -> TimeWindows:
     """Return windows of `size` that follow one another without gap or overlap.
 
@@ -150,7 +152,7 @@ def tumbling(size: timedelta, *, grace: timedelta) -> TimeWindows:
         grace: how long after its end, in stream time, a window still takes late records.
 
     Raises:
-        ValueError: size is not positive, or grace is negative.
+        TopologyError: size is not positive, or grace is negative.
 
     >>> tumbling(timedelta(minutes=1), grace=timedelta(seconds=30)).starts(90_000)
     (60000,)
@@ -158,6 +160,7 @@ def tumbling(size: timedelta, *, grace: timedelta) -> TimeWindows:
     return TimeWindows(milliseconds(size, "window size"), milliseconds(grace, "grace"))
 
 
+@declares
 def hopping(size: timedelta, *, advance: timedelta, grace: timedelta) -> TimeWindows:
     """Return windows of `size` that start every `advance`, and overlap.
 
@@ -167,7 +170,7 @@ def hopping(size: timedelta, *, advance: timedelta, grace: timedelta) -> TimeWin
         grace: how long after its end, in stream time, a window still takes late records.
 
     Raises:
-        ValueError: size or advance is not positive, advance is longer than size, or grace is negative.
+        TopologyError: size or advance is not positive, advance is longer than size, or grace is negative.
 
     >>> minute, half = timedelta(minutes=1), timedelta(seconds=30)
     >>> list(hopping(minute, advance=half, grace=half).starts(90_000))
@@ -178,6 +181,7 @@ def hopping(size: timedelta, *, advance: timedelta, grace: timedelta) -> TimeWin
     )
 
 
+@declares
 def unlimited(*, start: datetime | None = None) -> UnlimitedWindows:
     """Return one window that never ends.
 
@@ -185,7 +189,7 @@ def unlimited(*, start: datetime | None = None) -> UnlimitedWindows:
         start: the first time in it, with a time zone; the epoch unless told.
 
     Raises:
-        ValueError: start is no datetime with a time zone, or lies before the epoch.
+        TopologyError: start is no datetime with a time zone, or lies before the epoch.
 
     >>> unlimited(start=datetime(1970, 1, 2, tzinfo=UTC)).start_ms
     86400000

@@ -184,7 +184,7 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
         lambda b: text(b).group_by_key().count(name="a b"),
         ("a b (", "cannot be a topic's name"),
     ),
-    "empty-store-name": (lambda b: text(b).group_by_key().count(name=""), ("cannot be a topic's name",)),
+    "empty-store-name": (lambda b: text(b).group_by_key().count(name=""), ("count at", "name=", "not ''")),
     "repartition-name-that-no-topic-can-have": (
         lambda b: text(b).repartition(name="ä"),
         ("repartition at", "cannot be a topic's name"),

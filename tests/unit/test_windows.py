@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import TopologyError
 from pipeline.windows import (
     FOREVER_MS,
     JoinWindows,
@@ -171,7 +172,8 @@ def test_join_retention(windows: JoinWindows, retention: int) -> None:
     ],
 )
 def test_windows_that_cannot_be(make: Callable[[], object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    """The message begins with the function and the line that called it."""
+    with pytest.raises(TopologyError, match=rf"^\w+ at .*test_windows\.py:\d+: {message}"):
         make()
 
 
@@ -192,7 +194,9 @@ def test_windows_say_what_they_are(windows: Windows, shown: str) -> None:
 @pytest.mark.parametrize("make", [tumbling, sliding, session])
 def test_grace_has_no_default(make: Callable[..., object]) -> None:
     """KIP-633."""
-    with pytest.raises(TypeError, match="grace"):
+    with pytest.raises(
+        TopologyError, match=rf"{make.__name__} at .*test_windows\.py:\d+: missing .*'grace'; give"
+    ):
         make(SECOND)
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from pipeline.errors import TopologyError
 
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 def declaration_site() -> str:
@@ -19,6 +25,27 @@ def declaration_site() -> str:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def declares(function: Callable[P, R]) -> Callable[P, R]:
+    """Have what a function refuses named with the function and the user's line.
+
+    For functions that users call to declare something before there is an operator that could name
+    it, such as windows. Arguments that are missing or unknown are refused, too.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def declared(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            signature.bind(*args, **kwargs)
+            return function(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            wanted = ", ".join(f"{name}=" for name in signature.parameters)
+            hint = f"; give it {wanted}" if isinstance(error, TypeError) else ""
+            raise TopologyError(f"{function.__name__} at {declaration_site()}: {error}{hint}") from error
+
+    return declared
 
 
 def describe_function(function: object) -> str:
@@ -47,6 +74,11 @@ def _short(path: str) -> str:
 
 def check_topic_name(name: str, what: str) -> None:
     """Raise TopologyError unless `name` can be (part of) a Kafka topic's name."""
-    legal = name and len(name) <= 200 and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)  # noqa: PLR2004 - Kafka allows 249, prefix and suffix take the rest
+    legal = (
+        isinstance(name, str)
+        and name
+        and len(name) <= 200  # noqa: PLR2004 - Kafka allows 249, prefix and suffix take the rest
+        and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)
+    )
     if not legal or name in {".", ".."}:
         raise TopologyError(f"{what} {name!r} cannot be a topic's name: use up to 200 of a-z A-Z 0-9 . _ -")
