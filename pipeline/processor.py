@@ -159,24 +159,24 @@ class Punctuations:
     """The punctuations of a task that one clock drives: those due fire in the order of their times.
 
     One that is scheduled by another's callback and is due already fires in the same turn.
+
+    Attributes:
+        schedules: those that were not cancelled yet.
     """
 
     def __init__(self) -> None:
-        self._schedules: list[PunctuationSchedule] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._schedules)
+        self.schedules: list[PunctuationSchedule] = []
 
     def add(self, schedule: PunctuationSchedule) -> None:
         """Take on another one."""
-        self._schedules.append(schedule)
+        self.schedules.append(schedule)
 
     def fire(self, now: int) -> bool:
         """Fire all that are due, each once, and return whether any was."""
         fired = False
-        while due := [schedule for schedule in self._schedules if schedule.next <= now]:
+        while due := [schedule for schedule in self.schedules if schedule.next <= now]:
             first = min(due, key=lambda schedule: schedule.next)
             fired |= first.maybe_fire(now)
             if first.cancelled:
-                self._schedules.remove(first)
+                self.schedules.remove(first)
         return fired

@@ -199,7 +199,8 @@ class Task:
         """Process one queue's records: most tasks have one, and nothing to choose."""
         messages, decode, forward = queue.messages, queue.decode, queue.forward
         time, partition_time = self.time, queue.partition_time
-        punctuations = time.stream_punctuations
+        # The list, for it costs less to see whether it is empty.
+        schedules = time.stream_punctuations.schedules
         message, count = None, 0
         while messages and count < limit:
             message = messages.popleft()
@@ -215,8 +216,8 @@ class Task:
                 if timestamp > time.stream:  # noqa: PLR1730 - a call of max for every record
                     time.stream = timestamp
             forward(key, value, timestamp, headers)
-            if punctuations:
-                self._punctuate(punctuations, time.stream)
+            if schedules:
+                self._punctuate(time.stream_punctuations, time.stream)
         if message is not None:
             queue.next_offset = message.offset() + 1
         return count
@@ -228,7 +229,7 @@ class Task:
         time = self.time
         time.stream = max(time.stream, head.record[2])
         queue.forward(*head.record)
-        if time.stream_punctuations:
+        if time.stream_punctuations.schedules:
             self._punctuate(time.stream_punctuations, time.stream)
 
     def punctuate(self, now_ms: int) -> bool:

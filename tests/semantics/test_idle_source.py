@@ -58,7 +58,7 @@ def ticking(builder: StreamsBuilder) -> None:
 
 
 CASES: dict[str, tuple[Declare, list[Step]]] = {
-    "deviation8-time-goes-on-from-the-last-record": (
+    "a1.2-deviation8-time-goes-on-from-the-last-record": (
         left_join,
         [
             ("L k:A@100", ""),
@@ -67,7 +67,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("clock 1", "k:A-null@100"),
         ],
     ),
-    "deviation8-a-window-closes-at-its-time: never before, whatever the wall clock": (
+    "a1.2-deviation8-a-window-closes-at-its-time: never before, whatever the wall clock": (
         left_join,
         [
             ("L k:A@5000", ""),
@@ -80,7 +80,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("clock 4000", "k:C-null@27000"),
         ],
     ),
-    "deviation8-once-idle-time-goes-on-with-every-second": (
+    "a1.2-deviation8-once-idle-time-goes-on-with-every-second": (
         ticking,
         [
             ("in k:a@0", "k:a@0 tick:0@0"),
@@ -93,7 +93,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("clock 1000", "tick:30000@30000"),
         ],
     ),
-    "deviation8-a-record-starts-the-count-anew": (
+    "a1.2-deviation8-a-record-starts-the-count-anew": (
         left_join,
         [
             ("L k:A@100", ""),
@@ -103,7 +103,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("clock 1000", "k:A-null@100"),
         ],
     ),
-    "deviation8-an-older-record-is-late-then": (
+    "a1.2-deviation8-an-older-record-is-late-then": (
         count_by_second,
         [
             ("in k:a@100", "k@0:1@100"),
@@ -114,7 +114,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("in k:c@8000", "k@8000:1@8000"),
         ],
     ),
-    "deviation8-time-never-goes-back": (
+    "a1.2-deviation8-time-never-goes-back": (
         ticking,
         [
             ("in k:a@0", "k:a@0 tick:0@0"),
@@ -125,7 +125,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("clock 1000", "tick:23000@23000"),
         ],
     ),
-    "deviation8-records-ahead-of-the-wall-clock-are-time-too": (
+    "a1.2-deviation8-records-ahead-of-the-wall-clock-are-time-too": (
         ticking,
         [
             ("in k:a@0", "k:a@0 tick:0@0"),
@@ -134,12 +134,12 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("clock 10000", "tick:910000@910000"),
         ],
     ),
-    "deviation8-time-that-is-not-known-stays-unknown": (ticking, [("clock 100000", "")]),
-    "deviation8-behind-a-repartition-topic": (
+    "a1.2-deviation8-time-that-is-not-known-stays-unknown": (ticking, [("clock 100000", "")]),
+    "a1.2-deviation8-behind-a-repartition-topic": (
         left_join_after_a_repartition,
         [("L k:A@100", ""), ("clock 9000", ""), ("clock 1000", "k:A-null@100")],
     ),
-    "deviation8-it-survives-a-restart": (
+    "a1.2-deviation8-it-survives-a-restart": (
         count_by_second,
         [
             ("in k:a@100", "k@0:1@100"),
@@ -149,7 +149,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("in k:c@8000", "k@8000:1@8000"),
         ],
     ),
-    "deviation8-after-a-crash-it-counts-from-the-last-commit": (
+    "a1.2-deviation8-after-a-crash-it-counts-from-the-last-commit": (
         left_join,
         [
             ("L k:A@100", ""),
@@ -162,7 +162,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("clock 10000", ""),
         ],
     ),
-    "deviation8-the-tasks-time-survives-a-restart-too": (
+    "a1.2-deviation8-the-tasks-time-survives-a-restart-too": (
         ticking,
         [
             ("in k:a@0", "k:a@0 tick:0@0"),
@@ -181,11 +181,11 @@ def test_idle_source(declare: Declare, steps: list[Step]) -> None:
 
 
 @pytest.mark.parametrize("declare", [left_join, left_join_after_a_repartition])
-def test_deviation8_by_default_time_stands_still(declare: Declare) -> None:
+def test_a1_2_deviation8_by_default_time_stands_still(declare: Declare) -> None:
     check(declare, [("L k:A@100", ""), ("clock 1000000", ""), ("R z:x@7101", "k:A-null@100")])
 
 
-def test_deviation8_each_task_has_its_own_idle_time() -> None:
+def test_a1_2_deviation8_each_task_has_its_own_idle_time() -> None:
     with TopologyTestDriver(topology(ticking), partitions={"in": 2}, source_idle_ms=IDLE_MS) as driver:
         out = driver.output_topic("out", value=str)
         first, other = (
@@ -201,7 +201,7 @@ def test_deviation8_each_task_has_its_own_idle_time() -> None:
         assert sorted(out.read_values()) == ["10000", "16000"]
 
 
-def test_deviation8_what_a_table_has_not_forwarded_yet_comes_before_its_time() -> None:
+def test_a1_2_deviation8_what_a_table_has_not_forwarded_yet_comes_before_its_time() -> None:
     """An update waits in the table's cache, for a commit that is an hour away; time takes it along."""
     builder = StreamsBuilder("app")
     left, right = (builder.stream(topic, key=str, value=str) for topic in ("L", "R"))
@@ -219,7 +219,7 @@ def test_deviation8_what_a_table_has_not_forwarded_yet_comes_before_its_time() -
     assert cluster.read("out") == [b"k"]
 
 
-def test_deviation8_while_the_broker_is_away_no_source_is_idle() -> None:
+def test_a1_2_deviation8_while_the_broker_is_away_no_source_is_idle() -> None:
     cluster = Cluster(topology(ticking), {"in": 1, "out": 1}, source_idle_ms=IDLE_MS)
     worker = cluster.worker("a")
     cluster.run(worker, turns=5, advance_ms=1_000)
@@ -235,7 +235,7 @@ def test_deviation8_while_the_broker_is_away_no_source_is_idle() -> None:
 
 
 @pytest.mark.parametrize("steps_before", [0, 1])
-def test_deviation8_a_source_with_records_on_the_broker_is_not_idle(steps_before: int) -> None:
+def test_a1_2_deviation8_a_source_with_records_on_the_broker_is_not_idle(steps_before: int) -> None:
     """The other partition's records fill the batch that is polled: whichever partition it begins with."""
     cluster = Cluster(topology(ticking), {"in": 2, "out": 1}, source_idle_ms=IDLE_MS, poll_records=1)
     worker = cluster.worker("a")
@@ -251,7 +251,7 @@ def test_deviation8_a_source_with_records_on_the_broker_is_not_idle(steps_before
     assert sorted(values) == [b"0", b"0", b"1", b"1", b"1", b"1", b"1"]
 
 
-def test_deviation8_time_goes_on_once_a_second() -> None:
+def test_a1_2_deviation8_time_goes_on_once_a_second() -> None:
     """The broker is asked each time, so not at every step."""
 
     def declare(builder: StreamsBuilder) -> None:

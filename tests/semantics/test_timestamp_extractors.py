@@ -54,7 +54,7 @@ EXTRACTORS: dict[str, tuple[Declare, list[Step]]] = {
         extracted_by(embedded),
         [("in k:7@100", "k:7@7"), ("in k:5@100", "k:5@5"), ("in k:0@9", "k:0@0")],
     ),
-    "a1.1-it-is-told-the-partition-time: the largest before this record": (
+    "a1.1-b6-partition-time, told to it: the largest before this record": (
         extracted_by(embedded),
         [
             ("in k:7@1", "k:7@7"),
@@ -64,7 +64,7 @@ EXTRACTORS: dict[str, tuple[Declare, list[Step]]] = {
             ("in k:?@1", "k:?@9"),
         ],
     ),
-    "a1.1-a-negative-time-drops-the-record: a partition time that is not known is one": (
+    "a1.1-b6-negative-time-drops-the-record: a partition time that is not known is one": (
         extracted_by(embedded),
         [("in k:?@1", ""), ("in k:-5@1", ""), ("in k:3@1", "k:3@3"), ("in k:?@1", "k:?@3")],
     ),
@@ -72,7 +72,7 @@ EXTRACTORS: dict[str, tuple[Declare, list[Step]]] = {
         table_by_extractor,
         [("in k:7@100", "k:7@7"), ("in k:-1@100", ""), ("in k:?@100", "k:?@7")],
     ),
-    "a1.4-partition-time-survives": (
+    "a1.4-a1.2-partition-time-survives": (
         extracted_by(embedded),
         [("in k:7@1", "k:7@7"), ("restart", ""), ("in k:?@1", "k:?@7"), ("move", ""), ("in k:?@1", "k:?@7")],
     ),
@@ -106,15 +106,15 @@ def test_extractors(declare: Declare, steps: list[Step]) -> None:
 # Records without a timestamp: `-` is one with value `-` as clients before Kafka 0.10 wrote it.
 
 INVALID: dict[str, tuple[TimestampExtractor | None, list[Step]]] = {
-    "a1.1-log-and-skip": (
+    "a1.1-b6-skip-and-log": (
         log_and_skip_on_invalid_timestamp,
         [("in k:a@5", "k:a@5"), ("-", ""), ("in k:c@3", "k:c@3"), ("-", "")],
     ),
-    "a1.1-use-partition-time: not that of the last record": (
+    "a1.1-b6-partition-time-instead: not that of the last record": (
         use_partition_time_on_invalid_timestamp,
         [("in k:a@5", "k:a@5"), ("-", "k:-@5"), ("in k:c@3", "k:c@3"), ("-", "k:-@5")],
     ),
-    "a1.1-custom, negative": (
+    "a1.1-b6-negative, of a function": (
         lambda record, _: min(record.timestamp, 4),
         [("in k:a@5", "k:a@4"), ("-", ""), ("in k:c@3", "k:c@3"), ("-", "")],
     ),
@@ -179,7 +179,7 @@ def test_an_invalid_timestamp_that_is_an_error(extractor: TimestampExtractor | N
         assert says in str(letter.headers)
 
 
-def test_a1_1_partition_time_is_each_partitions_own() -> None:
+def test_a1_1_a1_2_partition_time_is_each_partitions_own() -> None:
     with TopologyTestDriver(topology(extracted_by(embedded)), partitions={"in": 2}) as driver:
         first, other = (
             next(key for key in "abcdefgh" if partition_for(key.encode(), 2) == n) for n in (0, 1)
@@ -190,7 +190,7 @@ def test_a1_1_partition_time_is_each_partitions_own() -> None:
         assert [record.timestamp for record in out.read_all()] == [5, 5, 100, 5]
 
 
-def test_a1_1_partition_time_is_not_the_tasks_time() -> None:
+def test_a1_1_a1_2_partition_time_is_not_the_tasks_time() -> None:
     """Of two topics in one task: what one brought does not move the other."""
 
     def declare(builder: StreamsBuilder) -> None:
