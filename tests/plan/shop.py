@@ -61,6 +61,10 @@ def by_size(_key: object, _order: object) -> str:
     return "large"
 
 
+def either(_key: object, left: Order | None, right: Order | None) -> Order | None:
+    return left or right
+
+
 def stateless(builder: StreamsBuilder) -> None:
     """One sub-topology, no store, no internal topic."""
     kept = orders(builder).filter(lambda k, v: True).map_values(by_id, value=str).peek(print)
@@ -110,6 +114,26 @@ def left_join_repartitioned(builder: StreamsBuilder) -> None:
     """Three sub-topologies; the unmatched rows have a store of their own."""
     one, other = (orders(builder, topic).select_key(by_id, key=str) for topic in ("orders", "payments"))
     one.left_join(other, pair, within=MINUTE, name="paid", value=Order).to("out")
+
+
+def outer_join_kept_null_keys(builder: StreamsBuilder) -> None:
+    """Explicit repartition topics before an outer join keep records without a key."""
+    one, other = (orders(builder, topic).repartition(name=topic) for topic in ("orders", "payments"))
+    window = (MINUTE, -MINUTE / 2)
+    one.outer_join(other, either, within=window, name="paid", value=Order).to("out")
+
+
+def self_join(builder: StreamsBuilder) -> None:
+    """One store and one repartition topic for both sides."""
+    stream = orders(builder).select_key(by_id, key=str)
+    stream.join(stream, pair, within=MINUTE, name="twice", value=Order).to("out")
+
+
+def stream_table_join_with_grace(builder: StreamsBuilder) -> None:
+    """Orders wait in a store of their own, for a view of a table with history."""
+    owners = builder.table("owners", name="owners", value=Order, history=2 * MINUTE)
+    large = owners.filter(lambda k, v: True)
+    orders(builder).left_join(large, pair, grace=MINUTE, name="owned", value=Order).to("out")
 
 
 def stream_table_join(builder: StreamsBuilder) -> None:
@@ -212,7 +236,10 @@ TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
     two_aggregates_of_one_grouping,
     stream_stream_join,
     left_join_repartitioned,
+    outer_join_kept_null_keys,
+    self_join,
     stream_table_join,
+    stream_table_join_with_grace,
     global_tables,
     enriched_twice,
     table_rows,

@@ -208,13 +208,24 @@ def test_in_order_of_time_the_join_is_its_definition(window: Bounds, history: li
     assert sorted(found, key=str) == sorted(pairs | alone, key=str)
 
 
+@pytest.mark.parametrize("kind", [INNER, LEFT, OUTER], ids=["inner", "left", "outer"])
 @given(history=arrivals, partitions=st.sampled_from([2, 5]))
 @settings(max_examples=40, deadline=None)
-def test_where_nothing_is_late_pairs_do_not_depend_on_the_number_of_partitions(
-    history: list[Arrival], partitions: int
+def test_where_nothing_is_late_outputs_do_not_depend_on_the_number_of_partitions(
+    kind: Kind, history: list[Arrival], partitions: int
 ) -> None:
-    window = topology(Bounds(5, 10, 1000), INNER)
-    assert outputs(window, history, partitions) == outputs(window, history, 1)
+    """Of each key, and of the records without one. Rows wait until each partition's time has passed them."""
+    last = [Arrival("L", f"last {number}", 100_000, True, "") for number in range(40)]
+    window = topology(Bounds(5, 10, 1000), kind)
+
+    def by_key(count: int) -> dict[str | None, list[Output]]:
+        found: dict[str | None, list[Output]] = {}
+        for step in outputs(window, [*history, *last], count):
+            for out in step:
+                found.setdefault(out.key, []).append(out)
+        return found
+
+    assert by_key(partitions) == by_key(1)
 
 
 @given(

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.testing.driver import TopologyTestDriver
-from tests.semantics.inputs import INPUT_II, steps
+from tests.semantics.inputs import INPUT_I, INPUT_II, steps
 from tests.semantics.joins import AFTER_100, BEFORE_100, Kind, join, wave
 from tests.semantics.timed import Declare, Step, check, joined, ms, topology
 
@@ -26,6 +26,20 @@ INNER_II = {
 }
 LEFT_II = INNER_II | {16: "∅:E-null@16"}
 OUTER_II = LEFT_II | {17: "∅:null-e@17"}
+#: Out of order, and all within the window: whoever comes meets all who came, in the order of their times.
+INNER_I = {
+    4: "k:A-a@4",
+    5: "k:B-a@5",
+    6: "k:A-b@6 k:B-b@6",
+    9: "k:C-a@9 k:C-b@9",
+    10: "k:A-c@10 k:B-c@10 k:C-c@10",
+    14: "k:A-d@7 k:B-d@7 k:C-d@9",
+    15: "k:D-a@6 k:D-b@6 k:D-d@7 k:D-c@10",
+    18: "k:A-e@14 k:B-e@14 k:D-e@14 k:C-e@14",
+    19: "k:E-a@15 k:E-b@15 k:E-d@15 k:E-c@15 k:E-e@15",
+    22: "k:F-a@4 k:F-b@6 k:F-d@7 k:F-c@10 k:F-e@14",
+    23: "k:A-f@3 k:F-f@4 k:B-f@5 k:D-f@6 k:C-f@9 k:E-f@15",
+}
 DAY_MS = 86_400_000
 
 
@@ -36,7 +50,7 @@ def repartitioned(kind: Kind) -> Declare:
         left = builder.stream("L", key=str, value=str).map(lambda k, v: (k, v), key=str, value=str)
         right = (
             builder.stream("R", key=str, value=str)
-            .map(lambda k, v: (k, v), key=str, value=str)
+            .flat_map(lambda k, v: [(k, v)], key=str, value=str)
             .select_key(lambda k, _: k, key=str)
         )
         method = getattr(left, kind)
@@ -58,6 +72,14 @@ def repartitioned(kind: Kind) -> Declare:
 def test_input_ii(kind: Kind, expected: dict[int, str], through: str, partitions: int) -> None:
     declare = repartitioned(kind) if through == "repartitioned" else join(ms(10_000), DAY_MS, kind=kind)
     check(declare, steps(INPUT_II, expected), partitions={"L": partitions, "R": partitions})
+
+
+@pytest.mark.parametrize("kind", ["join", "left_join", "outer_join"])
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_input_i(kind: Kind, partitions: int) -> None:
+    """Everybody finds a partner, so that nobody comes out alone."""
+    declare = join(ms(10_000), DAY_MS, kind=kind)
+    check(declare, steps(INPUT_I, INNER_I), partitions={"L": partitions, "R": partitions})
 
 
 B2: dict[str, tuple[Declare, list[Step]]] = {
