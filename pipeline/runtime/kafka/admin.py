@@ -8,18 +8,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeAlias
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection
-from confluent_kafka import TopicPartition as ClientPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but not exported in its annotations
     AdminClient,
     NewTopic,
-    OffsetSpec,
 )
 
 from pipeline.errors import BrokerError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import TopicSpec
-from pipeline.runtime.kafka.errors import LEADERLESS, translated_exception
+from pipeline.runtime.kafka.errors import translated_exception
+from pipeline.runtime.kafka.offsets import EARLIEST, LATEST, OffsetLookup
 from pipeline.runtime.kafka.settings import Settings
 
 #: From the ends as listed to the ends as they are.
@@ -31,11 +30,6 @@ _TIMEOUT_S: Final = 30.0
 _FIRST_TIMEOUT_S: Final = 4.0
 _PAUSE_MS: Final = 20
 _ATTEMPTS: Final = 1_500
-#: Of questions for offsets: one whose leader is gone is not answered at all, and is asked anew.
-_OFFSET_TIMEOUT_MS: Final = 4_000
-_OFFSETS_MS: Final = 30_000
-#: How long the news of a topic's creation may take to reach a broker that was away.
-_SPREAD_MS: Final = 5_000
 _BROKERS_DEFAULT: Final = -1
 
 
@@ -44,13 +38,16 @@ class KafkaAdmin:
 
     Args:
         settings: see `pipeline.runtime.kafka.settings`.
+        reading: those of a reader, to ask for offsets with.
         exact_ends: turns the ends that the broker lists into the true ones; see `ends`.
     """
 
-    def __init__(self, settings: Settings, exact_ends: ExactEnds) -> None:
+    def __init__(self, settings: Settings, reading: Settings, exact_ends: ExactEnds) -> None:
         self._exact_ends = exact_ends
         self._address = str(settings["bootstrap.servers"])
         self._client: AdminClient | None = AdminClient(settings, logger=_log)
+        self._written = OffsetLookup(reading, "read_uncommitted")
+        self._settled = OffsetLookup(reading, "read_committed")
 
     def topics(self) -> Sequence[str]:
         """Return the names of all topics.
@@ -110,7 +107,7 @@ class KafkaAdmin:
             BrokerUnreachableError: no broker answers.
             BrokerError: a partition does not exist.
         """
-        return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call] # not annotated
+        return self._written.find(partitions, EARLIEST)
 
     def end_offsets(
         self, partitions: Sequence[TopicPartition], *, stable: bool = False
@@ -121,8 +118,8 @@ class KafkaAdmin:
             BrokerUnreachableError: no broker answers.
             BrokerError: a partition does not exist.
         """
-        level = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
-        return self._exact_ends(self._offsets(partitions, OffsetSpec.latest(), level))  # type: ignore[no-untyped-call] # not annotated
+        lookup = self._settled if stable else self._written
+        return self._exact_ends(lookup.find(partitions, LATEST))
 
     def offsets_at(
         self, partitions: Sequence[TopicPartition], timestamp_ms: int
@@ -133,65 +130,15 @@ class KafkaAdmin:
             BrokerUnreachableError: no broker answers.
             BrokerError: a partition does not exist.
         """
-        found = self._offsets(partitions, OffsetSpec.for_timestamp(timestamp_ms))
-        without = [partition for partition, offset in found.items() if offset < 0]
+        found = self._written.find(partitions, timestamp_ms)
+        without = [partition for partition in partitions if partition not in found]
         return found | (self.end_offsets(without) if without else {})
 
     def close(self) -> None:
-        """Free the connection."""
+        """Free the connections."""
         self._client = None
-
-    def _offsets(
-        self,
-        partitions: Sequence[TopicPartition],
-        spec: OffsetSpec,
-        level: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
-    ) -> dict[TopicPartition, int]:
-        """Ask until every partition's leader has answered: one may be changing just now."""
-        offsets: dict[TopicPartition, int] = {}
-        waiting = threading.Event()
-        left_ms = _OFFSETS_MS
-        while missing := [partition for partition in partitions if partition not in offsets]:
-            accepted = LEADERLESS | {KafkaError._TIMED_OUT} if left_ms > 0 else frozenset[int]()  # noqa: SLF001 (librdkafka's own codes begin with an underscore)
-            if left_ms > _OFFSETS_MS - _SPREAD_MS:
-                accepted |= {KafkaError.UNKNOWN_TOPIC_OR_PART}
-            found, timed_out = self._answered_offsets(missing, spec, level, accepted)
-            offsets |= found
-            left_ms -= _OFFSET_TIMEOUT_MS if timed_out else _PAUSE_MS
-            if len(found) < len(missing):
-                waiting.wait(_PAUSE_MS / 1_000)
-        return offsets
-
-    def _answered_offsets(
-        self,
-        partitions: Sequence[TopicPartition],
-        spec: OffsetSpec,
-        level: IsolationLevel,
-        accepted: Collection[int],
-    ) -> tuple[dict[TopicPartition, int], bool]:
-        """Ask once; leave out partitions without an answer, and return whether one took too long."""
-        wanted = {ClientPartition(topic, partition): spec for topic, partition in partitions}
-        futures: Mapping[ClientPartition, Future[Any]]
-        futures = self._open().list_offsets(
-            wanted, isolation_level=level, request_timeout=_OFFSET_TIMEOUT_MS / 1_000
-        )
-        offsets, timed_out = {}, False
-        for found, future in futures.items():
-            partition = TopicPartition(found.topic, found.partition)
-            try:
-                offset: int = future.result(timeout=_TIMEOUT_S).offset
-            except KafkaException as error:
-                code = error.args[0].code()
-                if code not in accepted:
-                    what = f"asking for the offsets of {partition}"
-                    raise translated_exception(error, self._address, what) from error
-                timed_out |= code == KafkaError._TIMED_OUT  # noqa: SLF001 (see above)
-            else:
-                # While its leader is away, the client says "invalid" (-1001) and no error.
-                if offset >= 0:
-                    offsets[partition] = offset
-        self._serve_log()
-        return offsets, timed_out
+        self._written.close()
+        self._settled.close()
 
     def _wait_usable(self, topics: Sequence[str]) -> None:
         """Wait until the metadata has them and their leaders answer: both come after the creation."""

@@ -87,7 +87,8 @@ class KafkaBroker:
 
     def admin(self) -> KafkaAdmin:
         """Return a new admin client."""
-        return KafkaAdmin(admin_settings(self._address, self._settings), self._exact_ends)
+        reading = reader_settings(self._address, self._settings)
+        return KafkaAdmin(admin_settings(self._address, self._settings), reading, self._exact_ends)
 
     def reader(self) -> KafkaReader:
         """Return a new reader, outside any group."""
