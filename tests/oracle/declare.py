@@ -255,7 +255,7 @@ def _suppress(_builder: Any, node: Node, inputs: list[Any]) -> Any:
     buffer = _DSL.BufferConfig(
         max_records=bounds.get("records"),
         max_bytes=bounds.get("bytes"),
-        when_full="shut-down" if bounds.get("shut_down") else "emit-early",
+        when_full="shut-down" if bounds.get("shut_down") or not bounds else "emit-early",
     )
     if node["until"] == "time":
         return inputs[0].suppress(_DSL.until_time_limit(_ms(node, "limit"), buffer), name=node["id"])

@@ -65,6 +65,12 @@ def _sends_initial(node: Node, nodes: Sequence[Node]) -> bool:
     return any(node["id"] in other.get("of", ()) and other["op"] != "to_stream" for other in nodes)
 
 
+def _follows_suppress(node: Node, nodes: Sequence[Node]) -> bool:
+    return node["op"] == "suppress" and any(
+        node["id"] in other.get("of", ()) and other["op"] != "to_stream" for other in nodes
+    )
+
+
 def _bounds(node: Node, _nodes: Sequence[Node]) -> bool:
     if node["op"] == "stream_join":
         return bool(node["before"] < 0 or node["after"] < 0)
@@ -114,6 +120,11 @@ IMPROVEMENTS: Final[Mapping[int, Improvement]] = {
         "emitted; sliding windows of zero difference work",
         "pairs out of bounds are filtered out; null keys go around the join; tumbling windows of 1 ms",
         _bounds,
+    ),
+    10: Improvement(
+        "an update that suppress lets go carries the old value that went on before it",
+        "a table of what suppress lets go: it knows what that was",
+        _follows_suppress,
     ),
     9: Improvement(
         "a versioned table remembers a deletion at the very time of the value that it deletes",

@@ -19,7 +19,6 @@ def _op(*ops: str) -> Test:
 MISSING: Final[Mapping[str, Test]] = {
     "cogroup": _op("cogroup"),
     "foreign-key joins": _op("foreign_key_join"),
-    "suppress": _op("suppress"),
 }
 
 

@@ -97,7 +97,7 @@ final class Aggregations {
             table = stream.aggregate(
                 initializer(topology, node), aggregator(topology, node), StoreOptions.window(topology, node, key, value));
         }
-        return described(topology, Flow.of(untyped(table), windowedKey(windows, key), value), windows);
+        return described(topology, Flow.of(untyped(table), windowedKey(topology, windows, key), value), windows);
     }
 
     private static TimeWindowedKStream<Object, Object> windowed(
@@ -129,10 +129,18 @@ final class Aggregations {
         }
     }
 
-    private static Serde<Object> windowedKey(final JsonNode windows, final Serde<Object> key) {
-        return windows.get("kind").asText().equals("session")
-            ? Flow.untyped(new WindowedSerdes.SessionWindowedSerde<>(key))
-            : Flow.untyped(new WindowedSerdes.TimeWindowedSerde<>(key, Long.MAX_VALUE));
+    private static Serde<Object> windowedKey(final Case topology, final JsonNode windows, final Serde<Object> key) {
+        switch (windows.get("kind").asText()) {
+            case "session": return Flow.untyped(new WindowedSerdes.SessionWindowedSerde<>(key));
+            case "unlimited": return timeWindowedKey(key, Long.MAX_VALUE);
+            case "sliding":
+                return timeWindowedKey(key, sliding(topology, windows) ? windows.get("difference").asLong() : 1);
+            default: return timeWindowedKey(key, windows.get("size").asLong());
+        }
+    }
+
+    private static Serde<Object> timeWindowedKey(final Serde<Object> key, final long size) {
+        return Flow.untyped(new WindowedSerdes.TimeWindowedSerde<>(key, size));
     }
 
     private static Flow described(final Case topology, final Flow flow, final JsonNode windows) {
@@ -162,7 +170,7 @@ final class Aggregations {
                 () -> Functions.INITIAL, Functions.aggregator(Case.function(node)), Functions.merger(),
                 StoreOptions.session(topology, node, key, value));
         }
-        return described(topology, Flow.of(untyped(table), windowedKey(windows, key), value), windows);
+        return described(topology, Flow.of(untyped(table), windowedKey(topology, windows, key), value), windows);
     }
 
     private static SessionWindows sessionWindows(final JsonNode windows) {
@@ -199,7 +207,7 @@ final class Aggregations {
             table = cogrouped.windowedBy(timeWindows(windows)).aggregate(
                 initializer(topology, node), StoreOptions.window(topology, node, key, Flow.TEXT));
         }
-        return described(topology, Flow.of(untyped(table), windowedKey(windows, key), Flow.TEXT), windows);
+        return described(topology, Flow.of(untyped(table), windowedKey(topology, windows, key), Flow.TEXT), windows);
     }
 
     static Flow ofTable(final Case topology, final JsonNode node) {

@@ -196,9 +196,19 @@ final class Declarations {
                         .rekeyed(true)
                     : Flow.of(table.toStream(), in.key, in.value);
             case "suppress":
-                return Flow.of(table.suppress(suppressed(topology, in, node)), in.key, in.value).windowsOf(in);
+                return Flow.of(suppress(topology, in, node), in.key, in.value).windowsOf(in);
             default: throw new IllegalArgumentException("operator of a table: " + op);
         }
+    }
+
+    private static KTable<Object, Object> suppress(final Case topology, final Flow in, final JsonNode node) {
+        final KTable<Object, Object> held = in.table.suppress(suppressed(topology, in, node));
+        // A table of what has gone on knows what went on before; suppress tells the last value held back.
+        return topology.improved(10)
+            ? held.toStream().toTable(
+                Materialized.<Object, Object, KeyValueStore<Bytes, byte[]>>as(Case.id(node) + "-before")
+                    .withKeySerde(in.key).withValueSerde(in.value).withCachingDisabled())
+            : held;
     }
 
     @SuppressWarnings({"unchecked", "rawtypes"})
