@@ -58,7 +58,8 @@ class StreamsConfig:
             read. `fail` stops the worker, `continue` skips the record, counts it and logs now and then,
             `dead-letter` puts it aside as it came. None: `dead-letter` if `dead_letter` is set, else `fail`.
         on_processing_error: likewise where a user's function raises; in a punctuation, too.
-        on_produce_error: likewise where a result cannot be encoded, or a topic does not take it.
+        on_produce_error: likewise where a result cannot be encoded, or a topic does not take it. With
+            exactly-once a record that the broker refused always stops the worker: its transaction is lost.
     """
 
     application_id: str

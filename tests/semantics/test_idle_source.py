@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import Processor, ProcessorContext, PunctuationType, Record, tumbling
+from pipeline import (
+    BufferConfig,
+    EmitStrategy,
+    Processor,
+    ProcessorContext,
+    PunctuationType,
+    Record,
+    tumbling,
+    until_window_closes,
+)
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.runtime.partitioner import partition_for
 from pipeline.testing.driver import TopologyTestDriver
@@ -34,6 +43,30 @@ def count_by_second(builder: StreamsBuilder) -> None:
     windows = tumbling(ms(1_000), grace=ms(2_000))
     counts = builder.stream("in", key=str, value=str).group_by_key().windowed_by(windows).count(name="c")
     counts.to_stream().select_key(lambda window, _count: f"{window.key}@{window.start}").to("out", value=int)
+
+
+def emitted_on_close(builder: StreamsBuilder) -> None:
+    """Windows of a second that close 2 s later; and one count more of what the first one lets go."""
+    windows = tumbling(ms(1_000), grace=ms(2_000))
+    counted = builder.stream("in", key=str, value=str).group_by_key().windowed_by(windows)
+    first = counted.emit_strategy(EmitStrategy.ON_WINDOW_CLOSE).count(name="first").to_stream()
+    again = first.group_by_key().windowed_by(windows).emit_strategy(EmitStrategy.ON_WINDOW_CLOSE)
+    second = again.count(name="second").to_stream()
+    shown = first.map(lambda window, count: (f"first-{window.key}", count), key=str, value=int)
+    shown.merge(second.map(lambda w, count: (f"second-{w.key.key}", count), key=str, value=int)).to("out")
+
+
+def suppressed(builder: StreamsBuilder) -> None:
+    windows = tumbling(ms(1_000), grace=ms(2_000))
+    counts = builder.stream("in", key=str, value=str).group_by_key().windowed_by(windows).count(name="c")
+    final = counts.suppress(until_window_closes(BufferConfig()), name="final").to_stream()
+    final.select_key(lambda window, _count: f"{window.key}@{window.start}").to("out", value=int)
+
+
+def joined_after_grace(builder: StreamsBuilder) -> None:
+    table = builder.table("R", name="t", value=str, history=ms(60_000))
+    stream = builder.stream("in", key=str, value=str)
+    stream.left_join(table, joined, name="j", grace=ms(5_000), value=str).to("out")
 
 
 class Ticker(Processor[str, str, str, str]):
@@ -114,6 +147,30 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("in k:c@8000", "k@8000:1@8000"),
         ],
     ),
+    "a1.2-deviation8-windows-emitted-on-close: what one lets go counts in the next, and closes there": (
+        emitted_on_close,
+        [
+            ("in k:a@100", ""),
+            ("in k:b@900", ""),
+            ("clock 9000", ""),
+            ("clock 1000", "first-k:2@900 second-k:1@900"),
+            ("in k:late@800", ""),
+        ],
+    ),
+    "a1.2-deviation8-suppress-lets-go": (
+        suppressed,
+        [
+            ("in k:a@100", ""),
+            ("in k:b@900", ""),
+            ("in k:c@1100", ""),
+            ("clock 9000", ""),
+            ("clock 1000", "k@0:2@900 k@1000:1@1100"),
+        ],
+    ),
+    "a1.2-deviation8-a-join-after-grace": (
+        joined_after_grace,
+        [("R k:r@50", ""), ("in k:a@100", ""), ("clock 9000", ""), ("clock 1000", "k:a-r@100")],
+    ),
     "a1.2-deviation8-time-never-goes-back": (
         ticking,
         [
@@ -177,7 +234,8 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
 
 @pytest.mark.parametrize(("declare", "steps"), CASES.values(), ids=CASES.keys())
 def test_idle_source(declare: Declare, steps: list[Step]) -> None:
-    check(declare, steps, value=int if declare is count_by_second else str, source_idle_ms=IDLE_MS)
+    counts = declare in {count_by_second, emitted_on_close, suppressed}
+    check(declare, steps, value=int if counts else str, source_idle_ms=IDLE_MS)
 
 
 @pytest.mark.parametrize("declare", [left_join, left_join_after_a_repartition])

@@ -150,6 +150,7 @@ OVERLAPS: dict[str, Callable[[StreamsBuilder], object]] = {
     "a8.9-pattern-and-topic": lambda b: (b.stream("logs.*"), b.stream("logs.a")),
     "a8.9-topic-and-pattern": lambda b: (b.stream(["x", "logs.a"]), b.stream(re.compile(r"logs\..*"))),
     "a8.9-pattern-and-table": lambda b: (b.stream("logs.>"), b.table("logs.a", name="t")),
+    "a8.9-pattern-and-global-table": lambda b: (b.stream("logs.>"), b.global_table("logs.a", name="t")),
     "a8.9-one-pattern-read-in-two-ways": lambda b: (
         b.stream("logs.*"),
         b.stream("logs.*", offset_reset="latest"),
@@ -271,6 +272,7 @@ def test_a_new_topic_begins_where_the_source_says(offset_reset: OffsetReset, exp
 WRONG: dict[str, tuple[Callable[[StreamsBuilder], object], str]] = {
     "a8.9-a-pattern-among-names": (lambda b: b.stream(["a", "logs.*"]), "one pattern alone"),
     "a8.9-a-table-by-pattern": (lambda b: b.table("logs.*", name="t"), "one pattern alone"),
+    "a8.9-a-global-table-by-pattern": (lambda b: b.global_table("logs.*", name="t"), "one pattern alone"),
     "a8.9-wildcards-inside-a-token": (lambda b: b.stream("logs.a*"), "is no pattern"),
     "a8.9-a-tail-in-the-middle": (lambda b: b.stream("logs.>.a"), "is no pattern"),
 }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline import App
 from pipeline.commands import ACTIONS, format_limits
-from pipeline.config import StreamsConfig
+from pipeline.config import Stage, StreamsConfig
 from pipeline.errors import ConfigError, TopologyError
 from pipeline.settings import ENGINE_SETTINGS, check_shell_settings
 
@@ -106,6 +107,32 @@ def test_only_the_engine_is_started_beside_the_web_server() -> None:
     app.stream("in").to("out")
     names = [type(service).__name__ for service in app.boot_strategy.server()]
     assert names == ["CacheBackend", "WebServer", "Engine"]
+
+
+def test_waiting_can_be_told_not_to() -> None:
+    assert App("a").streams_config.max_task_idle_ms == 0
+    assert App("a", max_task_idle=0.25).streams_config.max_task_idle_ms == 250
+    assert App("a", max_task_idle=None).streams_config.max_task_idle_ms is None
+    assert App("a").streams_config.source_idle_ms is None
+    with pytest.raises(ConfigError, match="max_task_idle_ms is -1: it must be at least 0"):
+        App("a", max_task_idle=-0.001)
+    with pytest.raises(ConfigError, match="source_idle_ms is 0: it must be at least 1"):
+        App("a", source_idle=0)
+
+
+@pytest.mark.parametrize("stage", ["decode", "processing", "produce"])
+def test_what_becomes_of_failures_is_checked(stage: Stage) -> None:
+    setting = f"on_{stage}_error"
+    wrong: dict[str, Any] = {setting: "ignore"}
+    with pytest.raises(ConfigError, match=f"{setting} is 'ignore': it must be one of fail, continue, dead"):
+        App("a", **wrong)
+    put_aside: dict[str, Any] = {setting: "dead-letter"}
+    with pytest.raises(ConfigError, match=f"{setting} is dead-letter: say to which topic with dead_letter="):
+        App("a", **put_aside)
+    assert App("a").streams_config.action(stage) == "fail"
+    assert App("a", dead_letter="d").streams_config.action(stage) == "dead-letter"
+    kept: dict[str, Any] = {setting: "continue"}
+    assert App("a", dead_letter="d", **kept).streams_config.action(stage) == "continue"
 
 
 def test_every_limit_is_shown_with_its_default_and_what_happens_there() -> None:
