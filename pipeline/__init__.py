@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from pipeline.app import App
+from pipeline.dsl.cogrouped import (
+    CogroupedKStream,
+    SessionWindowedCogroupedKStream,
+    TimeWindowedCogroupedKStream,
+)
 from pipeline.dsl.global_table import GlobalKTable
 from pipeline.dsl.grouped import KGroupedStream
 from pipeline.dsl.grouped_table import KGroupedTable
@@ -30,6 +35,7 @@ __all__ = [
     "STRING",
     "App",
     "BufferConfig",
+    "CogroupedKStream",
     "EmitStrategy",
     "GlobalKTable",
     "KGroupedStream",
@@ -41,10 +47,12 @@ __all__ = [
     "PunctuationType",
     "Record",
     "Serde",
+    "SessionWindowedCogroupedKStream",
     "SessionWindowedKStream",
     "SessionWindowedStore",
     "Store",
     "StreamsError",
+    "TimeWindowedCogroupedKStream",
     "TimeWindowedKStream",
     "TopologyError",
     "Windowed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias
 from pipeline.dsl.functions import check_function
 from pipeline.dsl.graph import Graph, known, required, resolve
 from pipeline.dsl.options import StoreOptions, table_store, windowed_store
+from pipeline.errors import TopologyError
 from pipeline.serde import BYTES, INT64, Serde, SerdeLike, SessionWindowedSerde, TimeWindowedSerde
 from pipeline.topology import Aggregate, Keyed, Node, StoreSpec, declaration_site
 from pipeline.windows import EmitStrategy, SessionWindows, Windows
@@ -36,6 +38,12 @@ class Grouping:
     keyed: tuple[Keyed, ...]
     windows: Windows | None = None
     emit: EmitStrategy = EmitStrategy.ON_WINDOW_UPDATE
+
+    def with_input(self, other: Grouping) -> Grouping:
+        """Return the grouping of these streams and another one."""
+        return dataclasses.replace(
+            self, inputs=(*self.inputs, *other.inputs), keyed=(*self.keyed, *other.keyed)
+        )
 
     def count(self, name: str | None, options: StoreOptions) -> TableParts:
         """Declare a count."""
@@ -80,6 +88,8 @@ class Grouping:
         options: StoreOptions,
     ) -> TableParts:
         """Declare a fold with the user's functions; `merger` for sessions only."""
+        if isinstance(self.windows, SessionWindows):
+            check_function(merger, "merger", f"aggregate at {declaration_site()}")
         serde = known(resolve(value, None, "aggregate"), "aggregate", "value")
         return self._declare("aggregate", name, serde, initializer, aggregators, merger, options)
 
@@ -127,6 +137,20 @@ class Grouping:
         if isinstance(self.windows, SessionWindows):
             return SessionWindowedSerde(key)
         return TimeWindowedSerde(key, self.windows.size_ms)
+
+
+def windowed(grouping: Grouping, windows: Any) -> Grouping:
+    """Return the same grouping, by window too.
+
+    Raises:
+        TopologyError: they are no windows.
+    """
+    if not isinstance(windows, Windows):
+        raise TopologyError(
+            f"windowed_by at {declaration_site()} takes windows such as tumbling(...), hopping(...), "
+            f"sliding(...), session(...) or unlimited(), not {windows!r}"
+        )
+    return dataclasses.replace(grouping, windows=windows)
 
 
 def _waiting(store: StoreSpec) -> StoreSpec:

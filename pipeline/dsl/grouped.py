@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, Unpack, overload
+from typing import Generic, TypeVar, Unpack, overload
 
-from pipeline.dsl.aggregation import Grouping
+from pipeline.dsl.aggregation import Grouping, windowed
+from pipeline.dsl.cogrouped import CogroupedKStream
+from pipeline.dsl.functions import check_function
 from pipeline.dsl.options import StoreOptions
 from pipeline.dsl.table import KTable
 from pipeline.dsl.windowed import SessionWindowedKStream, TimeWindowedKStream
-from pipeline.errors import TopologyError
 from pipeline.serde import SerdeLike
 from pipeline.topology import declaration_site
 from pipeline.windows import SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows, Windows
@@ -21,10 +21,14 @@ A = TypeVar("A")
 
 
 class KGroupedStream(Generic[K, V]):
-    """A stream grouped by key: aggregate it into a table, or window it first."""
+    """A stream grouped by key: aggregate it into a table, or window it first.
+
+    Attributes:
+        grouping: what is declared so far.
+    """
 
     def __init__(self, grouping: Grouping) -> None:
-        self._grouping = grouping
+        self.grouping = grouping
 
     @overload
     def windowed_by(self, windows: SessionWindows) -> SessionWindowedKStream[K, V]: ...
@@ -41,7 +45,7 @@ class KGroupedStream(Generic[K, V]):
             TopologyError: `windows` is not what `tumbling`, `hopping`, `sliding`, `session` or
                 `unlimited` returns.
         """
-        grouping = windowed(self._grouping, windows)
+        grouping = windowed(self.grouping, windows)
         if isinstance(windows, SessionWindows):
             return SessionWindowedKStream(grouping)
         return TimeWindowedKStream(grouping)
@@ -53,7 +57,7 @@ class KGroupedStream(Generic[K, V]):
             name: required: names the store and its changelog.
             store: see `StoreOptions`.
         """
-        return KTable(*self._grouping.count(name, store))
+        return KTable(*self.grouping.count(name, store))
 
     def reduce(
         self,
@@ -64,12 +68,12 @@ class KGroupedStream(Generic[K, V]):
         **store: Unpack[StoreOptions],
     ) -> KTable[K, V]:
         """Combine the values of each key: `reducer(so_far, new)`; the first value is the start."""
-        return KTable(*self._grouping.reduce(reducer, name, value, store))
+        return KTable(*self.grouping.reduce(reducer, name, value, store))
 
     def aggregate(
         self,
         initializer: Callable[[], A],
-        aggregator: Callable[[K, V, A], A],
+        aggregator: Callable[[K, V, A], A | None],
         *,
         name: str | None = None,
         value: SerdeLike | None = None,
@@ -87,18 +91,12 @@ class KGroupedStream(Generic[K, V]):
             value: required: serde of the aggregate.
             store: see `StoreOptions`.
         """
-        return KTable(*self._grouping.aggregate(initializer, (aggregator,), None, name, value, store))
+        return KTable(*self.grouping.aggregate(initializer, (aggregator,), None, name, value, store))
 
+    def cogroup(self, aggregator: Callable[[K, V, A], A | None]) -> CogroupedKStream[K, A]:
+        """Fold this stream and others into one table, each by its own aggregator.
 
-def windowed(grouping: Grouping, windows: Any) -> Grouping:
-    """Return the same grouping, by window too.
-
-    Raises:
-        TopologyError: they are no windows.
-    """
-    if not isinstance(windows, Windows):
-        raise TopologyError(
-            f"windowed_by at {declaration_site()} takes windows such as tumbling(...), hopping(...), "
-            f"sliding(...), session(...) or unlimited(), not {windows!r}"
-        )
-    return dataclasses.replace(grouping, windows=windows)
+        `clicks.cogroup(add_click).cogroup(views, add_view).aggregate(dict, name="activity", value=dict)`.
+        """
+        check_function(aggregator, "aggregator", f"cogroup at {declaration_site()}")
+        return CogroupedKStream(self.grouping, (aggregator,))

@@ -18,8 +18,10 @@ class StoreOptions(TypedDict, total=False):
     """Options of a table's store (Kafka Streams: `Materialized`), all optional.
 
     Attributes:
-        retention: windowed tables only: how long a window can be read, in stream time; at least
-            its size plus grace, which is the default.
+        retention: windowed tables only: how long a window can be read, in stream time, from its start
+            (of a session: from its end). At least as long as in Kafka Streams: size plus grace, for
+            sliding windows twice the difference plus grace, for sessions gap plus grace. It may only
+            raise what a record that is not late may ask for, which is the default.
         history: unwindowed tables only: makes the table versioned, with the history of each key as
             far back as this (Kafka Streams: `Stores.persistentVersionedKeyValueStore`).
         caching: True (default): updates go downstream at commit, the last one of each key; False:

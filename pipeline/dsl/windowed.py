@@ -66,7 +66,7 @@ class TimeWindowedKStream(WindowedKStream[K, V]):
     def aggregate(
         self,
         initializer: Callable[[], A],
-        aggregator: Callable[[K, V, A], A],
+        aggregator: Callable[[K, V, A], A | None],
         *,
         name: str | None = None,
         value: SerdeLike | None = None,
@@ -82,7 +82,7 @@ class SessionWindowedKStream(WindowedKStream[K, V]):
     def aggregate(
         self,
         initializer: Callable[[], A],
-        aggregator: Callable[[K, V, A], A],
+        aggregator: Callable[[K, V, A], A | None],
         merger: Callable[[K, A, A], A],
         *,
         name: str | None = None,

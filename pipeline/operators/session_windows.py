@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.errors import ProcessingError
-from pipeline.operators.windowed import Input, Take, called
+from pipeline.operators.windowed import FORGOTTEN, Input, Take, called
 from pipeline.record import Headers
 from pipeline.windows import SessionWindows
 
@@ -37,7 +37,8 @@ def take_into_sessions(windows: SessionWindows, source: Input) -> Take:
         if session != (timestamp, timestamp):
             for start, end in bounds:
                 put(key_bytes, start, end, None, end, headers)
-        put(key_bytes, *session, aggregate, session.end, headers)
+        if not put(key_bytes, *session, aggregate, session.end, headers):
+            context.drop(node, FORGOTTEN)
         if closing is not None:
             closing.replaced(key_bytes, bounds, session)
 

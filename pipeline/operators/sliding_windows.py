@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.errors import ProcessingError
 from pipeline.operators.materialize import deletes_at_record_time
-from pipeline.operators.windowed import Input, Take, called
+from pipeline.operators.windowed import FORGOTTEN, Input, Take, called
 from pipeline.record import Headers
 from pipeline.state.store import Entry
 from pipeline.windows import SlidingWindows, Update
@@ -55,7 +55,8 @@ def take_into_sliding_windows(windows: SlidingWindows, source: Input) -> Take:
             latest = _latest(update, timestamp, known)
             if aggregate is None and at_record_time:
                 latest = timestamp
-            put(key_bytes, update.start, aggregate, latest, headers)
+            if not put(key_bytes, update.start, aggregate, latest, headers):
+                context.drop(node, FORGOTTEN)
 
     return take
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.operators.context import failed
 from pipeline.operators.materialize import deletes_at_record_time
-from pipeline.operators.windowed import Input, Take
+from pipeline.operators.windowed import FORGOTTEN, Input, Take
 from pipeline.record import Headers
 from pipeline.windows import TimeWindows, UnlimitedWindows
 
@@ -48,6 +48,7 @@ def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Inpu
                 latest = max(timestamp, entry.timestamp)
             if closing is not None and entry is None:
                 closing.opened(key_bytes, start, start + size, timestamp)
-            put(key_bytes, start, aggregate, latest, headers)
+            if not put(key_bytes, start, aggregate, latest, headers):
+                context.drop(node, FORGOTTEN)
 
     return take

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pipeline.operators.closing_windows import ClosingWindows
 from pipeline.operators.context import OperatorContext, StreamTime, failed, unencodable
@@ -22,6 +22,9 @@ from pipeline.windows import SessionWindows
 
 #: `(key_bytes, key, value, timestamp_ms, headers)`: what adds a record to its windows.
 Take: TypeAlias = Callable[[bytes, Any, Any, int, Headers], None]
+
+#: Why a record of a cogroup's stream is dropped that is on time by its own stream's time.
+FORGOTTEN: Final = "window is older than the retention: another stream is ahead"
 
 
 @dataclass(frozen=True, slots=True)

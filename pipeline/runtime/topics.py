@@ -8,6 +8,7 @@ from pipeline.plan.partitions import resolve_partitions
 from pipeline.plan.planner import Plan, SubTopology
 from pipeline.runtime.broker import Admin, TopicSpec
 from pipeline.topology import StoreSpec
+from pipeline.windows import FOREVER_MS
 
 _REPARTITION = {
     "cleanup.policy": "delete",
@@ -72,7 +73,7 @@ def changelog_config(store: StoreSpec, config: StreamsConfig) -> dict[str, str]:
         "min.compaction.lag.ms": str(config.compaction_lag_ms),
     }
     kept_ms = store.retention_ms + config.changelog_retention_ms
-    if store.kind in {"window", "session"}:
+    if store.kind in {"window", "session"} and store.retention_ms < FOREVER_MS:
         topic |= {"cleanup.policy": "compact,delete", "retention.ms": str(kept_ms)}
     elif store.kind == "versioned":
         topic |= {"min.compaction.lag.ms": str(max(kept_ms, config.compaction_lag_ms))}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from pipeline.serde import Serde
+from pipeline.windows import FOREVER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class StoreSpec:
     def details(self) -> tuple[str, ...]:
         """What `describe` and the drawn graph say of it; of options, only what was asked for."""
         asked = (
-            (f"retention {self.retention_ms} ms", self.retention_ms > 0),
+            (f"retention {self.retention_ms} ms", 0 < self.retention_ms < FOREVER_MS),
+            ("kept for ever", self.retention_ms == FOREVER_MS),
             ("in memory", self.in_memory),
             ("each update at once", self.queryable and not self.caching),
             ("no changelog", not self.logged),

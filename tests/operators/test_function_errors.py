@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from pipeline import Processor, TopologyError
+from pipeline import Processor, TopologyError, session
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.functions import PARAMETERS
 from pipeline.topology import Node
@@ -91,6 +91,26 @@ OPERATORS: dict[str, tuple[Declare, str, str]] = {
     "aggregate-aggregator": (
         lambda b, f: text(b).group_by_key().aggregate(int, f, name="t", value=int),
         "t (",
+        "aggregator is called with (key, value, so_far)",
+    ),
+    "session-merger": (
+        lambda b, f: (
+            text(b)
+            .group_by_key()
+            .windowed_by(session(SECOND, grace=SECOND))
+            .aggregate(int, joiner, f, name="t", value=int)
+        ),
+        "aggregate at ",
+        "merger is called with (key, left, right)",
+    ),
+    "cogroup": (
+        lambda b, f: text(b).group_by_key().cogroup(f),
+        "cogroup at ",
+        "aggregator is called with (key, value, so_far)",
+    ),
+    "cogroup-another": (
+        lambda b, f: text(b).group_by_key().cogroup(joiner).cogroup(text(b, "b").group_by_key(), f),
+        "cogroup at ",
         "aggregator is called with (key, value, so_far)",
     ),
     "aggregate-initializer": (

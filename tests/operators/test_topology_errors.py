@@ -10,7 +10,16 @@ from typing import Any, TypeAlias, cast
 
 import pytest
 
-from pipeline import Processor, Record, SessionWindowedStore, Store, TopologyError, WindowedStore, tumbling
+from pipeline import (
+    Processor,
+    Record,
+    SessionWindowedStore,
+    Store,
+    TopologyError,
+    WindowedStore,
+    tumbling,
+    unlimited,
+)
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.plan.planner import Plan, plan
 
@@ -128,6 +137,26 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
     "windowed-count-without-name": (
         lambda b: text(b).group_by_key().windowed_by(PER_SECOND).count(),
         ("count at", "needs name="),
+    ),
+    "cogroup-without-name": (
+        lambda b: text(b).group_by_key().cogroup(pair).aggregate(int, value=int),
+        ("aggregate at", "needs name="),
+    ),
+    "cogroup-without-serde": (
+        lambda b: text(b).group_by_key().cogroup(pair).aggregate(int, name="t"),
+        ("aggregate at", "give value="),
+    ),
+    "retention-shorter-than-the-windows": (
+        lambda b: text(b).group_by_key().windowed_by(PER_SECOND).count(name="t", retention=SECOND / 2),
+        ("count at", "retention of 500 ms", "shorter than"),
+    ),
+    "retention-of-unlimited-windows": (
+        lambda b: text(b).group_by_key().windowed_by(unlimited()).count(name="t", retention=SECOND),
+        ("count at", "retention of 1000 ms", "shorter than"),
+    ),
+    "history-of-a-windowed-table": (
+        lambda b: text(b).group_by_key().windowed_by(PER_SECOND).count(name="t", history=SECOND),
+        ("count at", "history="),
     ),
     "table-without-name": (lambda b: b.table("in"), ("table('in') at", "needs name=")),
     "group_by-without-name": (

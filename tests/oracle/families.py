@@ -58,8 +58,6 @@ def folded(make: Maker, stream: str, kind: str = "none", *, final: bool | None =
             options["emit"] = "close"
         if kind != "unlimited" and make.chance(0.1):
             options["retention"] = 20 * make.scale + make.random.randint(0, 10)
-        if kind == "session":
-            _retain_sessions(make, options)
     elif make.chance(0.05):
         options = {"history": 5 * make.scale}
     if make.chance(0.4) or make.shape(stream).windowed:
@@ -71,17 +69,6 @@ def folded(make: Maker, stream: str, kind: str = "none", *, final: bool | None =
         breaking = ("fragile",)
         options["fn"] = make.pick("concat", "concat", "last", *breaking)
     return make.add("aggregate", stream, fold=fold, **options)
-
-
-def _retain_sessions(make: Maker, options: Node) -> None:
-    """Say how long sessions are kept where the limit of improvement 1 cannot be compared.
-
-    A record can join an old session through a younger one that is still open: that goes as far back as
-    the store remembers. Kafka Streams' caches remember longer than their stores, and with emit on close
-    a short retention loses results.
-    """
-    if options.get("caching", True) or options.get("emit") == "close":
-        options["retention"] = 200 * make.scale
 
 
 def aggregates(kind: str) -> Callable[[Maker], None]:
@@ -102,8 +89,6 @@ def cogroup(make: Maker) -> None:
     options = make.store()
     if kind != "none":
         options["windows"] = windows(make, kind)
-    if kind == "session":
-        _retain_sessions(make, options)
     if make.chance(0.3):
         options["by"] = make.pick(*SELECTORS)
     functions = ["concat", "last", "minus"] if kind != "none" else ["concat", "fragile", "minus"]
@@ -383,3 +368,22 @@ FAMILIES: Final[Mapping[str, Callable[[Maker], None]]] = {
     "process": processors,
     "mixed": mixed,
 }
+
+
+def settle(make: Maker) -> None:
+    """Leave out of a case what no correction of Kafka Streams shows.
+
+    * Old values that it tells downstream tables wrong without a cache: that of another window (sliding), none
+      of a session that is updated by a record of the same time.
+    * How far back retention lets a record reach: an old session through a younger one that is still open, and
+      a window of a cogroup of which another stream is ahead. Caches remember longer than stores, and with
+      emit on close a short retention loses results.
+    """
+    read = {parent for node in make.nodes if node["op"] != "to_stream" for parent in node.get("of", ())}
+    for node in make.nodes:
+        kind = node.get("windows", {}).get("kind", "none")
+        if kind in {"sliding", "session"} and node["id"] in read:
+            node.pop("caching", None)
+        cached_sessions = kind == "session" and (node.get("caching", True) or node.get("emit") == "close")
+        if cached_sessions or (node["op"] == "cogroup" and kind not in {"none", "unlimited"}):
+            node["retention"] = 10_000 * make.scale

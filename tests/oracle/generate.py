@@ -7,7 +7,7 @@ from functools import cache
 from random import Random
 
 from tests.oracle.cases import Case
-from tests.oracle.families import FAMILIES
+from tests.oracle.families import FAMILIES, settle
 from tests.oracle.inputs import inputs
 from tests.oracle.maker import Maker
 from tests.oracle.support import supported
@@ -27,6 +27,7 @@ def case(seed: int, number: int, families: Sequence[str]) -> Case:
     for _ in range(_TRIES):
         make = Maker(random)
         FAMILIES[family](make)
+        settle(make)
         if supported(make.nodes):
             in_memory = random.random() < 0.95
             return Case(family, make.nodes, inputs(random, make.nodes, make.scale), in_memory)

@@ -17,7 +17,6 @@ def _op(*ops: str) -> Test:
 
 
 MISSING: Final[Mapping[str, Test]] = {
-    "cogroup": _op("cogroup"),
     "foreign-key joins": _op("foreign_key_join"),
 }
 

@@ -10,12 +10,17 @@ import msgspec
 
 from pipeline import (
     BufferConfig,
+    EmitStrategy,
     Processor,
     Record,
     SessionWindowedStore,
     Store,
     WindowedStore,
+    hopping,
+    session,
+    sliding,
     tumbling,
+    unlimited,
     until_time_limit,
     until_window_closes,
 )
@@ -96,6 +101,24 @@ def windowed_count(builder: StreamsBuilder) -> None:
     """A key change: two sub-topologies."""
     grouped = orders(builder).group_by(by_id, name="by-id")
     grouped.windowed_by(PER_MINUTE).count(name="per-minute").to_stream().to("out")
+
+
+def windows_of_every_kind(builder: StreamsBuilder) -> None:
+    """What closes before it is emitted waits in a store of its own."""
+    grouped = orders(builder).group_by_key()
+    hops = hopping(MINUTE, advance=timedelta(seconds=20), grace=timedelta(0))
+    grouped.windowed_by(hops).count(name="hops")
+    slides = grouped.windowed_by(sliding(MINUTE, grace=MINUTE)).emit_strategy(EmitStrategy.ON_WINDOW_CLOSE)
+    slides.count(name="slides").to_stream().to("slid")
+    grouped.windowed_by(session(MINUTE, grace=MINUTE)).count(name="sessions").to_stream().to("seen")
+    grouped.windowed_by(unlimited()).count(name="all", caching=False)
+
+
+def cogrouped(builder: StreamsBuilder) -> None:
+    """Two streams, one of them repartitioned, and one store."""
+    first, second = orders(builder).group_by_key(), orders(builder, "payments").group_by(by_id, name="by-id")
+    together = first.cogroup(pair).cogroup(second, pair).windowed_by(PER_MINUTE)
+    together.aggregate(lambda: Order("none"), name="together", value=Order).to_stream().to("out")
 
 
 def two_aggregates_of_one_grouping(builder: StreamsBuilder) -> None:
@@ -233,6 +256,8 @@ TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
     table_only,
     count_by_key,
     windowed_count,
+    windows_of_every_kind,
+    cogrouped,
     two_aggregates_of_one_grouping,
     stream_stream_join,
     left_join_repartitioned,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import Processor, Record, SessionWindowedStore, Store, WindowedStore, tumbling
+from pipeline import Processor, Record, SessionWindowedStore, Store, WindowedStore, tumbling, unlimited
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.testing.driver import TopologyTestDriver
@@ -224,6 +224,7 @@ def everything(builder: StreamsBuilder) -> None:
     grouped = stream.group_by(same_key, name="g")
     grouped.count(name="counts")
     grouped.windowed_by(tumbling(timedelta(hours=1), grace=timedelta(minutes=1))).count(name="hourly")
+    grouped.windowed_by(unlimited()).count(name="total")
     stream.left_join(text(builder, "in2"), joined, within=timedelta(minutes=1), name="j")
     stream.process(
         Silent,
@@ -239,7 +240,7 @@ def test_a9_names_come_from_the_user_never_from_a_counter() -> None:
     with TopologyTestDriver(topology(everything)) as driver:
         internal = {topic for topic in driver.broker.topics() if topic.startswith("test-")}
     stores = {"table", "counts", "hourly", "j-left", "j-right", "j-unmatched", "kv", "win", "sessions"}
-    stores |= {"history"}
+    stores |= {"history", "total"}
     assert internal == {"test-g-repartition"} | {f"test-{store}-changelog" for store in stores}
 
 
@@ -271,6 +272,11 @@ def test_a9_names_come_from_the_user_never_from_a_counter() -> None:
             id="a9-versioned-changelog: history and 24 hours",
         ),
         pytest.param(
+            "test-total-changelog",
+            {"cleanup.policy": "compact", "retention.ms": None},
+            id="a9-changelog-of-unlimited-windows: nothing is deleted",
+        ),
+        pytest.param(
             "test-hourly-changelog",
             {"message.timestamp.type": "LogAppendTime"},
             id="design9-retention-counts-from-when-it-was-written, so that history can be replayed",
@@ -287,7 +293,7 @@ def test_a9_names_come_from_the_user_never_from_a_counter() -> None:
         ),
     ],
 )
-def test_a9_settings_of_internal_topics(topic: str, settings: dict[str, str]) -> None:
+def test_a9_settings_of_internal_topics(topic: str, settings: dict[str, str | None]) -> None:
     with TopologyTestDriver(topology(everything)) as driver:
         config = driver.broker.topic(topic).config
     assert {name: config.get(name) for name in settings} == settings

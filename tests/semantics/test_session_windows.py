@@ -255,6 +255,23 @@ def test_reduce_merges_with_the_reducer() -> None:
     check(declare, steps, key=KEY, bracket="]")
 
 
+@pytest.mark.parametrize("caching", [True, False])
+def test_deviation5_the_old_value_is_the_one_that_was_there(caching: bool) -> None:  # noqa: FBT001 - pytest's parameter
+    """Without a cache Kafka Streams tells none of a session that a record of the same time updates."""
+
+    def declare(builder: StreamsBuilder) -> None:
+        windowed = builder.stream("in", key=str, value=str).group_by_key().windowed_by(SessionWindows(5, 5))
+        counts = windowed.count(name="t", caching=caching)
+        by_key = counts.group_by(lambda window, count: (window.key, count), name="by-key", key=str, value=int)
+        added = by_key.reduce(lambda so_far, n: so_far + n, lambda so_far, n: so_far - n, name="records")
+        added.to_stream().to("out")
+
+    with TopologyTestDriver(topology(declare)) as driver:
+        for number, time in enumerate((0, 0, 5, 5, 3, 20, 20, 14, 11), start=1):
+            take(driver, f"in k:_@{time}")
+            assert driver.store("records").get("k") == number
+
+
 def test_a_record_that_the_merger_fails_on_leaves_the_sessions_as_they_are() -> None:
     def merge(_key: str, left: int, right: int) -> int:
         if left:

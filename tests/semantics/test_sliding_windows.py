@@ -175,6 +175,22 @@ def test_a_window_that_is_made_twice_is_sent_twice_without_caching(caching: bool
     check(append(SlidingWindows(10, 0), caching=caching), steps, key=key, bracket="]")
 
 
+@pytest.mark.parametrize("caching", [True, False])
+def test_deviation5_a_new_window_has_no_old_value(caching: bool) -> None:  # noqa: FBT001 - pytest's parameter
+    """Without a cache Kafka Streams tells the value of the window that a new one goes on from."""
+
+    def declare(builder: StreamsBuilder) -> None:
+        windowed = builder.stream("in", key=str, value=str).group_by_key().windowed_by(SlidingWindows(10, 50))
+        counts = windowed.count(name="t", caching=caching)
+        by_key = counts.group_by(lambda window, count: (window.key, count), name="by-key", key=str, value=int)
+        by_key.reduce(lambda so_far, n: so_far + n, lambda so_far, n: so_far - n, name="sum")
+
+    with TopologyTestDriver(topology(declare)) as driver:
+        for time in (20, 25, 22, 31, 25, 40):
+            take(driver, f"in k:_@{time}")
+            assert driver.store("sum").get("k") == sum(count for _, count in driver.store("t").all())
+
+
 def test_what_is_late_is_counted_by_record_or_by_window() -> None:
     steps = [
         ("in A:_@26", 0),
