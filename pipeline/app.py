@@ -286,11 +286,19 @@ class App(faust.App):
         value: SerdeLike = dict,
         timestamp: TimestampExtractor | None = None,
         offset_reset: OffsetReset = "earliest",
+        reuse_source: bool = False,
         **options: Unpack[StoreOptions],
     ) -> KTable[Any, Any]:
         """Read a topic as a table; see `StreamsBuilder.table`."""
         return self.builder.table(
-            topic, name=name, key=key, value=value, timestamp=timestamp, offset_reset=offset_reset, **options
+            topic,
+            name=name,
+            key=key,
+            value=value,
+            timestamp=timestamp,
+            offset_reset=offset_reset,
+            reuse_source=reuse_source,
+            **options,
         )
 
     def global_table(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final, Unpack, cast
 
 from pipeline.dsl.global_table import GlobalKTable
-from pipeline.dsl.graph import Graph, known, required, resolve
+from pipeline.dsl.graph import Graph, expect, known, required, resolve
 from pipeline.dsl.options import StoreOptions, table_store
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
@@ -109,6 +110,7 @@ class StreamsBuilder:
         value: SerdeLike = dict,
         timestamp: TimestampExtractor | None = None,
         offset_reset: OffsetReset = "earliest",
+        reuse_source: bool = False,
         **options: Unpack[StoreOptions],
     ) -> KTable[Any, Any]:
         """Read a topic as a table: the last value by key, None deletes.
@@ -121,16 +123,25 @@ class StreamsBuilder:
             timestamp: event time from the record; the broker's timestamp unless told. See
                 `pipeline.timestamps.extractors`.
             offset_reset: where to begin where nothing is committed yet; see `stream`.
+            reuse_source: True: no changelog; the table is restored from its own topic (Kafka Streams:
+                `reuse.ktable.source.topics`), which must be compacted and not deleted by age or size:
+                that is checked at the start. One thing is less exact than with a changelog: of a row that
+                changed again since the last commit, compaction may have removed the value before, so that,
+                restored from nothing, the row is missing until that change is processed.
             options: how rows are kept; see `StoreOptions`.
 
         Raises:
-            TopologyError: the name is missing, or a topic's name or serde cannot be used.
+            TopologyError: the name is missing, a topic's name or serde cannot be used, or what is asked for
+                does not go with `reuse_source`.
         """
         _check_topics((topic,), "table")
         store_name = required(name, f"table({topic!r})", "it names the store and its changelog")
         key_serde = known(resolve(key, None, "table"), "table", "key")
         value_serde = known(resolve(value, None, "table"), "table", "value")
         store = table_store(store_name, key_serde, value_serde, options, "table")
+        expect(reuse_source, bool, "table", "True or False for reuse_source=")
+        if reuse_source:
+            store = _restored_from_topic(store, options, offset_reset)
         node = self._graph.add(
             TableSource,
             "table",
@@ -239,3 +250,16 @@ def _check_topics(topics: tuple[object, ...], operator: str) -> None:
         raise TopologyError(
             f"{operator} at {declaration_site()} names a topic twice: {', '.join(map(str, topics))}"
         )
+
+
+def _restored_from_topic(store: StoreSpec, options: StoreOptions, offset_reset: OffsetReset) -> StoreSpec:
+    """Return the store of a table that has no changelog of its own."""
+    if store.kind == "versioned":
+        why = "history= needs a changelog: compaction removes the past from the topic"
+    elif "logging" in options:
+        why = "logging= is for a changelog, and there is none"
+    elif offset_reset != "earliest":
+        why = "offset_reset= must be earliest: restored, the table would hold what it began after"
+    else:
+        return dataclasses.replace(store, logged=False, source_is_log=True)
+    raise TopologyError(f"table at {declaration_site()} with reuse_source=True: {why}")

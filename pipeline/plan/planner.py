@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.plan.nodes import Nodes
 from pipeline.plan.rewrites import rewrite
-from pipeline.topology import GlobalTable, Node, Sink, Source, StoreSpec, Topology
+from pipeline.topology import GlobalTable, Node, Sink, Source, StoreSpec, TableSource, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,15 @@ class SubTopology:
     def stores(self) -> tuple[StoreSpec, ...]:
         """The stores of each of its tasks."""
         return tuple(store for node in self.nodes for store in node.stores)
+
+    @property
+    def source_logs(self) -> dict[str, TableSource]:
+        """By store: the table whose own topic stands for its changelog."""
+        return {
+            node.store.name: node
+            for node in self.nodes
+            if isinstance(node, TableSource) and node.store.source_is_log
+        }
 
     @property
     def copartitioned(self) -> tuple[tuple[Node, frozenset[str]], ...]:
@@ -91,6 +100,11 @@ class Plan:
     def has_patterns(self) -> bool:
         """Whether it reads topics by pattern, which come and go."""
         return any(source.pattern is not None for sub in self.subtopologies for source in sub.sources)
+
+    @property
+    def source_logs(self) -> tuple[TableSource, ...]:
+        """The tables whose own topics stand for their changelogs."""
+        return tuple(source for sub in self.subtopologies for source in sub.source_logs.values())
 
     @property
     def internal_topics(self) -> frozenset[str]:

@@ -248,6 +248,14 @@ class Admin(Protocol):
         """Create what does not exist yet, and return when it can be used. Existing is no error."""
         ...
 
+    def topic_config(self, topic: str) -> Mapping[str, str]:
+        """Return what a topic is configured with, by setting; one that the broker does not tell is left out.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+        """
+        ...
+
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition."""
         ...

@@ -12,13 +12,12 @@ with them; the topic itself is their only log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from pipeline.config import StreamsConfig
 from pipeline.errors import NoTimeError, ProcessingError, RecordError, StateError
-from pipeline.operators.context import unencodable
 from pipeline.plan.planner import Plan
 from pipeline.record import GLOBAL, Headers, TopicPartition
 from pipeline.runtime.batches import by_partition
@@ -26,8 +25,8 @@ from pipeline.runtime.broker import Admin, Message, Reader
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.record_queue import RecordQueue
+from pipeline.runtime.source_log import source_rows
 from pipeline.runtime.stores import open_store
-from pipeline.state.caching import pack_time
 from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.partitioned import PartitionedStore, Progress
 from pipeline.state.provider import StoreProvider
@@ -194,27 +193,18 @@ class _Reading:
                     f"it goes on at {run[0].offset()}: the topic was made anew. The table was wiped: start "
                     "the worker again to load it"
                 )
-            changes.update(self._rows(self.queues[partition], run))
+            changes.update(
+                source_rows(
+                    self.queues[partition], self.table.store, run, keyless=self._keyless, refuse=self._reject
+                )
+            )
         for partition in runs:
             self._reached(partition)
         self.rows.restore(changes.items(), 0)
 
-    def _rows(self, queue: RecordQueue, run: list[Message]) -> Iterator[tuple[bytes, bytes | None]]:
-        """Decode records: what cannot be read, or has no key, is handled as a table's source does."""
-        encode = self.table.store.key.serialize
-        queue.messages.extend(run)
-        while (head := queue.pop()) is not None:
-            key, value, timestamp, _headers = head.record
-            if key is None:
-                error = ProcessingError(f"{self.table}: null key")
-                self._environment.failures.drop(head.message, "records_rejected", error)
-                continue
-            try:
-                key_bytes = encode(key)
-            except Exception as failure:  # noqa: BLE001 - a user's serde: that record's failure
-                self._reject(head.message, unencodable(self.table, self.table.store.key, key, failure))
-                continue
-            yield key_bytes, None if value is None else pack_time(timestamp) + (head.message.value() or b"")
+    def _keyless(self, message: Message) -> None:
+        error = ProcessingError(f"{self.table}: null key")
+        self._environment.failures.drop(message, "records_rejected", error)
 
     def finish(self, partition: TopicPartition, end: int) -> None:
         """Take note that a partition is read up to where it ended at the start."""

@@ -15,6 +15,9 @@ from pipeline.runtime.memory_group import MemoryConsumer, MemoryGroup
 from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition, MemoryTopic
 from pipeline.runtime.memory_producer import MemoryProducer, MemoryTransactionalProducer
 
+#: What a topic keeps unless its configuration says otherwise.
+_KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+
 
 class MemoryBroker:
     """Topics, groups and clients in this process. Satisfies `pipeline.runtime.broker.Broker`.
@@ -169,6 +172,11 @@ class MemoryAdmin:
         self._broker.check_reachable("creating topics")
         for spec in topics:
             self._broker.create_topic(spec.name, spec.partitions, spec.config)
+
+    def topic_config(self, topic: str) -> Mapping[str, str]:
+        """Return what a topic is configured with, and that else nothing is ever deleted."""
+        self._broker.check_reachable("describing topics")
+        return _KEPT | self._broker.topic(topic).config
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition."""

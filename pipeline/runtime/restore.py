@@ -5,14 +5,15 @@ was committed with the source offsets. What a crashed worker had logged beyond i
 the state: the replay writes its own. But it stays in the changelog, before what is logged next; so
 its keys are collected, and the task logs once more what they are worth (`Task.start`).
 
-A store without a changelog starts from what it holds.
+A store without a changelog starts from what it holds, unless its table's own topic stands for one
+(`source_log`): that is read as far as it is committed, for nobody writes rows there twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipeline.errors import StateError
 from pipeline.record import TopicPartition
@@ -20,18 +21,23 @@ from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Committed, Message, Reader
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.queries import StoreRegistry
+from pipeline.runtime.source_log import Row, SourceLog
 from pipeline.runtime.task import Task
+
+#: From the records of a log to rows as they are stored.
+ReadRows: TypeAlias = Callable[[Sequence[Message]], list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A changelog partition to read: up to `end` into the store, from there for its keys alone."""
+    """A partition to read: its rows up to `end` into the store, from there for their keys alone."""
 
     task: Task
     name: str
     store: Any
     start: int
     end: int
+    rows: ReadRows
     uncommitted: set[bytes] = field(default_factory=set)
 
 
@@ -59,8 +65,9 @@ class Restoration:
 
         Args:
             task: the task.
-            committed: the group's offsets: of a changelog partition, the position to restore to.
-            log_ends: where the changelog partitions end.
+            committed: the group's offsets: of a changelog partition, or of a source that stands for one,
+                the position to restore to.
+            log_ends: where these partitions end.
             known: whether source offsets of the task are committed. If so, a changelog without a
                 position has lost it, and all of it is restored, as Kafka Streams does; if not, nothing
                 was ever committed, so nothing in it counts.
@@ -69,25 +76,29 @@ class Restoration:
             StateError: a changelog ends before its committed position.
         """
         for name, changelog in task.changelogs.items():
-            store = task.stores[name]
-            log_end = log_ends[changelog]
-            position = Committed(log_end if known else 0)
-            end = committed.get(changelog, position).offset
-            if end > log_end:
-                raise StateError(
-                    f"changelog {changelog} ends at {log_end}, and the state that belongs to the committed "
-                    f"offsets ends at {end}: it was truncated or made anew. Delete the group's offsets, the "
-                    "changelog and the data folder to build the state anew"
-                )
-            task.log_ends[name] = log_end
-            if store.position() > end:
-                # Its changelog is another one than this store was written with.
-                store.wipe()
-            start = store.position()
-            if start < log_end:
-                self._targets[changelog] = _Target(task, name, store, start, end)
-                self._reader.add(changelog, start, log_end)
-                self._registry.progress(task.id, name, 0, end - start)
+            log_end = task.log_ends[name] = log_ends[changelog]
+            end = committed.get(changelog, Committed(log_end if known else 0)).offset
+            _check_end(changelog, end, log_end)
+            # What lies beyond what is committed is read for its keys.
+            self._read(task, name, changelog, end, log_end, _logged_rows)
+        for name, topic in task.source_logs.items():
+            end = committed.get(topic, Committed(0)).offset
+            _check_end(topic, end, log_ends[topic])
+            source = SourceLog(task.sub.source_logs[name], topic, task.environment)
+            self._read(task, name, topic, end, end, source.rows)
+
+    def _read(
+        self, task: Task, name: str, log: TopicPartition, end: int, log_end: int, rows: ReadRows
+    ) -> None:
+        store = task.stores[name]
+        if store.position() > end:
+            # Its log is another one than this store was written with.
+            store.wipe()
+        start = store.position()
+        if start < log_end:
+            self._targets[log] = _Target(task, name, store, start, end, rows)
+            self._reader.add(log, start, log_end)
+            self._registry.progress(task.id, name, 0, end - start)
 
     def remove(self, task: Task) -> None:
         """Stop restoring a task that goes away."""
@@ -115,14 +126,13 @@ class Restoration:
         return len(messages)
 
     def _apply(self, target: _Target, run: list[Message]) -> None:
-        # Keys are never null in a changelog; the type of a message cannot say so.
         inside = run
         if run[-1].offset() >= target.end:
             inside = [message for message in run if message.offset() < target.end]
             target.uncommitted.update(message.key() or b"" for message in run[len(inside) :])
         if inside:
             position = inside[-1].offset() + 1
-            target.store.restore([(message.key() or b"", message.value()) for message in inside], position)
+            target.store.restore(target.rows(inside), position)
             self._registry.progress(
                 target.task.id, target.name, position - target.start, target.end - target.start
             )
@@ -137,3 +147,17 @@ class Restoration:
     def close(self) -> None:
         """Free the connection."""
         self._reader.close()
+
+
+def _logged_rows(run: Sequence[Message]) -> list[Row]:
+    # Keys are never null in a changelog; the type of a message cannot say so.
+    return [(message.key() or b"", message.value()) for message in run]
+
+
+def _check_end(log: TopicPartition, end: int, log_end: int) -> None:
+    if end > log_end:
+        raise StateError(
+            f"{log} ends at {log_end}, and the state that belongs to the committed offsets ends at {end}: it "
+            "was truncated or made anew. Delete the group's offsets, the application's changelogs and the "
+            "data folder to build the state anew"
+        )

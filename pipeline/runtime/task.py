@@ -63,6 +63,11 @@ class Task:
         self.uncommitted: dict[str, set[bytes]] = {}
         #: By store that has one: its changelog partition.
         self.changelogs = {spec.name: self.changelog(spec.name) for spec in sub.stores if spec.logged}
+        #: By store that is restored from its table's topic: the topic's partition.
+        self.source_logs = {
+            name: TopicPartition(source.topics[0], task_id.partition)
+            for name, source in sub.source_logs.items()
+        }
         #: By store, where its changelog ends if nobody else writes to it; before `start`, where it ends.
         self.log_ends = dict.fromkeys(self.changelogs, 0)
         #: Stores that were logged since the last commit.
@@ -295,7 +300,7 @@ class Task:
             while log := store.flush():
                 if name in self.changelogs:
                     self._log(name, log)
-                else:
+                elif name not in self.source_logs:
                     # It counts what it would have logged.
                     self._positions[name] += len(log)
         self.flushing = False
@@ -339,6 +344,9 @@ class Task:
             if queue.next_offset is not None:
                 progress = Progress(times, numbers, queue.partition_time, self.time.stream)
                 offsets[partition] = Committed(queue.next_offset, encode_progress(progress))
+        for name, partition in self.source_logs.items():
+            if partition in offsets:
+                self._positions[name] = offsets[partition].offset
         return offsets
 
     def commit(self, now_ms: int) -> None:

@@ -196,16 +196,19 @@ class TaskManager:
         self._tasks[partitions] = task
         self._by_partition.update(dict.fromkeys(partitions, task))
         changelogs = list(task.changelogs.values())
-        if changelogs:
-            positions = self._consumer.committed(changelogs)
-            ends = self._log_ends(changelogs, positions)
+        sources = list(task.source_logs.values())
+        if changelogs or sources:
+            positions = self._consumer.committed(changelogs) if changelogs else {}
+            positions |= {each: self._committed[each] for each in sources if each in self._committed}
+            ends = self._log_ends([*changelogs, *sources], positions)
             known = any(partition in self._committed for partition in partitions)
             self._restoration.add(task, positions, ends, known=known)
 
     def _engine(self, task_id: TaskId, spec: StoreSpec) -> BytesStore:
-        # A position without a changelog means nothing to one: under another name, it is never taken for it.
-        name = spec.name if spec.logged else f"{spec.name}+unlogged"
-        return self._stores.open(task_id, name, in_memory=spec.in_memory)
+        # A position without a changelog, or in a source, means nothing to a changelog: under another name,
+        # it is never taken for one of it.
+        suffix = "" if spec.logged else "+source" if spec.source_is_log else "+unlogged"
+        return self._stores.open(task_id, f"{spec.name}{suffix}", in_memory=spec.in_memory)
 
     def _log_ends(
         self, changelogs: Sequence[TopicPartition], positions: Mapping[TopicPartition, Committed]

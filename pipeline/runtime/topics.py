@@ -7,6 +7,7 @@ from pipeline.errors import TopologyError
 from pipeline.plan.partitions import resolve_partitions
 from pipeline.plan.planner import Plan, SubTopology
 from pipeline.runtime.broker import Admin, TopicSpec
+from pipeline.runtime.source_log import check_kept
 from pipeline.topology import StoreSpec
 from pipeline.windows import FOREVER_MS
 
@@ -33,6 +34,7 @@ def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin) -> dict[str,
     names |= {config.dead_letter} if config.dead_letter else set()
     existing = admin.partition_counts(sorted(names))
     _check_present(plan, existing)
+    check_kept(plan, admin)
     counts = resolve_partitions(plan, existing)
     specs = [
         TopicSpec(topic, counts[topic], _tolerant(_REPARTITION, config))

@@ -27,6 +27,7 @@ class StoreSpec:
         queryable: whether it is shown over HTTP.
         caching: whether updates are forwarded at commit, the last one of each key; else each at once.
         logged: whether it has a changelog; without one, it is lost with the worker's data folder.
+        source_is_log: whether, without a changelog, it is restored from the topic of its table.
         in_memory: whether it is kept in memory instead of in RocksDB.
     """
 
@@ -41,6 +42,7 @@ class StoreSpec:
     queryable: bool = True
     caching: bool = True
     logged: bool = True
+    source_is_log: bool = False
     in_memory: bool = False
 
     @property
@@ -51,7 +53,8 @@ class StoreSpec:
             ("kept for ever", self.retention_ms == FOREVER_MS),
             ("in memory", self.in_memory),
             ("each update at once", self.queryable and not self.caching),
-            ("no changelog", not self.logged),
+            ("no changelog", not self.logged and not self.source_is_log),
+            ("restored from its topic", self.source_is_log),
         )
         return (
             self.kind,

@@ -186,6 +186,20 @@ class TestAdmin:
         with closing(broker.admin()) as admin:
             assert admin.partition_counts([topic]) == {topic: 2}
 
+    def test_a_topics_configuration_is_what_it_was_made_with(self, broker: Broker, topic: str) -> None:
+        create(broker, topic, config={"cleanup.policy": "compact"})
+        with closing(broker.admin()) as admin:
+            assert admin.topic_config(topic)["cleanup.policy"] == "compact"
+
+    def test_a_topics_configuration_is_told_with_its_defaults_or_not_at_all(
+        self, broker: Broker, topic: str
+    ) -> None:
+        create(broker, topic)
+        with closing(broker.admin()) as admin:
+            config = admin.topic_config(topic)
+        assert config.get("cleanup.policy", "delete") == "delete"
+        assert ("retention.ms" in config) == ("cleanup.policy" in config)
+
     @pytest.mark.parametrize("batches", [[], [1], [10], [10, 10], [1, 10], [10, 1]])
     def test_end_is_exact_whatever_the_batches(self, broker: Broker, topic: str, batches: list[int]) -> None:
         create(broker, topic, 2)

@@ -194,6 +194,20 @@ GIVEN: dict[str, tuple[Declare, tuple[str, ...]]] = {
         lambda b: b.stream("in", offset_reset=-SECOND),
         ("stream at", "offset_reset is"),
     ),
+    # Tables restored from their topics.
+    "history-restored-from-a-topic": (
+        lambda b: b.table("R", name="t", reuse_source=True, history=SECOND),
+        ("table at", "reuse_source=True", "history= needs a changelog"),
+    ),
+    "logging-restored-from-a-topic": (
+        lambda b: b.table("R", name="t", reuse_source=True, logging=False),
+        ("table at", "reuse_source=True", "logging="),
+    ),
+    "restored-from-before-it-began": (
+        lambda b: b.table("R", name="t", reuse_source=True, offset_reset="latest"),
+        ("table at", "reuse_source=True", "offset_reset= must be earliest"),
+    ),
+    "reuse-of-something": (lambda b: b.table("R", name="t", reuse_source="R"), ("table at", "not 'R'")),
     # Options.
     "an-option-misspelt": (
         lambda b: counted(b, cachign=False),

@@ -12,8 +12,16 @@ import pytest
 from pipeline import App
 from pipeline.commands import ACTIONS, format_limits
 from pipeline.config import Stage, StreamsConfig
+from pipeline.dsl.builder import StreamsBuilder
 from pipeline.errors import ConfigError, TopologyError
 from pipeline.settings import ENGINE_SETTINGS, check_shell_settings
+
+
+@pytest.mark.parametrize("method", ["stream", "table", "global_table"])
+def test_sources_take_what_the_builders_take(method: str) -> None:
+    """`App` only passes on."""
+    app, builder = (inspect.signature(getattr(kind, method)) for kind in (App, StreamsBuilder))
+    assert app == builder
 
 
 def test_the_engines_settings_have_its_defaults_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:

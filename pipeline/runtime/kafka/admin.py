@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but not exported in its annotations
     AdminClient,
+    ConfigResource,
     NewTopic,
 )
 
@@ -99,6 +100,17 @@ class KafkaAdmin:
         for topic, future in futures.items():
             self._result(future, f"creating topic {topic}", (KafkaError.TOPIC_ALREADY_EXISTS,))
         self._wait_usable([spec.name for spec in topics])
+
+    def topic_config(self, topic: str) -> Mapping[str, str]:
+        """Return what a topic is configured with, defaults included where the broker tells them.
+
+        Raises:
+            BrokerUnreachableError: no broker answers.
+        """
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        (future,) = self._open().describe_configs([resource], request_timeout=_TIMEOUT_S).values()
+        entries = self._result(future, f"asking for the configuration of topic {topic}")
+        return {name: entry.value for name, entry in entries.items() if entry.value is not None}
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition.
