@@ -84,6 +84,13 @@ class ProcessorContext(Protocol[KOut, VOut]):
 
         Stream time: aligned to the epoch, first as soon as stream time is known. Wall clock:
         first one interval from now. Missed times fire once (Kafka Streams, `PunctuationSchedule`).
+
+        There is no record in hand meanwhile: `source`, `offset` and `source_timestamp` raise, and what is
+        forwarded has the time and headers that it is given. What the callback raises is handled as
+        `on_processing_error` says; a dead letter of it has neither key nor value.
+
+        Raises:
+            ValueError: the interval is not positive, or finer than a millisecond.
         """
         ...
 

@@ -37,6 +37,21 @@ class Raising(Processor[str, Order, str, Order]):
         self.context.forward(record)
 
 
+class Keeping(Raising):
+    """The same, under `process_values`."""
+
+
+def for_each(builder: StreamsBuilder) -> None:
+    stream = orders(builder)
+    stream.foreach(explode)
+    stream.to("out")
+
+
+def placed(key: str, order: Order) -> int:
+    explode(key, order)
+    return 0
+
+
 def self_joined(builder: StreamsBuilder) -> None:
     stream = orders(builder)
     pairs = stream.join(stream, lambda k, v, _: explode(k, v), within=timedelta(0), name="j", value=Order)
@@ -54,8 +69,13 @@ def global_joined(
 
 FAILING: dict[str, Callable[[StreamsBuilder], object]] = {
     "filter": lambda b: orders(b).filter(explode).to("out"),
+    "filter_not": lambda b: orders(b).filter_not(lambda k, v: not explode(k, v)).to("out"),
     "map": lambda b: orders(b).map(lambda k, v: (k, explode(k, v)), value=Order).to("out"),
     "map_values": lambda b: orders(b).map_values(explode, value=Order).to("out"),
+    "flat_map": lambda b: orders(b).flat_map(lambda k, v: [(k, explode(k, v))], value=Order).to("out"),
+    "flat_map-later": lambda b: (
+        orders(b).flat_map(lambda k, v: ((k, explode(k, v)) for _ in range(2)), value=Order).to("out")
+    ),
     "flat_map_values": lambda b: (
         orders(b).flat_map_values(lambda k, v: [explode(k, v)], value=Order).to("out")
     ),
@@ -63,6 +83,9 @@ FAILING: dict[str, Callable[[StreamsBuilder], object]] = {
     "peek": lambda b: orders(b).peek(explode).to("out"),
     "branch": lambda b: orders(b).branch({"all": explode})["all"].to("out"),
     "process": lambda b: orders(b).process(Raising, key=str, value=Order).to("out"),
+    "process_values": lambda b: orders(b).process_values(Keeping, value=Order).to("out"),
+    "foreach": for_each,
+    "partitioner": lambda b: orders(b).to("out", partitioner=lambda _t, k, v, _n: placed(k, v)),
     "to": lambda b: orders(b).to(lambda k, v: "out" if explode(k, v) else ""),
     "aggregate": lambda b: (
         orders(b)
