@@ -97,12 +97,13 @@ class OffsetLookup:
         asked = [ClientPartition(*partition, timestamp) for partition in partitions]
         try:
             found = self._client.offsets_for_times(asked, timeout=_TIMEOUT_MS / 1_000)
-        except KafkaException as error:
-            cause: KafkaError = error.args[0]
-            return dict.fromkeys(partitions, _SILENT if cause.code() in UNREACHABLE else cause)
-        finally:
             # The client's log lines wait until somebody polls; nothing is assigned, so nothing is read.
             self._client.poll(0)
+        except KafkaException as error:
+            # It asks who it thinks the leader is, and does not look again: a new client does.
+            self.close()
+            cause: KafkaError = error.args[0]
+            return dict.fromkeys(partitions, _SILENT if cause.code() in UNREACHABLE else cause)
         return {
             TopicPartition(each.topic, each.partition): each.offset if each.error is None else each.error
             for each in found
