@@ -103,3 +103,8 @@ class StreamGlobalJoin(Node):
     def details(self) -> tuple[str, ...]:
         """Which rows come out alone, and the table."""
         return ("left" if self.left_outer else "inner", f"global table {self.global_table.name}")
+
+    @property
+    def keeps_null_keys(self) -> bool:
+        """A left join emits records without a key, with None for the table's value (KIP-962)."""
+        return self.left_outer

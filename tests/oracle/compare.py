@@ -27,7 +27,7 @@ def difference(case: Case, ours: Result, theirs: Result) -> str | None:
                 f"  Kafka Streams: {shown(case, their_records)}"
             )
     if ours.error is None:
-        return _store_difference(case, ours.stores, theirs.stores)
+        return store_difference(case, ours.stores, theirs.stores)
     return None
 
 
@@ -53,11 +53,15 @@ def _sink_shapes(case: Case) -> dict[str, Shape]:
     return {node["topic"]: known[node["of"][0]] for node in case.nodes if node["op"] == "to"}
 
 
-def _store_difference(
+def store_difference(
     case: Case, ours: Mapping[str, Sequence[Row]], theirs: Mapping[str, Sequence[Row]]
 ) -> str | None:
+    """Return the first difference between two sides' stores, for reading; None if there is none."""
     for name, kind in stores(case).items():
-        our_rows, their_rows = (_visible(case, name, kind, rows[name]) for rows in (ours, theirs))
+        if name not in ours or name not in theirs:
+            continue
+        both = [*ours[name], *theirs[name]]
+        our_rows, their_rows = (_visible(case, name, kind, rows[name], both) for rows in (ours, theirs))
         if our_rows != their_rows:
             return (
                 f"store {name} ({kind}) at the end:\n"
@@ -67,21 +71,19 @@ def _store_difference(
     return None
 
 
-def _visible(case: Case, name: str, kind: str, rows: Sequence[Row]) -> set[Row]:
+def _visible(case: Case, name: str, kind: str, rows: Sequence[Row], both: Sequence[Row]) -> set[Row]:
     """Return the rows that both sides must show: within the retention that the case's windows have.
 
-    Where Kafka Streams is given a longer retention, so that it hides nothing, it holds more. Of a time
-    window the end is left out: it is not stored.
+    Where Kafka Streams is given a longer retention, so that it hides nothing, it holds more; and so do
+    tasks whose time is not that of all. Of a time window the end is left out: it is not stored.
     """
+    if kind not in {"window", "session"}:
+        return set(rows)
     node = next(node for node in case.nodes if node["id"] == name)
-    if kind == "window":
-        plain = {(row[0], row[1], *row[-2:]) for row in rows}
-        horizon = _newest(case, (row[1] for row in plain)) - _retention(node)
-        return {row for row in plain if row[1] > horizon}
-    if kind == "session":
-        horizon = _newest(case, (row[2] for row in rows)) - _retention(node)
-        return {row for row in rows if row[2] > horizon}
-    return set(rows)
+    place = 1 if kind == "window" else 2
+    horizon = _newest(case, (row[place] for row in both)) - _retention(node)
+    visible = {row for row in rows if row[place] > horizon}
+    return {(row[0], row[1], *row[-2:]) for row in visible} if kind == "window" else visible
 
 
 def _newest(case: Case, times: Iterable[int]) -> int:

@@ -371,19 +371,14 @@ FAMILIES: Final[Mapping[str, Callable[[Maker], None]]] = {
 
 
 def settle(make: Maker) -> None:
-    """Leave out of a case what no correction of Kafka Streams shows.
+    """Leave out of a case what no correction of Kafka Streams shows: how far back retention lets a record reach.
 
-    * Old values that it tells downstream tables wrong without a cache: that of another window (sliding), none
-      of a session that is updated by a record of the same time.
-    * How far back retention lets a record reach: an old session through a younger one that is still open, and
-      a window of a cogroup of which another stream is ahead. Caches remember longer than stores, and with
-      emit on close a short retention loses results.
+    To an old session, through a younger one that is still open; to a window of a cogroup of which another
+    stream is ahead. Caches remember longer than stores, and with emit on close a short retention loses
+    results.
     """
-    read = {parent for node in make.nodes if node["op"] != "to_stream" for parent in node.get("of", ())}
     for node in make.nodes:
         kind = node.get("windows", {}).get("kind", "none")
-        if kind in {"sliding", "session"} and node["id"] in read:
-            node.pop("caching", None)
         cached_sessions = kind == "session" and (node.get("caching", True) or node.get("emit") == "close")
         if cached_sessions or (node["op"] == "cogroup" and kind not in {"none", "unlimited"}):
             node["retention"] = 10_000 * make.scale

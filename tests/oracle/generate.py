@@ -10,6 +10,7 @@ from tests.oracle.cases import Case
 from tests.oracle.families import FAMILIES, settle
 from tests.oracle.inputs import inputs
 from tests.oracle.maker import Maker
+from tests.oracle.order import defined
 from tests.oracle.support import supported
 
 #: A family that is not supported once in so many tries is not there yet.
@@ -28,7 +29,7 @@ def case(seed: int, number: int, families: Sequence[str]) -> Case:
         make = Maker(random)
         FAMILIES[family](make)
         settle(make)
-        if supported(make.nodes):
+        if supported(make.nodes) and defined(make.nodes):
             in_memory = random.random() < 0.95
             return Case(family, make.nodes, inputs(random, make.nodes, make.scale), in_memory)
     raise ValueError(f"no case of family {family!r} can be declared: see support.py")

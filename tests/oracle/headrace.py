@@ -2,31 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pipeline.errors import StreamsError
+from pipeline.state.provider import MemoryProvider
 from pipeline.testing.driver import TestOutputTopic, TopologyTestDriver
 from tests.oracle.cases import Case, Input, Output, Result, Row
 from tests.oracle.declare import declare
 from tests.oracle.functions import text
 from tests.oracle.probes import Probe, probe
 
+#: What happens to a worker: it ends in order and starts again; it is killed; it is killed, and starts on a
+#: machine without its state.
+Event: TypeAlias = Literal["restart", "crash", "move"]
 
-def run(case: Case) -> Result:
-    """Return what our side makes of a case, with one partition a topic."""
+
+def run(case: Case, partitions: int = 1, events: Mapping[int, Event] | None = None) -> Result:
+    """Return what our side makes of a case.
+
+    Args:
+        case: the case.
+        partitions: of every topic.
+        events: what happens to the worker after the input of this number.
+    """
     result = Result()
     try:
-        with TopologyTestDriver(declare(case)) as driver:
+        with TopologyTestDriver(declare(case), partitions=partitions) as driver:
             topics = {sink: driver.output_topic(sink, key=bytes, value=bytes) for sink in case.sinks()}
-            for record in case.inputs:
+            for number, record in enumerate(case.inputs):
                 pipe(driver, record)
+                if events and number in events:
+                    befall(driver, events[number])
                 result.outputs.append(list(read(topics)))
-            result.stores = contents(driver, case)
+            result.stores = contents(driver, case, partitions)
     except StreamsError as error:
         result.error = f"{type(error).__name__}: {error}"
     return result
+
+
+def topics(
+    case: Case, partitions: int = 1, events: Mapping[int, Event] | None = None
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Return all that the topics hold that a case writes to, and its repartition topics, at the end."""
+    with TopologyTestDriver(declare(case), partitions=partitions) as driver:
+        try:
+            for number, record in enumerate(case.inputs):
+                pipe(driver, record)
+                if events and number in events:
+                    befall(driver, events[number])
+        except StreamsError:
+            pass
+        written = [name for name in driver.broker.topics() if name.endswith("-repartition")]
+        return {
+            name: [
+                (m.partition(), m.offset(), m.key(), m.value(), m.timestamp(), m.headers())
+                for m in driver.broker.records(name)
+            ]
+            for name in [*case.sinks(), *written]
+        }
+
+
+def befall(driver: TopologyTestDriver, event: Event) -> None:
+    """Stop the worker and start another one."""
+    driver.restart(crash=event != "restart", stores=MemoryProvider() if event == "move" else None)
 
 
 def pipe(driver: TopologyTestDriver, record: Input) -> None:
@@ -49,13 +89,16 @@ def read(topics: dict[str, TestOutputTopic]) -> Iterator[Output]:
             yield Output(name, record.key, record.value, record.timestamp)
 
 
-def contents(
-    driver: TopologyTestDriver, case: Case, partitions: Sequence[int] = (0,)
-) -> dict[str, list[Row]]:
+def contents(driver: TopologyTestDriver, case: Case, partitions: int = 1) -> dict[str, list[Row]]:
     """Return what the user's stores hold, all partitions together."""
     probed = probe(case)
+    everywhere = {node["id"] for node in case.nodes if node["op"] == "global_table"}
     return {
-        name: [row for number in partitions for row in _rows(driver.store(name, number), kind, probed)]
+        name: [
+            row
+            for number in range(1 if name in everywhere else partitions)
+            for row in _rows(driver.store(name, number), kind, probed)
+        ]
         for name, kind in stores(case).items()
     }
 

@@ -60,7 +60,7 @@ def _inclusive_end(node: Node, nodes: Sequence[Node]) -> bool:
 
 def _sends_initial(node: Node, nodes: Sequence[Node]) -> bool:
     cached = node.get("caching", True) and "history" not in node
-    if cached or node["op"] not in {"aggregate", "cogroup"} or node.get("fold") == "reduce":
+    if cached or node["op"] not in {"aggregate", "cogroup"}:
         return False
     return any(node["id"] in other.get("of", ()) and other["op"] != "to_stream" for other in nodes)
 
@@ -110,9 +110,9 @@ IMPROVEMENTS: Final[Mapping[int, Improvement]] = {
         _inclusive_end,
     ),
     5: Improvement(
-        "a new aggregate has no old value",
-        "an initializer that returns null, and an aggregator that takes null for the initial value; sliding "
-        "windows with a cache, which knows their old values",
+        "a new aggregate has no old value, and one that was there has its own",
+        "an aggregate's updates are made a table, which knows what was there before; a versioned aggregate "
+        "begins with null, which its aggregator takes for the initial value",
         _sends_initial,
     ),
     6: Improvement(

@@ -3,6 +3,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import org.apache.kafka.common.serialization.Serde;
+import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.kstream.Aggregator;
 import org.apache.kafka.streams.kstream.CogroupedKStream;
@@ -15,6 +16,7 @@ import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.KeyValueMapper;
 import org.apache.kafka.streams.kstream.Materialized;
+import org.apache.kafka.streams.kstream.Named;
 import org.apache.kafka.streams.kstream.SessionWindowedKStream;
 import org.apache.kafka.streams.kstream.SessionWindows;
 import org.apache.kafka.streams.kstream.SlidingWindows;
@@ -24,6 +26,7 @@ import org.apache.kafka.streams.kstream.UnlimitedWindows;
 import org.apache.kafka.streams.kstream.WindowedSerdes;
 import org.apache.kafka.streams.kstream.Windows;
 import org.apache.kafka.streams.processor.StateStore;
+import org.apache.kafka.streams.state.KeyValueStore;
 
 /** Folding streams and tables into tables, by key or by key and window. */
 final class Aggregations {
@@ -68,13 +71,41 @@ final class Aggregations {
         if (node.get("fold").asText().equals("reduce")) {
             table = grouped.reduce(
                 Functions.reducer(Case.function(node)), StoreOptions.keyValue(topology, node, key, value));
-        } else if (counts(node) && !topology.improved(5)) {
+        } else if (counts(node) && !node.has("history")) {
             table = untyped(grouped.count(numbers(StoreOptions.keyValue(topology, node, key, value))));
         } else {
             table = grouped.aggregate(
                 initializer(topology, node), aggregator(topology, node), StoreOptions.keyValue(topology, node, key, value));
         }
-        return Flow.of(table, key, value);
+        return Flow.of(withOldValues(topology, node, table, key, value), key, value);
+    }
+
+    /**
+     * Old values as they were: none for a new aggregate, what it had for one that was there. Kafka Streams sends the
+     * initializer's value, or that of the window it was copied from; and none where a session keeps its bounds.
+     * A table that is made of the updates knows them.
+     */
+    private static KTable<Object, Object> withOldValues(
+            final Case topology, final JsonNode node, final KTable<Object, Object> table,
+            final Serde<Object> key, final Serde<Object> value) {
+        if (!topology.improved(5) || node.path("caching").asBoolean(true)) {
+            return table;
+        }
+        final Materialized<Object, Object, KeyValueStore<Bytes, byte[]>> rows =
+            Materialized.as(Case.id(node) + "-rows");
+        return table.toStream().toTable(
+            Named.as(Case.id(node) + "-rows"), rows.withKeySerde(key).withValueSerde(value).withCachingDisabled());
+    }
+
+    private static Flow described(
+            final Case topology, final JsonNode node, final KTable<?, Object> table,
+            final Serde<Object> key, final Serde<Object> value) {
+        final JsonNode windows = node.get("windows");
+        final Serde<Object> windowed = windowedKey(topology, windows, key);
+        final Flow flow = Flow.of(withOldValues(topology, node, untyped(table), windowed, value), windowed, value);
+        flow.wait = windows.path("grace").asLong() + windows.path("gap").asLong();
+        flow.inclusive = windows.has("gap") || sliding(topology, windows);
+        return flow;
     }
 
     @SuppressWarnings("unchecked")
@@ -90,14 +121,14 @@ final class Aggregations {
         if (node.get("fold").asText().equals("reduce")) {
             table = stream.reduce(
                 Functions.reducer(Case.function(node)), StoreOptions.window(topology, node, key, value));
-        } else if (counts(node) && !topology.improved(5)) {
+        } else if (counts(node) && !node.has("history")) {
             table = (KTable<?, Object>) (KTable<?, ?>) stream.count(
                 numbers(StoreOptions.window(topology, node, key, value)));
         } else {
             table = stream.aggregate(
                 initializer(topology, node), aggregator(topology, node), StoreOptions.window(topology, node, key, value));
         }
-        return described(topology, Flow.of(untyped(table), windowedKey(topology, windows, key), value), windows);
+        return described(topology, node, table, key, value);
     }
 
     private static TimeWindowedKStream<Object, Object> windowed(
@@ -143,12 +174,6 @@ final class Aggregations {
         return Flow.untyped(new WindowedSerdes.TimeWindowedSerde<>(key, size));
     }
 
-    private static Flow described(final Case topology, final Flow flow, final JsonNode windows) {
-        flow.wait = windows.path("grace").asLong() + windows.path("gap").asLong();
-        flow.inclusive = windows.has("gap") || sliding(topology, windows);
-        return flow;
-    }
-
     @SuppressWarnings("unchecked")
     private static Flow session(
             final Case topology, final JsonNode node, final KGroupedStream<Object, Object> grouped,
@@ -170,7 +195,7 @@ final class Aggregations {
                 () -> Functions.INITIAL, Functions.aggregator(Case.function(node)), Functions.merger(),
                 StoreOptions.session(topology, node, key, value));
         }
-        return described(topology, Flow.of(untyped(table), windowedKey(topology, windows, key), value), windows);
+        return described(topology, node, table, key, value);
     }
 
     private static SessionWindows sessionWindows(final JsonNode windows) {
@@ -192,8 +217,9 @@ final class Aggregations {
         }
         final Serde<Object> key = by.isMissingNode() ? inputs.get(0).key : Flow.TEXT;
         if (!windowed) {
-            return Flow.of(cogrouped.aggregate(initializer(topology, node),
-                StoreOptions.keyValue(topology, node, key, Flow.TEXT)), key, Flow.TEXT);
+            final KTable<Object, Object> table = cogrouped.aggregate(
+                initializer(topology, node), StoreOptions.keyValue(topology, node, key, Flow.TEXT));
+            return Flow.of(withOldValues(topology, node, table, key, Flow.TEXT), key, Flow.TEXT);
         }
         final JsonNode windows = node.get("windows");
         final KTable<?, Object> table;
@@ -207,7 +233,7 @@ final class Aggregations {
             table = cogrouped.windowedBy(timeWindows(windows)).aggregate(
                 initializer(topology, node), StoreOptions.window(topology, node, key, Flow.TEXT));
         }
-        return described(topology, Flow.of(untyped(table), windowedKey(topology, windows, key), Flow.TEXT), windows);
+        return described(topology, node, table, key, Flow.TEXT);
     }
 
     static Flow ofTable(final Case topology, final JsonNode node) {
@@ -238,9 +264,9 @@ final class Aggregations {
         return node.get("fold").asText().equals("count");
     }
 
-    /** A new aggregate has no old value: Kafka Streams sends the initializer's, so that one returns null. */
+    /** A new versioned aggregate has no old value: Kafka Streams sends the initializer's, so that is null. */
     private static Initializer<Object> initializer(final Case topology, final JsonNode node) {
-        return () -> topology.improved(5) ? null : initial(node);
+        return () -> topology.improved(5) && node.has("history") ? null : initial(node);
     }
 
     private static Object initial(final JsonNode node) {
