@@ -371,7 +371,7 @@ FAMILIES: Final[Mapping[str, Callable[[Maker], None]]] = {
 
 
 def settle(make: Maker) -> None:
-    """Leave out of a case what no correction of Kafka Streams shows: how far back retention lets a record reach.
+    """Leave out of a case what no correction of Kafka Streams shows: how far back retention reaches.
 
     To an old session, through a younger one that is still open; to a window of a cogroup of which another
     stream is ahead. Caches remember longer than stores, and with emit on close a short retention loses
