@@ -126,7 +126,7 @@ def _draw_subtopology(sub: SubTopology, drawing: _Drawing) -> Iterator[_Box]:
             drawing.connect(inputs, drawing.topic(*_destination(node)), line)
             continue
         if isinstance(node, Source):
-            inputs = [drawing.topic(topic) for topic in node.topics]
+            inputs = [drawing.topic(topic) for topic in node.reads]
             if not (sources or node.stores):
                 outputs[node] = inputs
                 continue
@@ -148,7 +148,8 @@ def _label(node: Node) -> tuple[str, ...]:
 
 
 def _destination(node: Sink) -> tuple[str, ...]:
-    return node.topics or (f"chosen by {describe_function(node.topic)}",)
+    """Without the line of a function: a picture is not to be drawn anew because a line was put before it."""
+    return node.topics or (f"chosen by {describe_function(node.topic).partition(' (')[0]}",)
 
 
 _DOT_SHAPES: Final[dict[_Shape, str]] = {

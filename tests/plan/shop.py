@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -41,7 +42,7 @@ class Silent(Processor[Any, Any, Any, Any]):
         pass
 
 
-def orders(builder: StreamsBuilder, topic: str = "orders") -> KStream[str, Order]:
+def orders(builder: StreamsBuilder, topic: str | re.Pattern[str] = "orders") -> KStream[str, Order]:
     return builder.stream(topic, key=str, value=Order)
 
 
@@ -51,6 +52,10 @@ def by_id(_key: object, order: Order) -> str:
 
 def pair(_key: object, left: Order, _right: object) -> Order:
     return left
+
+
+def by_length(_topic: str, key: str, _value: object, partitions: int) -> int:
+    return len(key) % partitions
 
 
 class ByDay:
@@ -239,6 +244,42 @@ def shared_sources(builder: StreamsBuilder) -> None:
     orders(builder).filter(lambda k, v: True).to("b")
 
 
+def patterns(builder: StreamsBuilder) -> None:
+    """Topics that come and go."""
+    orders(builder, "orders.*").to("out")
+    orders(builder, re.compile(r"paid\..*")).filter(lambda k, v: True).to("out")
+
+
+def restored_from_its_topic(builder: StreamsBuilder) -> None:
+    """No changelog."""
+    owners = builder.table("owners", name="owners", value=Order, reuse_source=True)
+    orders(builder).join(owners, pair, value=Order).to("out")
+
+
+def kept_otherwise(builder: StreamsBuilder) -> None:
+    """Tables with a history, in memory, without a changelog, with every update at once."""
+    builder.table("owners", name="owners", value=Order, history=MINUTE)
+    builder.table("payers", name="payers", value=Order, in_memory=True, logging=False, caching=False)
+
+
+def repartitions_of_one_stream(builder: StreamsBuilder) -> None:
+    """Two topics."""
+    keyed = orders(builder).select_key(by_id, key=str)
+    keyed.group_by_key(name="by-id").count(name="counts")
+    keyed.join(builder.table("owners", name="owners", value=Order), pair, name="owned", value=Order).to("out")
+
+
+def repartitions_of_one_stream_merged(builder: StreamsBuilder) -> None:
+    """One topic, under the first name."""
+    builder._merge_repartitions = True
+    repartitions_of_one_stream(builder)
+
+
+def partitions_chosen(builder: StreamsBuilder) -> None:
+    kept = orders(builder).repartition(name="spread", partitions=3, partitioner=by_length)
+    kept.to("out", partitioner=by_length)
+
+
 def explicit_repartition(builder: StreamsBuilder) -> None:
     orders(builder).repartition(name="spread", partitions=12).process(Silent, name="work")
 
@@ -274,6 +315,12 @@ TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
     grouped_table,
     processor_with_stores,
     shared_sources,
+    patterns,
+    restored_from_its_topic,
+    kept_otherwise,
+    repartitions_of_one_stream,
+    repartitions_of_one_stream_merged,
+    partitions_chosen,
     explicit_repartition,
     independent,
 ]

@@ -41,6 +41,7 @@ DRAWN = [
     shop.left_join_repartitioned,
     shop.global_tables,
     shop.only_passes,
+    shop.patterns,
     nasty,
 ]
 
