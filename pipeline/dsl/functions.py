@@ -25,6 +25,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "adder": _FOLD,
     "aggregator": _FOLD,
     "aggregators": _FOLD,
+    "foreign_key": _KEY_VALUE,
     "initializer": (),
     "joiner": _SIDES,
     "key_mapper": _KEY_VALUE,

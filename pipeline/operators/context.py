@@ -68,6 +68,11 @@ class OperatorContext(Protocol):
         """`(topic, value, key, partition, timestamp, headers)`: `runtime.broker.Producer.produce`."""
         ...
 
+    @property
+    def partition(self) -> int:
+        """Number of the partitions that the task works on."""
+        ...
+
     def partition_for(self, topic: str, key: bytes) -> int:
         """Return the partition of `topic` that records with this key lie in."""
         ...

@@ -75,17 +75,25 @@ def _too_large(node: Sink, size: int, limit: int) -> RecordTooLargeError:
 
 def _partitioner(node: Sink, context: OperatorContext) -> Callable[[str, Any, Any], int] | None:
     """Return what chooses a record's partition; None: the producer does, by the key's bytes."""
-    if node.partitioner is not None:
-        return _users_partitioner(node, node.partitioner, context)
-    if not isinstance(node.key, WindowedSerde):
-        return None
-    # A windowed key is partitioned by the key within the window (`WindowedStreamPartitioner`).
-    encode, partition_for = node.key.inner.serialize, context.partition_for
+    by_key = None
+    if isinstance(node.key, WindowedSerde):
+        by_key = _by_inner_key(node.key, context)
+    if node.partitioner is None:
+        return by_key
+    return _users_partitioner(node, node.partitioner, by_key, context)
+
+
+def _by_inner_key(serde: WindowedSerde, context: OperatorContext) -> Callable[[str, Any, Any], int]:
+    """A windowed key is partitioned by the key within the window (`WindowedStreamPartitioner`)."""
+    encode, partition_for = serde.inner.serialize, context.partition_for
     return lambda topic, key, _value: -1 if key is None else partition_for(topic, encode(key.key))
 
 
 def _users_partitioner(
-    node: Sink, partitioner: Partitioner, context: OperatorContext
+    node: Sink,
+    partitioner: Partitioner,
+    by_key: Callable[[str, Any, Any], int] | None,
+    context: OperatorContext,
 ) -> Callable[[str, Any, Any], int]:
     partition_count = context.partition_count
 
@@ -95,6 +103,8 @@ def _users_partitioner(
             partition = partitioner(topic, key, value, count)
         except Exception as error:
             raise failed(node, partitioner, error) from error
+        if partition is None and node.follows:
+            return -1 if by_key is None else by_key(topic, key, value)
         if not isinstance(partition, int) or not 0 <= partition < count:
             raise ProcessingError(
                 f"{node}: {describe_function(partitioner)} returned {partition!r} for topic {topic!r}, which "

@@ -10,6 +10,11 @@ from typing import Any, TypeAlias
 
 from pipeline.operators.aggregate import build_aggregate, build_to_stream
 from pipeline.operators.context import OperatorContext, fan_out
+from pipeline.operators.foreign_key import (
+    build_answer_subscriptions,
+    build_foreign_key_result,
+    build_subscribe,
+)
 from pipeline.operators.global_join import build_stream_global_join
 from pipeline.operators.join import build_stream_stream_join
 from pipeline.operators.process import build_process, build_process_values
@@ -37,6 +42,7 @@ from pipeline.plan.planner import SubTopology
 from pipeline.record import Forward, Headers
 from pipeline.topology import (
     Aggregate,
+    AnswerSubscriptions,
     Branch,
     BranchArm,
     Filter,
@@ -44,6 +50,7 @@ from pipeline.topology import (
     FlatMap,
     FlatMapValues,
     ForEach,
+    ForeignKeyResult,
     GroupTable,
     Map,
     MapValues,
@@ -58,6 +65,7 @@ from pipeline.topology import (
     StreamGlobalJoin,
     StreamStreamJoin,
     StreamTableJoin,
+    Subscribe,
     Suppress,
     TableAggregate,
     TableFilter,
@@ -100,6 +108,9 @@ OPERATORS: dict[type[Node], Build] = {
     StreamStreamJoin: build_stream_stream_join,
     StreamGlobalJoin: build_stream_global_join,
     StreamTableJoin: build_stream_table_join,
+    Subscribe: build_subscribe,
+    AnswerSubscriptions: build_answer_subscriptions,
+    ForeignKeyResult: build_foreign_key_result,
     Sink: build_sink,
 }
 

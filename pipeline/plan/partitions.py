@@ -1,7 +1,8 @@
 """How many partitions each topic has or gets, and whether joined topics agree.
 
 Rules as in Kafka Streams (`RepartitionTopics`, `CopartitionedTopicsEnforcer`): an explicit count
-wins, then the count of the topics it is joined with, then the largest count upstream.
+wins, then the count of the topics it is joined with, then the largest count upstream. The two topics of a
+foreign-key join have as many partitions as the tables that are read with them.
 """
 
 from __future__ import annotations
@@ -50,11 +51,16 @@ def _copartition_groups(plan: Plan) -> list[tuple[Node, frozenset[str]]]:
 def _resolve_repartitions(
     plan: Plan, groups: list[tuple[Node, frozenset[str]]], existing: Mapping[str, int], counts: dict[str, int]
 ) -> None:
-    """Settle repartition topics from upstream down, until every one is known; then groups agree."""
+    """Settle repartition topics from upstream down, until every one is known; then groups agree.
+
+    Topics that follow have no say: they get the count of the topics in their group, whatever it is.
+    """
     explicit: dict[str, int] = {}
     written_by: dict[str, tuple[str, ...]] = {}
+    following = {topic for topic, _sub, sink in plan.repartitions if sink.follows}
     for topic, sub, sink in plan.repartitions:
-        written_by[topic] = sub.topics
+        if topic not in following:
+            written_by[topic] = tuple(upstream for upstream in sub.topics if upstream not in following)
         if sink.partitions is not None:
             explicit[topic] = sink.partitions
     counts.update(explicit)
@@ -64,11 +70,11 @@ def _resolve_repartitions(
     _derive(written_by, counts)
     derived = written_by.keys() - explicit.keys()
     for node, topics in groups:
-        known = sorted(topic for topic in topics if topic in counts)
+        known = sorted(topic for topic in topics - following if topic in counts)
         fixed = {topic: counts[topic] for topic in known if topic not in derived}
         _check_equal(node, fixed)
         count = next(iter(fixed.values()), max((counts[topic] for topic in known), default=0))
-        counts.update(dict.fromkeys(known, count))
+        counts.update(dict.fromkeys([*known, *(topics & following if known else ())], count))
 
 
 def _derive(written_by: Mapping[str, tuple[str, ...]], counts: dict[str, int]) -> None:

@@ -1,6 +1,7 @@
 """Rules that turn what was declared into what can run: one function a rule, in one list.
 
-What concerns repartition topics is in `repartitions`, the other rules are here.
+What concerns repartition topics is in `repartitions`, joins by foreign keys are in `foreign_keys`, the other
+rules are here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from pipeline.errors import TopologyError
+from pipeline.plan.foreign_keys import expand_foreign_key_joins
 from pipeline.plan.nodes import Nodes, with_parents
 from pipeline.plan.repartitions import (
     cut_repartitions,
@@ -102,6 +104,7 @@ REWRITES: Sequence[Rewrite] = (
     merge_repartitions,
     keep_null_keys,
     cut_repartitions,
+    expand_foreign_key_joins,
 )
 
 

@@ -32,6 +32,7 @@ class TaskContext:
         self._task, self._times = task, times
         self.fail = task.fail
         self._sending_old_values = sending_old_values(task.sub.nodes)
+        self.partition = task.id.partition
         environment = task.environment
         self.max_record_bytes = environment.config.max_record_bytes
         self.partition_count = environment.partition_count

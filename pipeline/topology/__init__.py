@@ -9,6 +9,12 @@ from __future__ import annotations
 from pipeline.declaration import check_topic_name, declaration_site, describe_function
 from pipeline.timestamps import TimestampExtractor
 from pipeline.topology.aggregates import Aggregate
+from pipeline.topology.foreign_keys import (
+    AnswerSubscriptions,
+    ForeignKeyJoin,
+    ForeignKeyResult,
+    Subscribe,
+)
 from pipeline.topology.joins import StreamGlobalJoin, StreamStreamJoin, StreamTableJoin
 from pipeline.topology.node import Keyed, Node, StoreSpec, TableNode
 from pipeline.topology.pattern import TopicPattern, is_pattern, topic_pattern
@@ -48,6 +54,7 @@ from pipeline.topology.topology import Topology
 
 __all__ = [
     "Aggregate",
+    "AnswerSubscriptions",
     "Branch",
     "BranchArm",
     "Filter",
@@ -55,6 +62,8 @@ __all__ = [
     "FlatMap",
     "FlatMapValues",
     "ForEach",
+    "ForeignKeyJoin",
+    "ForeignKeyResult",
     "GlobalTable",
     "GroupTable",
     "Keyed",
@@ -75,6 +84,7 @@ __all__ = [
     "StreamGlobalJoin",
     "StreamStreamJoin",
     "StreamTableJoin",
+    "Subscribe",
     "Suppress",
     "TableAggregate",
     "TableFilter",

@@ -10,8 +10,9 @@ from pipeline.declaration import describe_function
 from pipeline.serde import Serde
 from pipeline.topology.node import Keyed, Node, StoreSpec
 
-#: `(topic, key, value, number of partitions) -> partition`.
-Partitioner: TypeAlias = Callable[[str, Any, Any, int], int]
+#: `(topic, key, value, number of partitions) -> partition`; None, which a user's may not return: the one
+#: that the key's bytes say.
+Partitioner: TypeAlias = Callable[[str, Any, Any, int], int | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -144,6 +145,8 @@ class Sink(Node):
     keep_null_keys: bool = True
     #: Partitions that the user asked for, of a repartition topic.
     partitions: int | None = None
+    #: Of an internal topic: it has as many partitions as the topics that are read together with it.
+    follows: bool = False
     #: None: by the key's bytes, as Kafka's Java client does.
     partitioner: Partitioner | None = None
 
@@ -159,7 +162,7 @@ class Sink(Node):
         details = [f"topic: {topic}"]
         if self.partitions is not None:
             details.append(f"{self.partitions} partitions")
-        if self.partitioner is not None:
+        if self.partitioner is not None and not self.follows:
             details.append(f"partitions chosen by {describe_function(self.partitioner)}")
         return tuple(details)
 

@@ -16,9 +16,7 @@ def _op(*ops: str) -> Test:
     return lambda node, above: node["op"] in ops
 
 
-MISSING: Final[Mapping[str, Test]] = {
-    "foreign-key joins": _op("foreign_key_join"),
-}
+MISSING: Final[Mapping[str, Test]] = {}
 
 
 def supported(nodes: Sequence[Node]) -> bool:

@@ -228,6 +228,13 @@ def table_table_joins(builder: StreamsBuilder) -> None:
     both.join(left, lambda _, row, other: row or other)
 
 
+def foreign_key_join(builder: StreamsBuilder) -> None:
+    """Two sub-topologies that write to each other."""
+    owners, payers = (builder.table(topic, name=topic, value=Order) for topic in ("owners", "payers"))
+    paid = owners.left_join(payers, pair, foreign_key=by_id, name="paid", value=Order)
+    paid.to_stream().to("out")
+
+
 def processor_with_stores(builder: StreamsBuilder) -> None:
     stores = (
         Store("last", value=Order),
@@ -313,6 +320,7 @@ TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
     suppressed,
     table_table_joins,
     grouped_table,
+    foreign_key_join,
     processor_with_stores,
     shared_sources,
     patterns,

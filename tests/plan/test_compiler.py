@@ -6,12 +6,12 @@ from pipeline.dsl.builder import StreamsBuilder
 from pipeline.plan.compiler import OPERATORS
 from pipeline.plan.planner import plan
 from pipeline.testing.driver import TopologyTestDriver
-from pipeline.topology import GlobalTable, Repartition, TableNode
+from pipeline.topology import ForeignKeyJoin, GlobalTable, Repartition, TableNode
 from tests.plan.node_types import node_types
 
 
 def test_every_node_type_has_an_operator_but_what_is_rewritten_and_what_belongs_to_no_task() -> None:
-    assert set(node_types()) - {TableNode} - set(OPERATORS) == {Repartition, GlobalTable}
+    assert set(node_types()) - {TableNode} - set(OPERATORS) == {Repartition, ForeignKeyJoin, GlobalTable}
     assert set(OPERATORS) <= set(node_types())
 
 

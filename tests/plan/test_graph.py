@@ -40,6 +40,7 @@ DRAWN = [
     shop.windowed_count,
     shop.left_join_repartitioned,
     shop.global_tables,
+    shop.foreign_key_join,
     shop.only_passes,
     shop.patterns,
     nasty,

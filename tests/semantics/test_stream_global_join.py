@@ -140,6 +140,19 @@ def test_a5_7_a_key_that_changed_before_the_join_still_needs_a_repartition() -> 
     )
 
 
+@pytest.mark.parametrize(("left", "expected"), [(True, "∅:x/A-a@2"), (False, "")], ids=["left", "inner"])
+def test_a7_a_null_key_passes_a_repartition_topic_above_a_left_join_alone(
+    *, left: bool, expected: str
+) -> None:
+    def declare(builder: StreamsBuilder) -> None:
+        table = builder.global_table("R", name="rows", value=str)
+        stream = builder.stream("L", key=str, value=str).repartition(name="r")
+        method = stream.left_join if left else stream.join
+        method(table, joined, key_mapper=row, value=str).to("out")
+
+    check(declare, [("R x:a@1", ""), ("L ∅:x/A@2", expected)])
+
+
 def two_joins(builder: StreamsBuilder) -> None:
     """One global table, three joins, two of them in one sub-topology."""
     table = builder.global_table("R", name="rows", value=str)

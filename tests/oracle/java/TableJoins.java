@@ -1,5 +1,5 @@
 import com.fasterxml.jackson.databind.JsonNode;
-import java.util.function.Function;
+import java.util.function.BiFunction;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.kstream.Joined;
 import org.apache.kafka.streams.kstream.KStream;
@@ -76,7 +76,7 @@ final class TableJoins {
         final Flow left = topology.inputs(node).get(0);
         final KTable<Object, Object> right = topology.inputs(node).get(1).table;
         final KeyValueMapper<Object, Object, Object> select = Functions.selector(node.get("by").asText());
-        final Function<Object, Object> foreignKey = value -> select.apply("", value);
+        final BiFunction<Object, Object, Object> foreignKey = select::apply;
         final ValueJoinerWithKey<Object, Object, Object, Object> named = Functions.joiner(Case.function(node));
         final ValueJoiner<Object, Object, Object> joiner = (one, other) -> named.apply("", one, other);
         final TableJoined<Object, Object> joined = TableJoined.as(Case.id(node));
