@@ -178,11 +178,15 @@ class AggregateCache:
         self._evict()
 
     def _evict(self) -> None:
+        """Forget the oldest windows, some more than must be: what follows need not look for them again."""
         self._remembered = sum(map(len, self._clean.values()))
-        while self._remembered > self._bound:
-            oldest = min(self._clean)
-            self._remembered -= len(self._clean.pop(oldest))
-            self._whole.discard(oldest)
+        if self._remembered <= self._bound:
+            return
+        for start in sorted(self._clean):
+            if self._remembered <= self._bound * 7 // 8:
+                break
+            self._remembered -= len(self._clean.pop(start))
+            self._whole.discard(start)
 
     def forget(self) -> None:
         """Forget what is committed: the store was changed by another way."""
