@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but 
 from pipeline.errors import BrokerError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import TopicSpec
-from pipeline.runtime.kafka.errors import translated_exception
+from pipeline.runtime.kafka.errors import UNREACHABLE, translated_exception
 from pipeline.runtime.kafka.offsets import EARLIEST, LATEST, OffsetLookup
 from pipeline.runtime.kafka.settings import Settings
 
@@ -46,7 +46,8 @@ class KafkaAdmin:
     def __init__(self, settings: Settings, reading: Settings, exact_ends: ExactEnds) -> None:
         self._exact_ends = exact_ends
         self._address = str(settings["bootstrap.servers"])
-        self._client: AdminClient | None = AdminClient(settings, logger=_log)
+        self._settings = settings
+        self._client: AdminClient | None = self._new_client()
         self._written = OffsetLookup(reading, "read_uncommitted")
         self._settled = OffsetLookup(reading, "read_committed")
 
@@ -166,6 +167,9 @@ class KafkaAdmin:
             waiting.wait(_PAUSE_MS / 1_000)
         raise BrokerError(f"{self._address} accepted {', '.join(sorted(missing))} but does not show them")
 
+    def _new_client(self) -> AdminClient:
+        return AdminClient(self._settings, logger=_log)
+
     def _open(self) -> AdminClient:
         if self._client is None:
             raise BrokerError("the admin client is closed: get a new one from the broker")
@@ -182,6 +186,9 @@ class KafkaAdmin:
         except KafkaException as error:
             if error.args[0].code() in accepted:
                 return None
+            if error.args[0].code() in UNREACHABLE and self._client is not None:
+                # It asks who it thinks the controller is, and does not look again: a new client does.
+                self._client = self._new_client()
             raise translated_exception(error, self._address, what) from error
 
 
