@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import ParamSpec, TypeVar
 
 from pipeline.errors import TopologyError
@@ -22,9 +23,16 @@ _PACKAGE = str(Path(__file__).parent) + os.sep
 def declaration_site() -> str:
     """Return `file:line` of the user's code that is declaring something."""
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's line without building a stack
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and _is_ours(frame):
         frame = frame.f_back
     return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def _is_ours(frame: FrameType) -> bool:
+    """Whether a frame is this library's. The `__init__` of a dataclass is made of text, and has no file."""
+    file = frame.f_code.co_filename
+    module: str = frame.f_globals.get("__name__", "")
+    return file.startswith(_PACKAGE) or (file == "<string>" and module.startswith("pipeline."))
 
 
 def declares(function: Callable[P, R]) -> Callable[P, R]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from pipeline.declaration import declaration_site, declares
+from pipeline.errors import TopologyError
 from pipeline.windows import Windows, milliseconds
 
 
@@ -35,11 +37,11 @@ class BufferConfig:
     def __post_init__(self) -> None:
         for name, limit in (("max_records", self.max_records), ("max_bytes", self.max_bytes)):
             if limit is not None and (not isinstance(limit, int) or limit < 1):
-                raise ValueError(f"{name} must be a positive number, not {limit!r}")
+                raise _refused(f"{name} must be a positive number, not {limit!r}")
         if self.when_full not in {"shut-down", "emit-early"}:
-            raise ValueError(f"when_full must be 'shut-down' or 'emit-early', not {self.when_full!r}")
+            raise _refused(f"when_full must be 'shut-down' or 'emit-early', not {self.when_full!r}")
         if self.when_full == "emit-early" and not self.limited:
-            raise ValueError("when_full='emit-early' needs max_records= or max_bytes=: else it is never full")
+            raise _refused("when_full='emit-early' needs max_records= or max_bytes=: else it is never full")
 
     @property
     def limited(self) -> bool:
@@ -129,6 +131,7 @@ class UntilTimeLimit:
 Suppressed: TypeAlias = UntilWindowCloses | UntilTimeLimit
 
 
+@declares
 def until_window_closes(buffer: BufferConfig | None = None) -> UntilWindowCloses:
     """Hold the changes of a windowed table back until their windows can change no more.
 
@@ -136,14 +139,15 @@ def until_window_closes(buffer: BufferConfig | None = None) -> UntilWindowCloses
         buffer: how much is held back at most; no limit unless told.
 
     Raises:
-        ValueError: the buffer may emit early: then results would not be final.
+        TopologyError: the buffer may emit early: then results would not be final.
     """
-    buffer = BufferConfig() if buffer is None else buffer
+    buffer = _buffer(buffer)
     if buffer.when_full == "emit-early":
         raise ValueError("until_window_closes emits final results only: its buffer cannot emit early")
     return UntilWindowCloses(buffer)
 
 
+@declares
 def until_time_limit(wait: timedelta, buffer: BufferConfig | None = None) -> UntilTimeLimit:
     """Hold a key's changes back for a time after the first of them, and let the last one go on.
 
@@ -152,9 +156,21 @@ def until_time_limit(wait: timedelta, buffer: BufferConfig | None = None) -> Unt
         buffer: how much is held back at most; no limit unless told.
 
     Raises:
-        ValueError: the wait is negative, or finer than a millisecond.
+        TopologyError: the wait is negative, or finer than a millisecond.
     """
     wait_ms = milliseconds(wait, "wait")
     if wait_ms < 0:
         raise ValueError(f"wait must not be negative, not {wait_ms} ms")
-    return UntilTimeLimit(wait_ms, BufferConfig() if buffer is None else buffer)
+    return UntilTimeLimit(wait_ms, _buffer(buffer))
+
+
+def _buffer(given: object) -> BufferConfig:
+    if given is None:
+        return BufferConfig()
+    if not isinstance(given, BufferConfig):
+        raise TypeError(f"the buffer must be a BufferConfig, not {given!r}")
+    return given
+
+
+def _refused(why: str) -> TopologyError:
+    return TopologyError(f"BufferConfig at {declaration_site()}: {why}")

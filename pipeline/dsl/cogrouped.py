@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from pipeline.dsl.aggregation import Grouping, windowed
 from pipeline.dsl.functions import check_function
+from pipeline.dsl.graph import expect
 from pipeline.dsl.options import StoreOptions
 from pipeline.dsl.table import KTable, WindowedKTable
 from pipeline.errors import TopologyError
@@ -46,6 +47,7 @@ class CogroupedKStream(_Cogrouped[K, A]):
             TopologyError: its keys are encoded otherwise than those of the first: none would be equal; the
                 aggregator cannot be called as it will be.
         """
+        expect(getattr(grouped, "grouping", grouped), Grouping, "cogroup", "a grouped stream")
         check_function(aggregator, "aggregator", f"cogroup at {declaration_site()}")
         first, other = self._grouping.keyed[0].key, grouped.grouping.keyed[0].key
         if first.name != other.name:

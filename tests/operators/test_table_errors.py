@@ -293,5 +293,5 @@ BAD_BUFFERS: dict[str, tuple[Callable[[], object], str]] = {
 
 @pytest.mark.parametrize(("make", "problem"), BAD_BUFFERS.values(), ids=BAD_BUFFERS.keys())
 def test_buffers_and_waits_that_make_no_sense(make: Callable[[], object], problem: str) -> None:
-    with pytest.raises(ValueError, match=problem):
+    with pytest.raises(TopologyError, match=rf" at .*test_table_errors.py:\d+: .*{problem}"):
         make()

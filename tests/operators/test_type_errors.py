@@ -10,7 +10,16 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from pipeline import Processor, Record, Store, TopologyError, WindowedStore, windows
+from pipeline import (
+    BufferConfig,
+    Processor,
+    Record,
+    Store,
+    TopologyError,
+    WindowedStore,
+    suppression,
+    windows,
+)
 from pipeline.dsl.builder import StreamsBuilder
 
 HERE = f"{Path(__file__).relative_to(Path.cwd())}:"
@@ -21,6 +30,8 @@ session: Any = windows.session
 sliding: Any = windows.sliding
 tumbling: Any = windows.tumbling
 unlimited: Any = windows.unlimited
+until_time_limit: Any = suppression.until_time_limit
+until_window_closes: Any = suppression.until_window_closes
 
 Declare: TypeAlias = Callable[[Any], object]
 
@@ -193,6 +204,33 @@ GIVEN: dict[str, tuple[Declare, tuple[str, ...]]] = {
     "a-negative-beginning": (
         lambda b: b.stream("in", offset_reset=-SECOND),
         ("stream at", "offset_reset is"),
+    ),
+    # Suppress and cogroup.
+    "suppress-not-called": (
+        lambda b: table(b).suppress(until_time_limit, name="s"),
+        ("suppress at", "until_time_limit(...)", "not <function"),
+    ),
+    "suppress-nothing": (lambda b: table(b).suppress(None, name="s"), ("suppress at", "not None")),
+    "a-time-limit-in-seconds": (lambda b: until_time_limit(5), ("until_time_limit at", "timedelta, not 5")),
+    "a-negative-time-limit": (
+        lambda b: until_time_limit(-SECOND),
+        ("until_time_limit at", "negative"),
+    ),
+    "no-time-limit": (lambda b: until_time_limit(), ("until_time_limit at", "give it wait=, buffer=")),
+    "a-number-for-a-buffer": (lambda b: until_time_limit(SECOND, 100), ("until_time_limit at", "not 100")),
+    "a-text-for-a-buffer": (lambda b: until_window_closes("big"), ("until_window_closes at", "not 'big'")),
+    "final-results-emitted-early": (
+        lambda b: until_window_closes(BufferConfig(max_records=1, when_full="emit-early")),
+        ("until_window_closes at", "cannot emit early"),
+    ),
+    "an-empty-buffer": (lambda b: BufferConfig(max_records=0), ("BufferConfig at", "not 0")),
+    "a-buffer-that-is-never-full": (
+        lambda b: BufferConfig(when_full="emit-early"),
+        ("BufferConfig at", "needs max_records="),
+    ),
+    "cogroup-with-no-grouping": (
+        lambda b: text(b).group_by_key().cogroup(pair).cogroup(text(b), pair),
+        ("cogroup at", "takes a grouped stream", "not <"),
     ),
     # Tables restored from their topics.
     "history-restored-from-a-topic": (
