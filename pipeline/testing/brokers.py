@@ -229,6 +229,9 @@ class ApacheKafka:
             # The pace of rebalances under group.protocol=consumer: 5 s by default.
             "group.consumer.heartbeat.interval.ms": "1000",
             "group.consumer.min.heartbeat.interval.ms": "1000",
+            # A record's age is that of its timestamp: by default what is older than a week is deleted, and
+            # so would be what tests write with timestamps of years ago.
+            "log.retention.ms": "-1",
             "message.max.bytes": str(16 * 1024 * 1024),
             "replica.fetch.max.bytes": str(16 * 1024 * 1024),
             **self._settings,
