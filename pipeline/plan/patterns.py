@@ -10,7 +10,7 @@ from pipeline.plan.nodes import with_parents
 from pipeline.topology import Node, Source, Topology
 
 #: How topics end that applications make for themselves.
-_INTERNAL: Final = ("-changelog", "-repartition")
+_INTERNAL: Final = ("-changelog", "-repartition", "-subscription-registration", "-subscription-response")
 
 
 def matching_topics(

@@ -122,8 +122,10 @@ def test_a8_9_pattern_does_not_match_what_the_application_writes_for_itself() ->
         table = stream.group_by(lambda _, value: value, name="logs").count(name="logs")
         table.to_stream().to("out", value=int)
 
-    with driver_of(declare, "logs.a", "__logs", "test-old-changelog", "test-x", dead_letter="dead") as driver:
-        for topic in ("__logs", "test-old-changelog"):
+    left = ("changelog", "repartition", "subscription-registration", "subscription-response")
+    others = ("__logs", *(f"test-old-{kind}" for kind in left))
+    with driver_of(declare, "logs.a", "test-x", *others, dead_letter="dead") as driver:
+        for topic in others:
             driver.broker.topic(topic).partitions[0].append(b"k", b"v", (1, 1), ())
         take(driver, "logs.a k:v@1")
         driver.pipe("logs.a", b"k", b"\xff", 1, ())
