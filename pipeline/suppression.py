@@ -71,7 +71,8 @@ class UntilWindowCloses:
     ```
 
     Kafka Streams lets sliding windows and sessions go a millisecond earlier, at which they still take a
-    record: there such a window may go on twice.
+    record: there such a window may go on twice. A session that has gone on can be joined by a record that
+    is late for it, but not by itself: the longer session that they make goes on, too.
 
     Attributes:
         buffer: how much is held back at most.

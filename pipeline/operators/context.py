@@ -63,6 +63,13 @@ class OperatorContext(Protocol):
         """
         ...
 
+    def defer(self, node: Node, callback: Callable[[], None]) -> None:
+        """Call `callback()` when the change in hand has reached all that it reaches, by whatever way.
+
+        At once if there is no table's change in hand. Operators that come before `node` are called first.
+        """
+        ...
+
     @property
     def produce(self) -> Callable[[str, bytes | None, bytes | None, int, int, Headers], None]:
         """`(topic, value, key, partition, timestamp, headers)`: `runtime.broker.Producer.produce`."""

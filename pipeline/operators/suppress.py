@@ -24,7 +24,7 @@ from typing import Any
 from pipeline.errors import BufferFullError, ProcessingError, RecordError
 from pipeline.operators.context import OperatorContext, unencodable
 from pipeline.operators.time_ordered import TimeOrdered
-from pipeline.operators.views import VIEWS, Lookup, lookup
+from pipeline.operators.views import VIEWS, Lookup, Read
 from pipeline.record import NO_HEADERS, Change, Forward, Headers
 from pipeline.serde.held import Held
 from pipeline.state.store import Entry
@@ -32,6 +32,8 @@ from pipeline.topology import Suppress
 
 #: What waits, by time; and what it is, by key.
 _BY_TIME, _BY_KEY = b"\0", b"\1"
+#: All there is to say by time.
+_NOTHING = Held(None, None)
 #: Two times of eight bytes, beside the values.
 _TIMES_SIZE = 16
 
@@ -49,7 +51,7 @@ def build_suppress(node: Suppress, context: OperatorContext, forward: Forward) -
         except RecordError as error:
             fail(error)
             return
-        held.put(key_bytes, Held(until.waits_for(key, timestamp), new, old, headers), timestamp)
+        held.put(until.waits_for(key, timestamp), key_bytes, Held(new, old, headers), timestamp)
         if not (until.is_final and context.flushing):
             go_on()
 
@@ -88,15 +90,15 @@ class _Buffer:
         entry: Entry | None = self._store.get_entry(_BY_KEY + key_bytes)
         return entry
 
-    def put(self, key_bytes: bytes, held: Held, timestamp: int) -> None:
-        """Hold a change back: if one of its key is already, in its place (rule a3.2)."""
+    def put(self, waits_for: int, key_bytes: bytes, held: Held, timestamp: int) -> None:
+        """Hold a change back: if one of its key is already, in its place and with its time (rule a3.2)."""
         before = self.get(key_bytes)
         if before is None:
-            self._waiting.put(held.time, key_bytes, Held(held.time, None, None), timestamp)
+            self._waiting.put(waits_for, key_bytes, _NOTHING, timestamp)
         else:
             first: Held = before.value
             self._count(-1, key_bytes, first)
-            held = held._replace(time=first.time, old=first.old)
+            held = held._replace(old=first.old)
         self._count(1, key_bytes, held)
         self._store.put_entry(_BY_KEY + key_bytes, held, timestamp, NO_HEADERS)
 
@@ -175,10 +177,10 @@ def _encoder(node: Suppress) -> Callable[[Any, Change[Any]], tuple[bytes, bytes 
     return encoded
 
 
-def _view(node: Suppress, context: OperatorContext) -> Lookup:
+def _view(node: Suppress, context: OperatorContext, read: Read) -> Lookup:
     """A row that is held back is what it was before, at no known time; any other is the table's."""
     encode, decode = node.key.serialize, node.value.deserialize
-    held, get = context.store(node.buffer.name), lookup(node.parents[0], context)
+    held, get = context.store(node.buffer.name), read(node.parents[0])
 
     def get_row(key: Any) -> Entry | None:
         try:

@@ -21,17 +21,30 @@ Row: TypeAlias = Callable[[Any, Entry], Entry | None]
 #: Filled by the modules of the operators, as `VIEWS`.
 ROWS: dict[type[Node], Callable[[Any], Row]] = {}
 
-#: By the type of any other node without a store: what computes its rows.
-VIEWS: dict[type[Node], Callable[[Any, OperatorContext], Lookup]] = {}
+#: What reads another node's table in the same way.
+Read: TypeAlias = Callable[[Node], Lookup]
+
+#: By the type of any other node without a store: what computes its rows of those that `read` gives.
+VIEWS: dict[type[Node], Callable[[Any, OperatorContext, Read], Lookup]] = {}
 
 
-def lookup(node: Node, context: OperatorContext) -> Lookup:
-    """Return what reads the table that `node` makes."""
+def lookup(node: Node, context: OperatorContext, *, told: bool = False) -> Lookup:
+    """Return what reads the table that `node` makes.
+
+    Args:
+        node: makes the table.
+        context: its task.
+        told: read what the table has told downstream, without what waits in caches for the next flush.
+    """
+
+    def read(other: Node) -> Lookup:
+        return lookup(other, context, told=told)
+
     if node.table is not None:
-        return _read(node, node.table, context.store(node.table.name))
+        return _read(node, node.table, context.store(node.table.name), told=told)
     if type(node) in VIEWS:
-        return VIEWS[type(node)](node, context)
-    row, get = ROWS[type(node)](node), lookup(node.parents[0], context)
+        return VIEWS[type(node)](node, context, read)
+    row, get = ROWS[type(node)](node), read(node.parents[0])
 
     def get_row(key: Any) -> Entry | None:
         entry = get(key)
@@ -53,8 +66,8 @@ def lookup_as_of(node: Node, context: OperatorContext) -> LookupAsOf:
     return get_row
 
 
-def _read(node: Node, spec: StoreSpec, store: Any) -> Lookup:
-    encode, get = spec.key.serialize, store.get_entry
+def _read(node: Node, spec: StoreSpec, store: Any, *, told: bool) -> Lookup:
+    encode, get = spec.key.serialize, store.told_entry if told else store.get_entry
     if spec.kind == "window":
         return lambda windowed: get(encode(windowed.key), windowed.start)
     if spec.kind == "session":

@@ -54,6 +54,8 @@ class Task:
         self.waited: Update | None = None
         self.closers: list[Callable[[], None]] = []
         self.flushing = False
+        #: By the place of an operator: called when the update in hand has reached all that it reaches.
+        self.deferred: dict[int, Callable[[], None]] = {}
         #: By store: called when the stores before it have been flushed.
         self.before_flush: dict[str, list[Callable[[], None]]] = {}
         self.environment = environment
@@ -154,6 +156,8 @@ class Task:
             # A store without caching forwards what another one's flush forwards to it.
             outer, self.update = self.update, Update(changelog, key, entry, serialize)
             on_flush(key, *rest)
+            while outer is None and self.deferred:
+                self.deferred.pop(min(self.deferred))()
             self.update = outer
 
         return forwarding

@@ -31,6 +31,7 @@ class TaskContext:
     def __init__(self, task: Task, times: Mapping[str, int]) -> None:
         self._task, self._times = task, times
         self.fail = task.fail
+        self._places = {node: place for place, node in enumerate(task.sub.nodes)}
         self._sending_old_values = sending_old_values(task.sub.nodes)
         self.partition = task.id.partition
         environment = task.environment
@@ -77,6 +78,13 @@ class TaskContext:
     def on_flush(self, node: Node, callback: Callable[[], None]) -> None:
         """Call back when the caches before the node have been flushed."""
         self._task.before_flush.setdefault(node.stores[0].name, []).append(callback)
+
+    def defer(self, node: Node, callback: Callable[[], None]) -> None:
+        """Call back when the change in hand has reached all that it reaches."""
+        if self._task.update is None:
+            callback()
+        else:
+            self._task.deferred[self._places[node]] = callback
 
     def holding(self, store: str, key: bytes, entry: Entry, serialize: Callable[[Any], bytes]) -> Holding:
         """Say that what is done within is done for a record that waited."""

@@ -13,13 +13,11 @@ class Held(NamedTuple):
     """A change that is held back; its key and timestamp are those of its entry.
 
     Attributes:
-        time: by what it waits, in ms.
         new: its value, encoded; None: the row is deleted.
         old: the value that went on last, encoded; None: there was none.
         headers: of the record that it came with: stores keep none.
     """
 
-    time: int
     new: bytes | None
     old: bytes | None
     headers: Headers = NO_HEADERS
@@ -42,7 +40,7 @@ class HeldSerde:
     def __init__(self) -> None:
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(
-            tuple[int, bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...]]
+            tuple[bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...]]
         ).decode
 
     def serialize(self, value: Held, /) -> bytes:

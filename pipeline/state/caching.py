@@ -112,7 +112,7 @@ class CachingStore(TypedStore[K, V]):
         #: Without caching: what was forwarded since the last flush, as it would be stored.
         self._forwarded: dict[bytes, bytes | None] = {}
 
-    def _old_value(self, stored_key: bytes) -> V | None:
+    def _told(self, stored_key: bytes) -> Entry | None:
         """Return what was forwarded last, from its bytes: an aggregate may have been changed in place."""
         if stored_key in self._forwarded:
             stored = self._forwarded[stored_key]
@@ -120,10 +120,11 @@ class CachingStore(TypedStore[K, V]):
             stored = self._changes[stored_key]
         else:
             stored = self._engine.get(stored_key)
-        if stored is None:
-            return None
-        value: V = decode_entry(stored, self.value_serde).value
-        return value
+        return None if stored is None else decode_entry(stored, self.value_serde)
+
+    def _old_value(self, stored_key: bytes) -> V | None:
+        told = self._told(stored_key)
+        return None if told is None else told.value
 
     def _replace(self, stored_key: bytes, entry: Entry) -> V | None:
         """Take note of an update that is forwarded at once; return its old value if it was asked for."""

@@ -90,6 +90,10 @@ class KeyValueStore(CachingStore[K, V]):
         entry = self._dirty.get(key) or self._flushed.get(key) or self._clean.get(key) or self._read(key)
         return None if entry is None or entry.value is None else entry
 
+    def told_entry(self, key: bytes) -> Entry | None:
+        """Return what was forwarded last of `key`: what waits for the next flush is not in it."""
+        return self._told(key) if self._caching else self.get_entry(key)
+
     def _read(self, key: bytes) -> Entry | None:
         stored = self._engine.get(key)
         if stored is None:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from pipeline.record import NO_HEADERS, Headers, Windowed
 from pipeline.serde import Serde
 from pipeline.state.caching import ValueAndTimestamp, decode_entry, decode_value
-from pipeline.state.segment_keys import SESSIONS, Slot
+from pipeline.state.segment_keys import SESSIONS, Slot, escaped
 from pipeline.state.segmented import SegmentedStore
 from pipeline.state.session_cache import KeySessions, SessionCache
 from pipeline.state.store import BytesStore, Entry
@@ -79,6 +79,13 @@ class SessionStore(SegmentedStore[K, V]):
     def get_entry(self, key: bytes, start: int, end: int) -> Entry | None:
         """Return the entry of a session, uncommitted ones included; None if there is none to see."""
         return self._sessions(key).get((end, start))
+
+    def told_entry(self, key: bytes, start: int, end: int) -> Entry | None:
+        """Return what was forwarded last of a session: what waits for the next flush is not in it."""
+        if not self._caching:
+            return self.get_entry(key, start, end)
+        hidden = end <= self._time - self.retention_ms
+        return None if hidden else self._told(self._stored_key(escaped(key), (end, start)))
 
     def find_entries(self, key: bytes, earliest_end: int, latest_start: int) -> list[tuple[int, int, Entry]]:
         """Return start, end and entry of a key's sessions that overlap `[earliest_end, latest_start]`.

@@ -107,6 +107,10 @@ class VersionedStore(TypedStore[K, V]):
         """Return the latest version of a key, uncommitted ones included; None if it is deleted or absent."""
         return self._decoded(self._latest_version(escaped(key)))
 
+    def told_entry(self, key: bytes) -> Entry | None:
+        """Return what was forwarded last of a key: its latest version, as each is forwarded at once."""
+        return self.get_entry(key)
+
     def get_entry_as_of(self, key: bytes, timestamp: int) -> Entry | None:
         """Return the version that was valid at `timestamp`, uncommitted ones included; None if none was.
 

@@ -86,6 +86,13 @@ class WindowStore(SegmentedStore[K, V]):
             entry = self._read(key, start)
         return None if entry is None or entry.value is None else entry
 
+    def told_entry(self, key: bytes, start: int) -> Entry | None:
+        """Return what was forwarded last of a window: what waits for the next flush is not in it."""
+        if not self._caching:
+            return self.get_entry(key, start)
+        hidden = start <= self._time - self.retention_ms
+        return None if hidden else self._told(self._stored_key(escaped(key), (start, 0)))
+
     def _read(self, key: bytes, start: int) -> Entry | None:
         if self._aggregates.is_whole(start):
             return None

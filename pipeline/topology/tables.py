@@ -98,6 +98,12 @@ class TableTableJoin(TableNode):
         return (self.left_outer, self.right_outer)
 
     @property
+    def joins_one_table(self) -> bool:
+        """Whether a change of one table can reach both sides."""
+        left, right = (_tables_above(parent) for parent in self.parents)
+        return not left.isdisjoint(right)
+
+    @property
     def details(self) -> tuple[str, ...]:
         """Which rows come out alone."""
         return ("outer" if self.right_outer else "left" if self.left_outer else "inner",)
@@ -137,3 +143,15 @@ class TableAggregate(TableNode):
     def inputs_by_key(self) -> tuple[Keyed | None, ...]:
         """Rows of one group come from anywhere: always through a topic."""
         return (self.grouped,)
+
+
+def _tables_above(node: Node) -> set[Node]:
+    """Return the tables with stores that a table is made of, itself included."""
+    seen: set[Node] = set()
+    open_nodes = [node]
+    while open_nodes:
+        upstream = open_nodes.pop()
+        if upstream not in seen:
+            seen.add(upstream)
+            open_nodes += upstream.parents
+    return {upstream for upstream in seen if upstream.table is not None}

@@ -135,6 +135,31 @@ def test_a_flush_does_not_tell_of_what_neither_was_there_nor_is(
 
 
 @pytest.mark.parametrize("caching", CACHING)
+def test_what_was_told_is_without_what_waits_for_the_flush(engine: Open, kind: str, *, caching: bool) -> None:
+    subject = Subject(kind, engine(), caching=caching)
+
+    def told() -> Any:
+        entry = subject.store.told_entry(b"a", *subject.place)
+        return None if entry is None else (entry.value, entry.timestamp)
+
+    subject.put("a", [1], 3)
+    assert told() == (None if caching else ([1], 3))
+    subject.store.flush()
+    assert told() == ([1], 3)
+    # Changed in place, as an aggregator may do.
+    changed = subject.get("a")
+    changed.append(2)
+    subject.put("a", changed, 4)
+    assert told() == (([1], 3) if caching else ([1, 2], 4))
+    subject.commit()
+    assert told() == ([1, 2], 4)
+    subject.put("a", None, 5)
+    assert told() == (([1, 2], 4) if caching else None)
+    subject.commit()
+    assert told() is None
+
+
+@pytest.mark.parametrize("caching", CACHING)
 def test_nothing_is_written_before_the_commit(engine: Open, kind: str, *, caching: bool) -> None:
     bytes_store = engine()
     subject = Subject(kind, bytes_store, caching=caching)

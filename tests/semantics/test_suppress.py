@@ -13,6 +13,8 @@ from pipeline import (
     KTable,
     StreamsError,
     hopping,
+    session,
+    sliding,
     tumbling,
     until_time_limit,
     until_window_closes,
@@ -107,6 +109,57 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("L k1:_@1", ""),
             ("L k1:_@300", "k1[100,102):1@100"),
         ],
+    ),
+    "a3.1-b5-shouldSupportFinalResultsForSessionWindows": (
+        windowed(session(ms(5), grace=ms(0))),
+        [
+            ("L k1:_@0", ""),
+            ("L k1:_@5", ""),
+            ("L k1:_@1", ""),
+            ("L k2:_@11", "k1[0,5):3@5"),
+            ("L k1:_@5", ""),
+            ("L k1:_@30", "k2[11,11):1@11"),
+        ],
+    ),
+    "a3.1-b5-shouldSupportFinalResultsForSlidingWindows": (
+        windowed(sliding(ms(5), grace=ms(15))),
+        [
+            ("L k1:_@10", ""),
+            ("L k1:_@11", ""),
+            ("L k1:_@10", ""),
+            ("L k1:_@13", ""),
+            ("L k1:_@10", ""),
+            ("L k1:_@24", ""),
+            ("L k1:_@5", ""),
+            ("L k1:_@7", ""),
+            (
+                "L k1:_@90",
+                "k1[5,10):5@10 k1[6,11):5@11 k1[8,13):5@13 k1[11,16):2@13 k1[12,17):1@13 k1[19,24):1@24",
+            ),
+        ],
+    ),
+    "a3.8-deviation4-a-session-waits-while-it-can-change": (
+        windowed(session(ms(5), grace=ms(2))),
+        [
+            ("L k:_@0", ""),
+            ("L z:_@7", ""),
+            ("L k:_@0", ""),
+            ("L z:_@8", "k[0,0):2@0"),
+            ("L k:_@0", ""),
+        ],
+    ),
+    "a3.8-deviation4-a-sliding-window-waits-while-it-can-change": (
+        windowed(sliding(ms(5), grace=ms(2))),
+        [
+            ("L k:_@10", ""),
+            ("L z:_@12", ""),
+            ("L k:_@10", ""),
+            ("L z:_@13", "k[5,10):2@10"),
+        ],
+    ),
+    "a3.4-sessions-that-were-merged-are-not-told-of": (
+        windowed(session(ms(5), grace=ms(5))),
+        [("L k:_@0", ""), ("L k:_@8", ""), ("L k:_@4", ""), ("L z:_@30", "k[0,8):3@8")],
     ),
     "a3.1-b5-window-held-at-the-last-moment-and-emitted-when-the-window-closes": (
         windowed(tumbling(ms(100), grace=ms(1))),
