@@ -26,6 +26,15 @@ from pipeline.config import ErrorAction, StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.global_table import GlobalKTable
 from pipeline.dsl.options import StoreOptions
+from pipeline.dsl.source_types import (
+    BYTES_KEYS,
+    OPEN_JSON,
+    TEXT_KEYS,
+    SerdeOf,
+    SourceValue,
+    StreamKey,
+    TableKey,
+)
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
 from pipeline.engine import Engine
@@ -35,7 +44,6 @@ from pipeline.plan.planner import plan as make_plan
 from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.runtime.worker import Worker
-from pipeline.serde import SerdeLike
 from pipeline.settings import Duration, broker_address, check_shell_settings, engine_settings
 from pipeline.state.provider import RocksDBProvider
 from pipeline.topology import OffsetReset, TimestampExtractor, Topology
@@ -266,12 +274,12 @@ class App(faust.App):
         self,
         topic: str | Sequence[str] | re.Pattern[str],
         *,
-        key: SerdeLike = bytes,
-        value: SerdeLike = dict,
+        key: SerdeOf[StreamKey] = BYTES_KEYS,
+        value: SerdeOf[SourceValue] = OPEN_JSON,
         timestamp: TimestampExtractor | None = None,
         offset_reset: OffsetReset = "earliest",
         name: str | None = None,
-    ) -> KStream[Any, Any]:
+    ) -> KStream[StreamKey, SourceValue]:
         """Read topics as a stream; see `StreamsBuilder.stream`."""
         return self.builder.stream(
             topic, key=key, value=value, timestamp=timestamp, offset_reset=offset_reset, name=name
@@ -282,13 +290,13 @@ class App(faust.App):
         topic: str,
         *,
         name: str | None = None,
-        key: SerdeLike = str,
-        value: SerdeLike = dict,
+        key: SerdeOf[TableKey] = TEXT_KEYS,
+        value: SerdeOf[SourceValue] = OPEN_JSON,
         timestamp: TimestampExtractor | None = None,
         offset_reset: OffsetReset = "earliest",
         reuse_source: bool = False,
         **options: Unpack[StoreOptions],
-    ) -> KTable[Any, Any]:
+    ) -> KTable[TableKey, SourceValue]:
         """Read a topic as a table; see `StreamsBuilder.table`."""
         return self.builder.table(
             topic,
@@ -306,11 +314,11 @@ class App(faust.App):
         topic: str,
         *,
         name: str | None = None,
-        key: SerdeLike = str,
-        value: SerdeLike = dict,
+        key: SerdeOf[TableKey] = TEXT_KEYS,
+        value: SerdeOf[SourceValue] = OPEN_JSON,
         timestamp: TimestampExtractor | None = None,
         in_memory: bool = False,
-    ) -> GlobalKTable[Any, Any]:
+    ) -> GlobalKTable[TableKey, SourceValue]:
         """Read a topic as a table that every worker holds whole; see `StreamsBuilder.global_table`."""
         return self.builder.global_table(
             topic, name=name, key=key, value=value, timestamp=timestamp, in_memory=in_memory

@@ -6,15 +6,23 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, Unpack, cast
+from typing import Final, Unpack, cast
 
 from pipeline.dsl.global_table import GlobalKTable
 from pipeline.dsl.graph import Graph, expect, known, required, resolve
 from pipeline.dsl.options import StoreOptions, table_store
+from pipeline.dsl.source_types import (
+    BYTES_KEYS,
+    OPEN_JSON,
+    TEXT_KEYS,
+    SerdeOf,
+    SourceValue,
+    StreamKey,
+    TableKey,
+)
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
 from pipeline.errors import TopologyError
-from pipeline.serde import SerdeLike
 from pipeline.timestamps import fail_on_invalid_timestamp
 from pipeline.topology import (
     GlobalTable,
@@ -58,12 +66,12 @@ class StreamsBuilder:
         self,
         topic: str | Sequence[str] | re.Pattern[str],
         *,
-        key: SerdeLike = bytes,
-        value: SerdeLike = dict,
+        key: SerdeOf[StreamKey] = BYTES_KEYS,
+        value: SerdeOf[SourceValue] = OPEN_JSON,
         timestamp: TimestampExtractor | None = None,
         offset_reset: OffsetReset = "earliest",
         name: str | None = None,
-    ) -> KStream[Any, Any]:
+    ) -> KStream[StreamKey, SourceValue]:
         """Read one topic, or several of the same shape, as a stream.
 
         Args:
@@ -106,13 +114,13 @@ class StreamsBuilder:
         topic: str,
         *,
         name: str | None = None,
-        key: SerdeLike = str,
-        value: SerdeLike = dict,
+        key: SerdeOf[TableKey] = TEXT_KEYS,
+        value: SerdeOf[SourceValue] = OPEN_JSON,
         timestamp: TimestampExtractor | None = None,
         offset_reset: OffsetReset = "earliest",
         reuse_source: bool = False,
         **options: Unpack[StoreOptions],
-    ) -> KTable[Any, Any]:
+    ) -> KTable[TableKey, SourceValue]:
         """Read a topic as a table: the last value by key, None deletes.
 
         Args:
@@ -160,11 +168,11 @@ class StreamsBuilder:
         topic: str,
         *,
         name: str | None = None,
-        key: SerdeLike = str,
-        value: SerdeLike = dict,
+        key: SerdeOf[TableKey] = TEXT_KEYS,
+        value: SerdeOf[SourceValue] = OPEN_JSON,
         timestamp: TimestampExtractor | None = None,
         in_memory: bool = False,
-    ) -> GlobalKTable[Any, Any]:
+    ) -> GlobalKTable[TableKey, SourceValue]:
         """Read a topic as a table that every worker holds whole: the last value by key, None deletes.
 
         It has no changelog, for the topic serves as one: let the topic be compacted, and not deleted by

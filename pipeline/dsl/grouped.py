@@ -61,13 +61,20 @@ class KGroupedStream(Generic[K, V]):
 
     def reduce(
         self,
-        reducer: Callable[[V, V], V],
+        reducer: Callable[[V, V], V | None],
         *,
         name: str | None = None,
         value: SerdeLike | None = None,
         **store: Unpack[StoreOptions],
     ) -> KTable[K, V]:
-        """Combine the values of each key: `reducer(so_far, new)`; the first value is the start."""
+        """Combine the values of each key; the first value is the start.
+
+        Args:
+            reducer: `reducer(so_far, new)` returns the new result; None deletes it.
+            name: required: names the store and its changelog.
+            value: serde of the result, if it is not that of the values.
+            store: see `StoreOptions`.
+        """
         return KTable(*self.grouping.reduce(reducer, name, value, store))
 
     def aggregate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from pipeline.dsl.graph import key_serde, known, required, resolve
 from pipeline.dsl.options import StoreOptions, named_store
@@ -95,6 +95,14 @@ class KTable(TableJoinOperators[K, V]):
             mapper=mapper,
         )
         return self._derived(node, values)
+
+    @overload
+    def to_stream(self) -> KStream[K, V]: ...
+
+    @overload
+    def to_stream(
+        self, mapper: Callable[[K, V | None], K2], *, key: SerdeLike | None = None
+    ) -> KStream[K2, V]: ...
 
     def to_stream(
         self, mapper: Callable[[K, V | None], Any] | None = None, *, key: SerdeLike | None = None

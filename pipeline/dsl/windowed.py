@@ -50,7 +50,7 @@ class WindowedKStream(Generic[K, V]):
 
     def reduce(
         self,
-        reducer: Callable[[V, V], V],
+        reducer: Callable[[V, V], V | None],
         *,
         name: str | None = None,
         value: SerdeLike | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ V = TypeVar("V")
 
 
 def normalise_logs(
-    stream: KStream[K, Mapping[str, Any]], *, times: TimestampParser = DEFAULT_TIMES
+    stream: KStream[K, dict[str, Any]], *, times: TimestampParser = DEFAULT_TIMES
 ) -> KStream[K, LogRecord]:
     """Make canonical log records of open events; see `normalise.normalise_log`.
 
@@ -33,7 +33,7 @@ def normalise_logs(
 
 
 def normalise_spans(
-    stream: KStream[K, Mapping[str, Any]], *, times: TimestampParser = DEFAULT_TIMES
+    stream: KStream[K, dict[str, Any]], *, times: TimestampParser = DEFAULT_TIMES
 ) -> KStream[K, Span]:
     """Make canonical spans of open events; see `normalise.normalise_span`."""
     return stream.map_values(lambda _key, event: normalise_span(event, times=times), value=Span)
@@ -53,14 +53,14 @@ def redact(stream: KStream[K, V], redactor: Redactor, *, name: str = "redact") -
     return stream.process(lambda: _Redact(redactor.value, redactor), name=name, value=stream.value_serde)
 
 
-class _NormaliseLogs(Processor[Any, Mapping[str, Any], Any, LogRecord]):
+class _NormaliseLogs(Processor[Any, dict[str, Any], Any, LogRecord]):
     def __init__(self, times: TimestampParser) -> None:
         self._times = times
 
     def init(self, context: ProcessorContext[Any, LogRecord]) -> None:
         self._context = context
 
-    def process(self, record: Record[Any, Mapping[str, Any]]) -> None:
+    def process(self, record: Record[Any, dict[str, Any]]) -> None:
         # Any record's value may be null, which no type of a stream says.
         if record.value is None:
             raise InvalidEventError("the record has no value")
