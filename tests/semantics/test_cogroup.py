@@ -1,4 +1,4 @@
-"""Several streams folded into one table: rules a6.10, a7, b4, c-a1.3.
+"""Several streams folded into one table: rules a6.10, a7, b4, c3.
 
 clicks  k:c@1 ----------- k:c@3
 views   ------- k:v@2 ---------        one aggregate of k: 0+c, 0+c+v, 0+c+v+c
@@ -89,7 +89,7 @@ WINDOWED: dict[str, tuple[Windows, list[Step]]] = {
             ("L k:D@9", "k[0,10):0+A-B+D@9"),
         ],
     ),
-    "c-a1.3-each-stream-is-judged-by-its-own-time: R has come to 50, for L nothing is late": (
+    "c3-a1.3-each-stream-is-judged-by-its-own-time: R has come to 50, for L nothing is late": (
         TimeWindows(10, 30),
         [
             ("R j:B@50", "j[50,60):0-B@50"),
@@ -100,7 +100,7 @@ WINDOWED: dict[str, tuple[Windows, list[Step]]] = {
             ("L k:A@19", ""),
         ],
     ),
-    "c-a1.3-deviation7-and-remembers-it-by-itself": (
+    "c3-a1.3-deviation7-and-remembers-it-by-itself": (
         TimeWindows(10, 30),
         [
             ("R j:B@50", "j[50,60):0-B@50"),

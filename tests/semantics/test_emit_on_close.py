@@ -113,7 +113,7 @@ TIME: dict[str, tuple[TimeWindows, list[Step]]] = {
         TimeWindows(10, 0),
         steps(("k:1@1", "k:∅@50", "∅:1@50", "z:_@10"), "", "", "", "k[0,10):0+1@1"),
     ),
-    "deviation7-what-waits-survives-and-what-was-emitted-is-not-emitted-again": (
+    "b4-shouldRestoreAfterJoinRestart-deviation7-what-waits-survives": (
         TimeWindows(10, 0),
         [
             ("in k:1@1", ""),
@@ -176,7 +176,7 @@ SESSIONS: dict[str, tuple[SessionWindows, list[Step]]] = {
         SessionWindows(5, 10),
         steps(("k:a@0", "k:b@10", "k:c@5", "z:_@50"), "", "", "", "k[0,10]:0|0+a|0+b+c@10"),
     ),
-    "c-a2.8-order-by-end-then-start-then-key": (
+    "c8-a2.8-order-by-end-then-start-then-key": (
         SessionWindows(5, 20),
         steps(("b:1@0", "b:2@5", "c:3@5", "a:4@5", "d:5@4", "z:_@60"), "", "", "", "", "",
               "d[4,4]:0+5@4 b[0,5]:0|0+1+2@5 a[5,5]:0+4@5 c[5,5]:0+3@5"),
@@ -186,7 +186,7 @@ SESSIONS: dict[str, tuple[SessionWindows, list[Step]]] = {
         steps(("k:a@10", "z:_@30", "k:b@20", "z:_@31"),
               "", "k[10,10]:0+a@10", "", "k[10,20]:0|0+a+b@20"),
     ),
-    "deviation7-what-waits-survives-and-what-was-emitted-is-not-emitted-again": (
+    "deviation7-sessions-that-wait-survive": (
         SessionWindows(5, 0),
         [
             ("in k:a@0", ""),
@@ -246,7 +246,7 @@ def test_of_a_session_that_grows_one_window_waits() -> None:
             assert sum(value is not None for value in waiting.values()) == count, time
 
 
-def test_unlimited_windows_never_close() -> None:
+def test_b4_unlimited_windows_never_close() -> None:
     def declare(builder: StreamsBuilder) -> None:
         windowed = builder.stream("in").group_by_key().windowed_by(unlimited())
         windowed.emit_strategy(EmitStrategy.ON_WINDOW_CLOSE)

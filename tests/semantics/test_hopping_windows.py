@@ -42,7 +42,7 @@ def append(windows: TimeWindows | UnlimitedWindows, *, caching: bool = True) -> 
 
 
 HOPPING: dict[str, tuple[int, list[Step]]] = {
-    "b4-TimeWindowedKStreamIntegrationTest-every-update-in-ascending-start": (
+    "b4-TimeWindowedKStreamIntegrationTest-a2.3-every-update-in-ascending-start": (
         0,
         [
             ("in A:1@0", "A[0,10):0+1@0"),
@@ -146,7 +146,7 @@ def test_unlimited(start: int, steps: list[Step]) -> None:
     check(append(windows), steps, key=TimeWindowedSerde(STRING, windows.size_ms))
 
 
-def test_what_a_window_does_not_take_is_counted_by_window() -> None:
+def test_a7_what_a_window_does_not_take_is_counted_by_window() -> None:
     with TopologyTestDriver(topology(append(hops(90)))) as driver:
         for step in ("in k:_@100", "in k:_@4", "in k:_@7"):
             take(driver, step)

@@ -22,7 +22,7 @@ KEY = SessionWindowedSerde(STRING)
 
 #: Gap, grace and steps; without caching, as every update is seen then.
 COUNTS: dict[str, tuple[int, int, list[Step]]] = {
-    "b4-shouldMergeSessions": (
+    "b4-shouldMergeSessions-a1.7-at-the-sessions-end": (
         10,
         0,
         [
@@ -131,12 +131,12 @@ COUNTS: dict[str, tuple[int, int, list[Step]]] = {
         0,
         [("in ∅:_@100", ""), ("in k:_@5", "k[5,5]:1@5")],
     ),
-    "deviation2-null-values-are-dropped-and-do-not-advance-stream-time: a count of nothing is no count": (
+    "a2.10-deviation2-null-values-are-dropped-and-do-not-advance-stream-time": (
         10,
         0,
         [("in k:∅@5", ""), ("in k:∅@100", ""), ("in k:_@5", "k[5,5]:1@5")],
     ),
-    "deviation1-a-session-is-met-again-exactly-at-its-limit": (
+    "c4-deviation1-a-session-is-met-again-exactly-at-its-limit": (
         10,
         0,
         [
@@ -145,7 +145,7 @@ COUNTS: dict[str, tuple[int, int, list[Step]]] = {
             ("in k:_@5", "k[5,5]:2@5"),
         ],
     ),
-    "deviation1-a-record-that-is-not-late-reopens-a-closed-session: the two belong together": (
+    "c4-deviation1-a-record-that-is-not-late-reopens-a-closed-session: the two belong together": (
         10,
         0,
         [
@@ -154,7 +154,7 @@ COUNTS: dict[str, tuple[int, int, list[Step]]] = {
             ("in k:_@20", "k[10,10]:∅@10 k[10,20]:2@20"),
         ],
     ),
-    "deviation1-a-late-record-joins-a-closed-session-to-an-open-one: retention 3 * gap + grace + 1": (
+    "c4-deviation1-a-late-record-joins-a-closed-session-to-an-open-one: retention 3 * gap + grace + 1": (
         10,
         0,
         [
@@ -222,7 +222,7 @@ def test_every_update_without_caching(gap: int, grace: int, steps: list[Step]) -
 
 
 @pytest.mark.parametrize(("gap", "grace", "steps"), COUNTS.values(), ids=COUNTS.keys())
-def test_with_caching_the_last_update_of_each_session(gap: int, grace: int, steps: list[Step]) -> None:
+def test_a2_7_with_caching_the_last_update_of_each_session(gap: int, grace: int, steps: list[Step]) -> None:
     """A session that keeps its bounds is not removed in between."""
     last = [(given, _last_of_each(updates)) for given, updates in steps]
     with TopologyTestDriver(topology(count(SessionWindows(gap, grace)))) as driver:

@@ -121,7 +121,7 @@ CASES: dict[str, tuple[SlidingWindows, list[Step]]] = {
         SlidingWindows(10, 0),
         [("in A:∅@100", ""), ("in ∅:1@100", ""), ("in A:1@20", "A[10,20]:0+1@20")],
     ),
-    "deviation6-a-difference-of-0-works": (
+    "c7-deviation6-a-difference-of-0-works": (
         SlidingWindows(0, 2),
         [
             ("in A:1@5", "A[5,5]:0+1@5"),
@@ -191,7 +191,7 @@ def test_deviation5_a_new_window_has_no_old_value(caching: bool) -> None:  # noq
             assert driver.store("sum").get("k") == sum(count for _, count in driver.store("t").all())
 
 
-def test_what_is_late_is_counted_by_record_or_by_window() -> None:
+def test_a7_what_is_late_is_counted_by_record_or_by_window() -> None:
     steps = [
         ("in A:_@26", 0),
         # Its left window [10,20] is closed, that of the record before is not.
@@ -252,7 +252,7 @@ def test_count_and_reduce() -> None:
 @pytest.mark.parametrize(
     ("asked", "visible_until"),
     [
-        pytest.param(None, 30, id="as-long-as-a-record-may-need-it"),
+        pytest.param(None, 30, id="b4-shouldDropWindowsOutsideOfRetention-but-none-that-a-record-may-need"),
         pytest.param(27, 30, id="what-is-shorter-is-raised-to-that"),
         pytest.param(40, 50, id="longer"),
     ],

@@ -94,7 +94,7 @@ COUNTS: dict[str, tuple[Declare, list[Step]]] = {
         count(),
         [("in ∅:_@100", ""), ("in k:_@5", "k[0,10):1@5")],
     ),
-    "deviation2-null-values-are-dropped-and-do-not-advance-stream-time: a count of nothing is no count": (
+    "a2.10-deviation2-null-values-are-dropped-and-do-not-advance-stream-time": (
         count(),
         [("in k:∅@5", ""), ("in k:∅@100", ""), ("in k:_@5", "k[0,10):1@5")],
     ),

@@ -25,6 +25,7 @@ from pipeline.serde import (
     HeaderedSerde,
     ListSerde,
     Serde,
+    SessionWindowedSerde,
     TimeWindowedSerde,
     serde_for,
 )
@@ -175,6 +176,7 @@ def test_names_say_what_is_encoded() -> None:
     names = ["bytes", "string", "int64", "json", "json:Log", "json:tuple[str, int]"]
     assert [serde_for(spec).name for spec in specs] == names
     assert TimeWindowedSerde(STRING, 10).name == "windowed:string"
+    assert SessionWindowedSerde(STRING).name == "session:string"
     assert ListSerde(JSON).name == "list:json"
 
 
@@ -204,6 +206,15 @@ def test_windowed_key_round_trip_is_key_then_start(key: bytes, start: int, size:
     serde = TimeWindowedSerde(BYTES, size)
     windowed = Windowed(key, start, start + size)
     assert serde.serialize(windowed) == key + start.to_bytes(8, "big")
+    assert round_trip(serde)(windowed) == windowed
+
+
+@given(st.binary(), st.integers(0, 2**62), st.integers(0, 10**9))
+def test_a_sessions_key_round_trip_is_key_then_end_then_start(key: bytes, start: int, length: int) -> None:
+    """The layout of Kafka's SessionWindowedSerializer (a9)."""
+    serde = SessionWindowedSerde(BYTES)
+    windowed = Windowed(key, start, start + length)
+    assert serde.serialize(windowed) == key + (start + length).to_bytes(8, "big") + start.to_bytes(8, "big")
     assert round_trip(serde)(windowed) == windowed
 
 

@@ -92,6 +92,21 @@ def test_retention_is_size_plus_grace(size: int, grace: int) -> None:
     assert TimeWindows(size, grace).retention_ms == size + grace
 
 
+@given(times, st.lists(st.tuples(times, st.integers(0, 1000))), st.integers(1, 10**10))
+def test_a_record_and_the_sessions_that_it_joins_are_one(
+    time: int, sessions: list[tuple[int, int]], gap: int
+) -> None:
+    windows = SessionWindows(gap, 0)
+    bounds = [(start, start + length) for start, length in sessions]
+    merged = windows.merged(time, bounds)
+    assert merged == windows.merged(time, reversed(bounds))
+    assert all(merged.start <= start and end <= merged.end for start, end in [(time, time), *bounds])
+    assert {merged.start, merged.end} <= {time, *(bound for session in bounds for bound in session)}
+    # What it joins is no further from it than the gap, which counts.
+    earliest_end, latest_start = windows.near(time)
+    assert (time - earliest_end, latest_start - time) == (gap, gap)
+
+
 @pytest.mark.parametrize(
     ("windows", "last_open", "first_closed"),
     [
