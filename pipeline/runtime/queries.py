@@ -14,6 +14,7 @@ from pipeline.errors import StateError
 from pipeline.record import TaskId
 from pipeline.runtime.partitioner import partition_for
 from pipeline.runtime.scan import Page, Position, Range, scan_page
+from pipeline.serde import WindowedSerde
 from pipeline.state.caching import ValueAndTimestamp
 from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.session import SessionStore
@@ -214,7 +215,9 @@ class Queries:
         partitions = self._registry.partitions(spec.name)
         if partitions is None:
             raise NotReadyError(f"it is not known yet where the partitions of store {spec.name!r} are", None)
-        owner = partition_for(spec.key.serialize(key), partitions)
+        # Rows of a windowed table lie where the key within the window is.
+        within = spec.key.inner.serialize(key.key) if isinstance(spec.key, WindowedSerde) else None
+        owner = partition_for(spec.key.serialize(key) if within is None else within, partitions)
         if any(task.partition == owner for task in self._registry.open(spec.name)):
             return
         for task, progress in self._registry.restoring(spec.name).items():

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from pipeline.record import Windowed
 from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_LIMIT, Position
-from pipeline.serde import BytesSerde, Int64Serde, Serde, StringSerde
+from pipeline.serde import BytesSerde, Int64Serde, Serde, StringSerde, WindowedSerde
 from pipeline.web.view import HttpError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +40,7 @@ def parse_key(parameter: str, text: str, serde: Serde[Any]) -> Any:
     * `str`: the text as it is
     * `int`: decimal digits
     * `bytes`: base64, of either alphabet
+    * a key within a window: a JSON array of the key, and of start and end in ms
     * any other serde: JSON, so a string stands in quotes and a composite key is an array
 
     Raises:
@@ -53,6 +55,8 @@ def parse_key(parameter: str, text: str, serde: Serde[Any]) -> Any:
             return number
         if isinstance(serde, BytesSerde):
             return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+        if isinstance(serde, WindowedSerde):
+            return _windowed_key(parameter, text, serde)
         if serde.name.startswith("json"):
             return serde.deserialize(text.encode())
         value = msgspec.json.decode(text)
@@ -62,11 +66,21 @@ def parse_key(parameter: str, text: str, serde: Serde[Any]) -> Any:
     return value
 
 
+def _windowed_key(parameter: str, text: str, serde: WindowedSerde) -> Windowed[Any]:
+    key, start, end = msgspec.json.decode(text, type=tuple[Any, int, int])
+    as_text = isinstance(key, str) and isinstance(serde.inner, StringSerde | BytesSerde)
+    return Windowed(
+        parse_key(parameter, key if as_text else msgspec.json.encode(key).decode(), serde.inner), start, end
+    )
+
+
 def _form(serde: Serde[Any]) -> str:
     if isinstance(serde, Int64Serde):
         return "give a whole number of 64 bits"
     if isinstance(serde, BytesSerde):
         return "give base64"
+    if isinstance(serde, WindowedSerde):
+        return 'give a JSON array of the key, and of start and end in ms, URL-encoded: ["a",0,60000]'
     return 'give JSON, URL-encoded: a string in quotes ("a"), a composite key as an array (["a",1])'
 
 

@@ -45,9 +45,9 @@ def declare(name: str = "web") -> MemoryApp:
     app = MemoryApp(name)
     events = app.stream("events", key=str, value=dict, timestamp=lambda record, _: record.value["at"])
     events.group_by_key().count(name="counts")
-    events.group_by_key().windowed_by(tumbling(timedelta(minutes=1), grace=timedelta(hours=1))).count(
-        name="per-minute"
-    )
+    windows = tumbling(timedelta(minutes=1), grace=timedelta(hours=1))
+    per_minute = events.group_by_key().windowed_by(windows).count(name="per-minute")
+    per_minute.filter(lambda _, count: count > 0, name="busy")
     app.table("pairs", name="pairs", key=tuple[str, int], value=dict)
     app.table("numbers", name="numbers", key=int, value=dict)
     app.table("blobs", name="blobs", key=bytes, value=bytes)

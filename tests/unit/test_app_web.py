@@ -33,6 +33,7 @@ from tests.unit.app_in_memory import (
         ("pairs/keys/" + quote('["a",1]', safe=""), {"n": 1}),
         ("pairs/keys/" + quote('["a", 1]', safe=""), {"n": 1}),
         ("pairs/keys/" + quote('["é/b",2]', safe=""), {"n": 2}),
+        ("busy/keys/" + quote(f'["k1",{START},{START + MINUTE}]', safe=""), 1),
         ("numbers/keys/7", {"n": 7}),
         ("numbers/keys/-1", {"n": -1}),
         ("blobs/keys/_wA=", "AQI="),
@@ -61,13 +62,15 @@ def test_a_value_comes_with_its_event_time() -> None:
     [
         ("counts/keys/nope", 404, "no key 'nope'"),
         ("counts/keys/", 404, "no key ''"),
-        ("nope/keys/k1", 404, "no store 'nope'; there are: blobs, counts"),
+        ("nope/keys/k1", 404, "no store 'nope'; there are: blobs, busy, counts"),
         ("nope", 404, "no store 'nope'"),
         ("per-minute/keys/nope", 404, "no window of key 'nope'"),
         ("numbers/keys/seven", 400, "key: 'seven' is no int64 key"),
         ("numbers/keys/99999999999999999999", 400, "key: "),
         ("blobs/keys/!", 400, "give base64"),
         ("pairs/keys/a", 400, "give JSON"),
+        ("busy/keys/k1", 400, "give a JSON array of the key, and of start and end"),
+        ("busy/keys/" + quote('["k1",0,60000]', safe=""), 404, "no key"),
         ("counts/keys/k1?from=0", 400, "from: unknown"),
         ("counts?from=0", 400, "from: unknown"),
         ("counts?limit=0", 400, "limit: '0' is no number from 1 to 1000"),
@@ -174,7 +177,7 @@ def test_the_list_of_stores_says_what_and_where_they_are() -> None:
     answers = ask(filled().app, "/stores", "/stores/")
     assert answers[0][1] == answers[1][1]
     by_name = {store["name"]: store for store in answers[0][1]["stores"]}
-    assert by_name.keys() == {"blobs", "counts", "numbers", "pairs", "per-minute"}
+    assert by_name.keys() == {"blobs", "busy", "counts", "numbers", "pairs", "per-minute"}
     assert by_name["per-minute"] == {
         "name": "per-minute",
         "type": "window",
