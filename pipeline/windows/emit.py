@@ -9,10 +9,9 @@ class EmitStrategy(Enum):
     """When a windowed aggregate sends its results on (KIP-825).
 
     ```
-    records            a@1  a@4       a@12     z@20
-    window [0,10)       1    2    |
-    ON_WINDOW_UPDATE    1    2    .    ...           every update
-    ON_WINDOW_CLOSE     .    .    .    2             once, by the record that closes it (grace 0: a@12)
+    records               k@1    k@4    z@10          counted in windows of 10 ms, no grace
+    ON_WINDOW_UPDATE      k:1    k:2    z:1           each update
+    ON_WINDOW_CLOSE                     k:2           once: time has come to the window's end
     ```
 
     Attributes:

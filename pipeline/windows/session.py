@@ -23,9 +23,9 @@ class SessionWindows:
     """Windows `[first record, last record]` of records of which none is further from the next than `gap`.
 
     ```
-    time     0    5    10   15   20   25   30            gap 5
-    records  a  b            c   d                       sessions [0,3] and [13,17]
-    then             e                                   e@8 is 5 from b and from c: one session [0,17]
+    time     0    5    10   15   20     gap 5
+    records  a  b         c   d         sessions [0,3] and [13,17]
+    then             e                  e@8 is 5 from b and 5 from c: one session [0,17]
     ```
 
     A record that lies between two sessions makes them one: they are merged (rule a2.5). A session takes

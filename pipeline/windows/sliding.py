@@ -34,12 +34,12 @@ class SlidingWindows:
     as there is a record in it. So each set of records that lie within `difference` is one window's.
 
     ```
-    time            10        20        30
-    records         a    b              c           difference 10, at 10, 15 and 30
-    left of a  |----a                               [0,10]   a
-    left of b       |----b                          [5,15]   a b   (drawn from 10)
-    right of a       |---b-----|                    [11,21]  b
-    left of c                 |---------c           [20,30]  c
+    time         0         10        20        30
+    records                a    b              c        difference 10
+    left of a    |---------a                            [0,10]   a
+    left of b         |----a----b                       [5,15]   a b
+    right of a              |---b-----|                 [11,21]  b
+    left of c                        |---------c        [20,30]  c
     ```
 
     A record before `difference` would have a left window that starts before time 0: all of these share

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from pipeline import KTable, StreamsError
+from pipeline import EmitStrategy, KTable, StreamsError, tumbling
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.testing.driver import TopologyTestDriver
 from tests.operators.orders import DEAD, why
@@ -51,6 +51,16 @@ def after_grace(builder: StreamsBuilder) -> None:
     stream.left_join(table, strict, grace=ms(10), name="j", value=str).to("out")
 
 
+def emitted_on_close(builder: StreamsBuilder) -> None:
+    grouped = builder.stream("L", key=str, value=str).group_by_key()
+    windowed = grouped.windowed_by(tumbling(ms(10), grace=ms(0)))
+    windows = windowed.emit_strategy(EmitStrategy.ON_WINDOW_CLOSE)
+    last = windows.reduce(lambda _, new: new, name="last")
+    last.to_stream().map(lambda window, value: (window.key, strict(None, value))).to(
+        "out", key=str, value=str
+    )
+
+
 def run(driver: TopologyTestDriver, *records: tuple[str, str, str, int]) -> None:
     for topic, key, value, time in records:
         driver.input_topic(topic, value=str).pipe(key, value, time, [("of", value.encode())])
@@ -87,6 +97,17 @@ def test_a_record_that_waits_for_its_grace_is_put_aside_with_its_headers() -> No
         assert (dead.key, dead.value, dead.timestamp, dead.headers[0]) == ("a", "!1", 0, ("of", b"!1"))
         assert why(dead)["topic"] == "test-j-buffer-changelog"
         assert shown(driver.output_topic("out", value=str).read_all()) == "b:B-null@1"
+
+
+def test_a_window_that_fails_when_it_is_emitted_is_put_aside_and_not_the_record_that_closed_it() -> None:
+    builder = StreamsBuilder("test")
+    emitted_on_close(builder)
+    with TopologyTestDriver(builder.build(), dead_letter=DEAD) as driver:
+        run(driver, ("L", "a", "!1", 0), ("L", "b", "B", 1), ("L", "z", "_", 10), ("L", "y", "_", 20))
+        (dead,) = driver.output_topic(DEAD, value=str).read_all()
+        assert (dead.key, dead.value, dead.timestamp) == ("a", "!1", 0)
+        assert why(dead)["topic"] == "test-last-changelog"
+        assert shown(driver.output_topic("out", value=str).read_all()) == "b:B@1 z:_@10"
 
 
 def test_a_row_that_lets_another_one_go_is_not_to_blame_for_it() -> None:

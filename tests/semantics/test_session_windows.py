@@ -1,8 +1,8 @@
 """Session windows: rules a1.7, a2.5, a2.6, a7, b4, and deviations 1, 2 and 7.
 
-time     0    5    10   15   20   25   30            gap 5
-records  a  b            c   d                       sessions [0,3] and [13,17]
-then             e                                   e@8 is 5 from b and from c: one session [0,17]
+time     0    5    10   15   20     gap 5
+records  a  b         c   d         sessions [0,3] and [13,17]
+then             e                  e@8 is 5 from b and 5 from c: one session [0,17]
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Sliding windows: rules a2.4, a2.6, a7, b4, and deviations 1, 6 and 7.
 
-time            10        20        30
-records         a    b              c           difference 10, at 10, 15 and 30
-left of a  |----a                               [0,10]   a
-left of b       |----b                          [5,15]   a b   (drawn from 10)
-right of a       |---b-----|                    [11,21]  b
-left of c                 |---------c           [20,30]  c
+time         0         10        20        30
+records                a    b              c        difference 10
+left of a    |---------a                            [0,10]   a
+left of b         |----a----b                       [5,15]   a b
+right of a              |---b-----|                 [11,21]  b
+left of c                        |---------c        [20,30]  c
 """
 
 from __future__ import annotations
