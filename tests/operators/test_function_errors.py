@@ -6,6 +6,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import importlib
+import inspect
+import pkgutil
+import re
 import typing
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,7 +18,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from pipeline import Processor, TopologyError, session
+import pipeline.dsl
+from pipeline import Processor, TopologyError, session, tumbling
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.functions import PARAMETERS
 from pipeline.topology import Node
@@ -45,133 +50,250 @@ def one(argument: Any) -> Any: ...
 def joiner(key: Any, left: Any, right: Any) -> Any: ...
 
 
-#: By operator: how it is declared with a function, how its message begins, what the function is called with.
-OPERATORS: dict[str, tuple[Declare, str, str]] = {
-    "stream-timestamp": (
-        lambda b, f: b.stream("in", timestamp=f),
-        "source-1 (",
-        "timestamp is called with (record, partition_time)",
-    ),
-    "table-timestamp": (
-        lambda b, f: b.table("in", name="t", timestamp=f),
+def grouped(builder: StreamsBuilder) -> Any:
+    return text(builder).group_by_key()
+
+
+def grouped_table(builder: StreamsBuilder) -> Any:
+    return table(builder).group_by(pair, name="g")
+
+
+def windowed(builder: StreamsBuilder) -> Any:
+    return grouped(builder).windowed_by(tumbling(SECOND, grace=SECOND))
+
+
+def in_sessions(builder: StreamsBuilder) -> Any:
+    return grouped(builder).windowed_by(session(SECOND, grace=SECOND))
+
+
+def cogrouped(builder: StreamsBuilder) -> Any:
+    return grouped(builder).cogroup(joiner)
+
+
+def pair(key: Any, value: Any) -> Any: ...
+
+
+def made() -> Any: ...
+
+
+#: By method and parameter, as they are declared: how a function comes there, and how the message begins.
+FUNCTIONS: dict[str, tuple[Declare, str]] = {
+    # Sources.
+    "StreamsBuilder.stream(timestamp)": (lambda b, f: b.stream("in", timestamp=f), "source-1 ("),
+    "StreamsBuilder.table(timestamp)": (lambda b, f: b.table("in", name="t", timestamp=f), "t ("),
+    "StreamsBuilder.global_table(timestamp)": (
+        lambda b, f: b.global_table("in", name="t", timestamp=f),
         "t (",
-        "timestamp is called with (record, partition_time)",
     ),
-    "filter": (lambda b, f: text(b).filter(f), "filter-1 (", "predicate is called with (key, value)"),
-    "map": (lambda b, f: text(b).map(f), "map-1 (", "mapper is called with (key, value)"),
-    "map_values": (
-        lambda b, f: text(b).map_values(f),
-        "map-values-1 (",
-        "mapper is called with (key, value)",
-    ),
-    "flat_map_values": (
+    # Streams, one record at a time.
+    "StatelessOperators.filter(predicate)": (lambda b, f: text(b).filter(f), "filter-1 ("),
+    "StatelessOperators.filter_not(predicate)": (lambda b, f: text(b).filter_not(f), "filter-not-1 ("),
+    "StatelessOperators.map(mapper)": (lambda b, f: text(b).map(f), "map-1 ("),
+    "StatelessOperators.map_values(mapper)": (lambda b, f: text(b).map_values(f), "map-values-1 ("),
+    "StatelessOperators.flat_map(mapper)": (lambda b, f: text(b).flat_map(f), "flat-map-1 ("),
+    "StatelessOperators.flat_map_values(mapper)": (
         lambda b, f: text(b).flat_map_values(f),
         "flat-map-values-1 (",
-        "mapper is called with (key, value)",
     ),
-    "select_key": (
-        lambda b, f: text(b).select_key(f),
-        "select-key-1 (",
-        "mapper is called with (key, value)",
+    "StatelessOperators.select_key(mapper)": (lambda b, f: text(b).select_key(f), "select-key-1 ("),
+    "StatelessOperators.peek(action)": (lambda b, f: text(b).peek(f), "peek-1 ("),
+    "StatelessOperators.foreach(action)": (lambda b, f: text(b).foreach(f), "foreach-1 ("),
+    "StatelessOperators.branch(predicates)": (lambda b, f: text(b).branch({"a": f}), "branch-1 ("),
+    "StatelessOperators.process(supplier)": (lambda b, f: text(b).process(f, name="p"), "p ("),
+    "StatelessOperators.process_values(supplier)": (
+        lambda b, f: text(b).process_values(f, name="p"),
+        "p (",
     ),
-    "peek": (lambda b, f: text(b).peek(f), "peek-1 (", "action is called with (key, value)"),
-    "branch": (lambda b, f: text(b).branch({"a": f}), "branch-1 (", "predicate is called with (key, value)"),
-    "to": (lambda b, f: text(b).to(f), "sink-1 (", "topic is called with (key, value)"),
-    "process": (lambda b, f: text(b).process(f, name="p"), "p (", "supplier is called with ()"),
-    "group_by": (
-        lambda b, f: text(b).group_by(f, name="g"),
-        "select-key-1 (",
-        "mapper is called with (key, value)",
+    "StatelessOperators.to(topic)": (lambda b, f: text(b).to(f), "sink-1 ("),
+    "StatelessOperators.to(partitioner)": (lambda b, f: text(b).to("out", partitioner=f), "sink-1 ("),
+    # Streams by key.
+    "KeyedOperators.repartition(partitioner)": (
+        lambda b, f: text(b).repartition(name="r", partitioner=f),
+        "r-repartition (",
     ),
-    "reduce": (
-        lambda b, f: text(b).group_by_key().reduce(f, name="t"),
-        "reduce at ",
-        "reducer is called with (so_far, new)",
-    ),
-    "aggregate-aggregator": (
-        lambda b, f: text(b).group_by_key().aggregate(int, f, name="t", value=int),
+    "KeyedOperators.group_by(mapper)": (lambda b, f: text(b).group_by(f, name="g"), "select-key-1 ("),
+    "KGroupedStream.reduce(reducer)": (lambda b, f: grouped(b).reduce(f, name="t"), "reduce at "),
+    "KGroupedStream.aggregate(initializer)": (
+        lambda b, f: grouped(b).aggregate(f, joiner, name="t", value=int),
         "t (",
-        "aggregator is called with (key, value, so_far)",
     ),
-    "session-merger": (
+    "KGroupedStream.aggregate(aggregator)": (
+        lambda b, f: grouped(b).aggregate(made, f, name="t", value=int),
+        "t (",
+    ),
+    "KGroupedStream.cogroup(aggregator)": (lambda b, f: grouped(b).cogroup(f), "cogroup at "),
+    "WindowedKStream.reduce(reducer)": (lambda b, f: windowed(b).reduce(f, name="t"), "reduce at "),
+    "TimeWindowedKStream.aggregate(initializer)": (
+        lambda b, f: windowed(b).aggregate(f, joiner, name="t", value=int),
+        "t (",
+    ),
+    "TimeWindowedKStream.aggregate(aggregator)": (
+        lambda b, f: windowed(b).aggregate(made, f, name="t", value=int),
+        "t (",
+    ),
+    "SessionWindowedKStream.aggregate(initializer)": (
+        lambda b, f: in_sessions(b).aggregate(f, joiner, joiner, name="t", value=int),
+        "t (",
+    ),
+    "SessionWindowedKStream.aggregate(aggregator)": (
+        lambda b, f: in_sessions(b).aggregate(made, f, joiner, name="t", value=int),
+        "t (",
+    ),
+    "SessionWindowedKStream.aggregate(merger)": (
+        lambda b, f: in_sessions(b).aggregate(made, joiner, f, name="t", value=int),
+        "aggregate at ",
+    ),
+    "CogroupedKStream.cogroup(aggregator)": (
+        lambda b, f: cogrouped(b).cogroup(grouped(b), f),
+        "cogroup at ",
+    ),
+    "CogroupedKStream.aggregate(initializer)": (
+        lambda b, f: cogrouped(b).aggregate(f, name="t", value=int),
+        "t (",
+    ),
+    "TimeWindowedCogroupedKStream.aggregate(initializer)": (
         lambda b, f: (
-            text(b)
-            .group_by_key()
-            .windowed_by(session(SECOND, grace=SECOND))
-            .aggregate(int, joiner, f, name="t", value=int)
+            cogrouped(b).windowed_by(tumbling(SECOND, grace=SECOND)).aggregate(f, name="t", value=int)
+        ),
+        "t (",
+    ),
+    "SessionWindowedCogroupedKStream.aggregate(initializer)": (
+        lambda b, f: (
+            cogrouped(b).windowed_by(session(SECOND, grace=SECOND)).aggregate(f, joiner, name="t", value=int)
+        ),
+        "t (",
+    ),
+    "SessionWindowedCogroupedKStream.aggregate(merger)": (
+        lambda b, f: (
+            cogrouped(b).windowed_by(session(SECOND, grace=SECOND)).aggregate(made, f, name="t", value=int)
         ),
         "aggregate at ",
-        "merger is called with (key, left, right)",
     ),
-    "cogroup": (
-        lambda b, f: text(b).group_by_key().cogroup(f),
-        "cogroup at ",
-        "aggregator is called with (key, value, so_far)",
-    ),
-    "cogroup-another": (
-        lambda b, f: text(b).group_by_key().cogroup(joiner).cogroup(text(b, "b").group_by_key(), f),
-        "cogroup at ",
-        "aggregator is called with (key, value, so_far)",
-    ),
-    "aggregate-initializer": (
-        lambda b, f: text(b).group_by_key().aggregate(f, joiner, name="t", value=int),
-        "t (",
-        "initializer is called with ()",
-    ),
-    "stream-join": (
+    # Joins of streams.
+    "JoinOperators.join(joiner)": (
         lambda b, f: text(b).join(text(b, "b"), f, within=SECOND, name="j"),
         "j (",
-        "joiner is called with (key, left, right)",
     ),
-    "stream-left-join": (
-        lambda b, f: text(b).left_join(text(b, "b"), f, within=SECOND, name="j"),
+    "JoinOperators.left_join(joiner)": (lambda b, f: text(b).left_join(table(b), f), "left-join-1 ("),
+    "JoinOperators.outer_join(joiner)": (
+        lambda b, f: text(b).outer_join(text(b, "b"), f, within=SECOND, name="j"),
         "j (",
-        "joiner is called with (key, left, right)",
     ),
-    "table-join": (
-        lambda b, f: text(b).join(table(b), f),
+    "JoinOperators.join(key_mapper)": (
+        lambda b, f: text(b).join(b.global_table("G", name="g"), joiner, key_mapper=f),
         "join-1 (",
-        "joiner is called with (key, left, right)",
     ),
-    "table-left-join": (
-        lambda b, f: text(b).left_join(table(b), f),
+    "JoinOperators.left_join(key_mapper)": (
+        lambda b, f: text(b).left_join(b.global_table("G", name="g"), joiner, key_mapper=f),
         "left-join-1 (",
-        "joiner is called with (key, left, right)",
+    ),
+    # Tables.
+    "KTable.filter(predicate)": (lambda b, f: table(b).filter(f), "table-filter-1 ("),
+    "KTable.filter_not(predicate)": (lambda b, f: table(b).filter_not(f), "table-filter-1 ("),
+    "KTable.map_values(mapper)": (lambda b, f: table(b).map_values(f), "table-map-values-1 ("),
+    "KTable.to_stream(mapper)": (lambda b, f: table(b).to_stream(f), "select-key-1 ("),
+    "KTable.group_by(mapper)": (lambda b, f: table(b).group_by(f, name="g"), "group-table-1 ("),
+    "KGroupedTable.reduce(adder)": (
+        lambda b, f: grouped_table(b).reduce(f, pair, name="t"),
+        "reduce at ",
+    ),
+    "KGroupedTable.reduce(subtractor)": (
+        lambda b, f: grouped_table(b).reduce(pair, f, name="t"),
+        "reduce at ",
+    ),
+    "KGroupedTable.aggregate(initializer)": (
+        lambda b, f: grouped_table(b).aggregate(f, joiner, joiner, name="t", value=int),
+        "t (",
+    ),
+    "KGroupedTable.aggregate(adder)": (
+        lambda b, f: grouped_table(b).aggregate(made, f, joiner, name="t", value=int),
+        "t (",
+    ),
+    "KGroupedTable.aggregate(subtractor)": (
+        lambda b, f: grouped_table(b).aggregate(made, joiner, f, name="t", value=int),
+        "t (",
+    ),
+    # Joins of tables.
+    "TableJoinOperators.join(joiner)": (lambda b, f: table(b).join(other_table(b), f), "table-join-1 ("),
+    "TableJoinOperators.left_join(joiner)": (
+        lambda b, f: table(b).left_join(other_table(b), f),
+        "table-left-join-1 (",
+    ),
+    "TableJoinOperators.outer_join(joiner)": (
+        lambda b, f: table(b).outer_join(other_table(b), f),
+        "table-outer-join-1 (",
+    ),
+    "TableJoinOperators.join(foreign_key)": (
+        lambda b, f: table(b).join(other_table(b), joiner, foreign_key=f, name="fk", value=str),
+        "",
+    ),
+    "TableJoinOperators.left_join(foreign_key)": (
+        lambda b, f: table(b).left_join(other_table(b), joiner, foreign_key=f, name="fk", value=str),
+        "",
     ),
 }
 
 
-@pytest.mark.parametrize(("declare", "begins", "called"), OPERATORS.values(), ids=OPERATORS.keys())
-def test_every_operator_checks_its_function(declare: Declare, begins: str, called: str) -> None:
+def other_table(builder: StreamsBuilder) -> Any:
+    return builder.table("S", name="other", value=str)
+
+
+#: Without one of these, something else is declared.
+OPTIONAL = ("(timestamp)", "(partitioner)", "(foreign_key)", "to_stream(mapper)")
+
+
+def role(function: str) -> str:
+    """The parameter, as `PARAMETERS` has it. A grouped table's `reduce` takes two reducers."""
+    if function.startswith("KGroupedTable.reduce"):
+        return "reducer"
+    return function.partition("(")[2].removesuffix(")").removesuffix("s")
+
+
+@pytest.mark.parametrize(
+    ("name", "declare", "begins"), [(n, *f) for n, f in FUNCTIONS.items()], ids=FUNCTIONS
+)
+def test_every_operator_checks_its_function(name: str, declare: Declare, begins: str) -> None:
+    """`made` takes nothing, which is too little everywhere but where nothing is given: `one` is for these."""
+    wrong, takes = (made, "takes ():") if PARAMETERS[role(name)] else (one, "takes (argument):")
     with pytest.raises(TopologyError) as raised:
-        declare(StreamsBuilder("test"), one)
+        declare(StreamsBuilder("test"), wrong)
     message = str(raised.value)
-    assert message.startswith(begins + HERE)
-    assert [part for part in (called, "one (", "takes (argument)") if part not in message] == []
+    assert message.startswith(begins)
+    called = f"{role(name)} is called with ({', '.join(PARAMETERS[role(name)])})"
+    assert [part for part in (HERE, called, f"{wrong.__name__} (", takes) if part not in message] == []
 
 
-@pytest.mark.parametrize(("declare", "begins", "called"), OPERATORS.values(), ids=OPERATORS.keys())
-@pytest.mark.parametrize("value", [7, b"key"])
-def test_every_operator_refuses_what_is_no_function(
-    declare: Declare, begins: str, called: str, value: object
-) -> None:
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("value", [7, b"key", "key", None])
+def test_every_operator_refuses_what_is_no_function(name: str, value: object) -> None:
+    declare, _begins = FUNCTIONS[name]
+    if (value == "key" and name.endswith("(topic)")) or (value is None and name.endswith(OPTIONAL)):
+        declare(StreamsBuilder("test"), value)
+        return
     with pytest.raises(TopologyError) as raised:
         declare(StreamsBuilder("test"), value)
-    assert f"{value!r}" in str(raised.value)
-    assert HERE in str(raised.value)
+    message = str(raised.value)
+    assert HERE in message
+    assert repr(value) in message or f"needs {role(name)}=" in message
 
 
-@pytest.mark.parametrize("name", sorted(OPERATORS.keys() - {"to"}))
-def test_a_string_is_a_function_nowhere(name: str) -> None:
-    """`to` takes one: a topic's name."""
-    with pytest.raises(TopologyError, match=r"must be a function of .*, not 'key'"):
-        OPERATORS[name][0](StreamsBuilder("test"), "key")
+def declared_functions() -> Iterator[str]:
+    """Every parameter of the DSL that takes a function, as `Class.method(parameter)`."""
+    for found in pkgutil.iter_modules(pipeline.dsl.__path__, "pipeline.dsl."):
+        module = importlib.import_module(found.name)
+        classes = [kind for kind in vars(module).values() if inspect.isclass(kind)]
+        for kind in classes:
+            for name, method in vars(kind).items():
+                if kind.__module__ == found.name and inspect.isfunction(method) and not name.startswith("_"):
+                    for parameter in inspect.signature(method).parameters.values():
+                        if re.search("Callable\\[|TimestampExtractor", str(parameter.annotation)):
+                            yield f"{kind.__name__}.{name}({parameter.name})"
 
 
-@pytest.mark.parametrize("name", sorted(name for name in OPERATORS if "timestamp" not in name))
-def test_no_function_is_left_out(name: str) -> None:
-    with pytest.raises(TopologyError, match="None"):
-        OPERATORS[name][0](StreamsBuilder("test"), None)
+def test_the_table_has_every_parameter_that_takes_a_function() -> None:
+    """Not what a user never calls: the graph, and what groupings have in common."""
+    found = {name for name in declared_functions() if not name.startswith(("Graph.", "Grouping."))}
+    assert found == FUNCTIONS.keys()
 
 
 async def waits(key: Any, value: Any) -> bool:
