@@ -91,7 +91,7 @@ def test_a_session_is_read_at_every_stage(engine: Open, stage: str, cache_entrie
         (400_001, 400_001, ""),
     ],
 )
-def test_sessions_are_found_that_overlap_a_span(
+def test_b6_sessions_are_found_that_overlap_a_span(
     engine: Open, make: Make, stage: str, earliest_end: int, latest_start: int, expected: str
 ) -> None:
     store = make(engine())
@@ -157,7 +157,7 @@ def test_a_session_that_grows_replaces_the_one_before(engine: Open, make: Make) 
         (900 * MINUTE, [900 * MINUTE]),
     ],
 )
-def test_a_session_is_visible_until_stream_time_has_left_its_end_behind(
+def test_a2_6_b6_a_session_is_visible_until_stream_time_has_left_its_end_behind(
     engine: Open, make: Make, stage: str, now: int, visible: list[int]
 ) -> None:
     store = make(engine())
@@ -216,7 +216,7 @@ def test_stream_time_survives_a_restart(engine: Open, make: Make, *, kept: bool)
     assert again.put("a", "in time", 0, 10 * MINUTE + 1) is True
 
 
-def test_the_changelog_has_the_keys_of_kafka_streams_and_restores_the_store(
+def test_a9_b6_the_changelog_has_the_keys_of_kafka_streams_and_restores_the_store(
     engine: Open, make: Make, other_engine: BytesStore
 ) -> None:
     store = make(engine())

@@ -302,7 +302,7 @@ def test_what_was_not_committed_is_gone_after_reopening(
     assert (list(again.all()), again.position()) == ([("a", "1")], 1)
 
 
-def test_flush_returns_the_stored_bytes_once_and_in_order_of_first_put(engine: Open, make: Make) -> None:
+def test_a9_flush_returns_the_stored_bytes_once_and_in_order_of_first_put(engine: Open, make: Make) -> None:
     bytes_store = engine()
     store = make(bytes_store)
     store.put("b", "1", 258)
@@ -398,7 +398,7 @@ def test_headers_reach_the_flush(engine: Open) -> None:
     assert seen == [Entry("1", 5, [("trace", b"x")])]
 
 
-def test_a_changelog_restores_the_store(engine: Open, make: Make, other_engine: BytesStore) -> None:
+def test_a10_3_a_changelog_restores_the_store(engine: Open, make: Make, other_engine: BytesStore) -> None:
     store = make(engine())
     log: Log = []
     for key, value in (("a", "1"), ("b", "1"), ("a", "2"), ("b", None), ("c", "3")):

@@ -60,7 +60,7 @@ def members(able: Broker, topic: str, group: str) -> tuple[str, TopicPartition, 
     return f"{topic}-out", TopicPartition(topic, 0), Listener()
 
 
-def test_records_and_offsets_appear_together(
+def test_a10_2_records_and_offsets_appear_together(
     able: Broker, group: str, members: tuple[str, TopicPartition, Listener]
 ) -> None:
     out, source, listener = members
@@ -80,7 +80,7 @@ def test_records_and_offsets_appear_together(
         assert consumer.committed([source])[source].offset == 8
 
 
-def test_what_was_not_committed_never_appears(
+def test_a10_2_what_was_not_committed_never_appears(
     able: Broker, group: str, members: tuple[str, TopicPartition, Listener]
 ) -> None:
     out, source, listener = members
@@ -132,7 +132,7 @@ def test_a_consumer_sees_committed_records_only(
         until(lambda: reader.end_offset(TopicPartition(out, 0)) == end, reader)
 
 
-def test_who_takes_over_an_id_fences_who_had_it(
+def test_a10_2_who_takes_over_an_id_fences_who_had_it(
     able: Broker, group: str, members: tuple[str, TopicPartition, Listener]
 ) -> None:
     out, source, listener = members

@@ -91,7 +91,7 @@ def shown(found: ValueAndTimestamp[str] | None) -> str:
         pytest.param("a@0", [-1], "a@0", {0: "a@0", -1: "-"}, id="the epoch"),
     ],
 )
-def test_versions_are_valid_from_their_time_to_that_of_the_next(
+def test_b6_versions_are_valid_from_their_time_to_that_of_the_next(
     engine: Open,
     stage: str,
     cache_entries: int,
@@ -111,7 +111,7 @@ def test_versions_are_valid_from_their_time_to_that_of_the_next(
 
 
 @pytest.mark.parametrize("stages", [(one, two) for one in STAGES for two in STAGES])
-def test_versions_at_different_stages_are_one_history(engine: Open, stages: tuple[str, str]) -> None:
+def test_b6_versions_at_different_stages_are_one_history(engine: Open, stages: tuple[str, str]) -> None:
     store = versioned(engine(), cache_entries=1)
     put_all(store, "a@10 d@40 b@20")
     reach(store, stages[0])
@@ -126,7 +126,7 @@ def test_versions_at_different_stages_are_one_history(engine: Open, stages: tupl
     ("time", "returned"),
     [(HISTORY - 1, NOT_PUT), (HISTORY, 2 * HISTORY), (2 * HISTORY, LATEST), (0, NOT_PUT)],
 )
-def test_a_version_older_than_the_history_is_not_put(
+def test_b6_a_version_older_than_the_history_is_not_put(
     engine: Open, stage: str, time: int, returned: int
 ) -> None:
     """It is put while `timestamp >= stream time - history`, whichever key advanced stream time."""
@@ -138,7 +138,7 @@ def test_a_version_older_than_the_history_is_not_put(
     assert (store.put("another", "v", time) == NOT_PUT) is (returned == NOT_PUT)
 
 
-def test_what_was_not_put_leaves_no_trace(engine: Open) -> None:
+def test_b6_what_was_not_put_leaves_no_trace(engine: Open) -> None:
     store = versioned(engine())
     seen: list[int] = []
     store.put("k", "now", 5 * HISTORY)
@@ -149,7 +149,7 @@ def test_what_was_not_put_leaves_no_trace(engine: Open) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_beyond_the_history_only_the_latest_version_is_returned(engine: Open, stage: str) -> None:
+def test_b6_beyond_the_history_only_the_latest_version_is_returned(engine: Open, stage: str) -> None:
     store = versioned(engine())
     put_all(store, "a@10 b@20")
     store.put("later", "1", 100)
@@ -161,7 +161,7 @@ def test_beyond_the_history_only_the_latest_version_is_returned(engine: Open, st
     assert [shown(store.get("later", time)) for time in (2 * HISTORY, 2 * HISTORY - 1)] == ["1@100", "-"]
 
 
-def test_history_is_removed_when_it_has_expired_and_the_latest_version_stays(engine: Open) -> None:
+def test_b6_history_is_removed_when_it_has_expired_and_the_latest_version_stays(engine: Open) -> None:
     bytes_store = engine()
     store = versioned(bytes_store)
     log: Log = []
@@ -183,7 +183,7 @@ def test_history_is_removed_when_it_has_expired_and_the_latest_version_stays(eng
     assert kept == dict(bytes_store.scan(b"", None))
 
 
-def test_a_deletion_that_expires_does_not_uncover_what_it_deleted(engine: Open) -> None:
+def test_b6_a_deletion_that_expires_does_not_uncover_what_it_deleted(engine: Open) -> None:
     """Removal stops between versions: 450 are looked at in steps of 200."""
     store = versioned(engine(), history_ms=HISTORY)
     for time in range(450):
@@ -199,7 +199,7 @@ def test_a_deletion_that_expires_does_not_uncover_what_it_deleted(engine: Open) 
         assert [key for key, _ in store.committed_scan()] == [b"now"]
 
 
-def test_an_earlier_version_that_waits_for_its_commit_stays_deleted(engine: Open) -> None:
+def test_b6_an_earlier_version_that_waits_for_its_commit_stays_deleted(engine: Open) -> None:
     """Its deletion, which has expired, is not removed before it."""
     store = versioned(engine())
     store.put("k", None, 60)
@@ -213,7 +213,7 @@ def test_an_earlier_version_that_waits_for_its_commit_stays_deleted(engine: Open
     assert [shown(again.get("k")), shown(again.get("k", 60))] == ["-", "-"]
 
 
-def test_a_put_tells_what_it_did_and_what_was_the_latest_before(engine: Open) -> None:
+def test_b6_a_put_tells_what_it_did_and_what_was_the_latest_before(engine: Open) -> None:
     store = VersionedStore("store", engine(), STRING, JSON, history_ms=HISTORY, cache_entries=10)
     seen: list[tuple[bytes, int, Any, int, Any]] = []
     store.on_flush = lambda key, valid_to, entry, old: seen.append(
@@ -235,7 +235,7 @@ def test_a_put_tells_what_it_did_and_what_was_the_latest_before(engine: Open) ->
     assert store.get("k", 10) == ValueAndTimestamp([1], 10)
 
 
-def test_a_put_may_lead_to_another_put(engine: Open) -> None:
+def test_b6_a_put_may_lead_to_another_put(engine: Open) -> None:
     store = versioned(engine())
     seen: list[str] = []
 
@@ -249,7 +249,7 @@ def test_a_put_may_lead_to_another_put(engine: Open) -> None:
     assert (seen, shown(store.get("k"))) == (["a", "a+", "a++"], "a++@12")
 
 
-def test_delete_returns_what_was_valid_then(engine: Open) -> None:
+def test_b6_delete_returns_what_was_valid_then(engine: Open) -> None:
     store = versioned(engine())
     put_all(store, "a@10 b@30")
     assert shown(store.delete("k", 20)) == "a@10"
@@ -259,7 +259,7 @@ def test_delete_returns_what_was_valid_then(engine: Open) -> None:
     assert store.get("k") is None
 
 
-def test_every_version_is_logged_and_the_changelog_restores_the_store(
+def test_b6_every_version_is_logged_and_the_changelog_restores_the_store(
     engine: Open, other_engine: BytesStore
 ) -> None:
     store = versioned(engine())
@@ -281,7 +281,7 @@ def test_every_version_is_logged_and_the_changelog_restores_the_store(
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_stream_time_survives_a_restart(engine: Open, *, kept: bool) -> None:
+def test_b6_stream_time_survives_a_restart(engine: Open, *, kept: bool) -> None:
     store = versioned(engine())
     store.put("z", "v", 5 * HISTORY)
     store.put("a", "v", 4 * HISTORY)
@@ -294,7 +294,7 @@ def test_stream_time_survives_a_restart(engine: Open, *, kept: bool) -> None:
     assert again.put("a", "v", 4 * HISTORY) == LATEST
 
 
-def test_queries_show_the_latest_committed_version(engine: Open) -> None:
+def test_b6_queries_show_the_latest_committed_version(engine: Open) -> None:
     store = versioned(engine())
     for key in ("a", "a\0", "b", "gone"):
         # Longer histories than a scan passes one by one.
@@ -317,7 +317,7 @@ def test_queries_show_the_latest_committed_version(engine: Open) -> None:
     assert [key for key, _ in store.committed_scan(b"a\0", b"b")] == [b"a\0"]
 
 
-def test_a_query_beyond_the_history_has_no_answer(engine: Open) -> None:
+def test_b6_a_query_beyond_the_history_has_no_answer(engine: Open) -> None:
     store = versioned(engine())
     put_all(store, "a@10 b@1100")
     reach(store, "committed")
@@ -326,7 +326,7 @@ def test_a_query_beyond_the_history_has_no_answer(engine: Open) -> None:
     assert shown(store.committed_get("k", 100)) == "-"
 
 
-def test_stored_is_what_is_committed_under_changelog_keys(engine: Open) -> None:
+def test_b6_stored_is_what_is_committed_under_changelog_keys(engine: Open) -> None:
     store = versioned(engine())
     store.put("k", "1", 5)
     log = store.flush()
@@ -336,7 +336,7 @@ def test_stored_is_what_is_committed_under_changelog_keys(engine: Open) -> None:
     assert sorted(store.stored(keys)) == sorted([*log, *((key, None) for key in keys - {log[0][0]})])
 
 
-def test_wipe_forgets_every_stage(engine: Open) -> None:
+def test_b6_wipe_forgets_every_stage(engine: Open) -> None:
     store = versioned(engine())
     for stage in reversed(STAGES):
         store.put("k", stage, 5)
@@ -346,7 +346,7 @@ def test_wipe_forgets_every_stage(engine: Open) -> None:
     assert (store.dirty, store.flush(), store.progress()) == (0, [], {"time": -1})
 
 
-def test_a_value_of_another_type_is_refused_where_it_is_put(engine: Open) -> None:
+def test_b6_a_value_of_another_type_is_refused_where_it_is_put(engine: Open) -> None:
     store: VersionedStore[str, Any] = VersionedStore(
         "store", engine(), STRING, INT64, history_ms=HISTORY, cache_entries=10
     )
@@ -355,7 +355,7 @@ def test_a_value_of_another_type_is_refused_where_it_is_put(engine: Open) -> Non
     assert (store.get("k"), store.dirty) == (None, 0)
 
 
-def test_operators_get_entries_by_the_keys_bytes(engine: Open) -> None:
+def test_b6_operators_get_entries_by_the_keys_bytes(engine: Open) -> None:
     store = versioned(engine())
     assert store.put_entry(b"k", "a", 10, [("trace", b"x")]) == LATEST
     assert store.put_entry(b"k", "b", 20, NO_HEADERS) == LATEST
@@ -370,7 +370,7 @@ def test_operators_get_entries_by_the_keys_bytes(engine: Open) -> None:
         pytest.param(lambda store: list(store.committed_scan()), id="scan"),
     ],
 )
-def test_queries_of_a_closed_store_are_refused(engine: Open, read: Callable[[Store], object]) -> None:
+def test_b6_queries_of_a_closed_store_are_refused(engine: Open, read: Callable[[Store], object]) -> None:
     store = versioned(engine())
     store.put("k", "1", 1)
     reach(store, "committed")

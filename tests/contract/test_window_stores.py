@@ -94,7 +94,7 @@ def test_a_window_is_read_at_every_stage(engine: Open, make: Make, stage: str) -
         (0, 2**62, [0, 5, 9, 4 * MINUTE]),
     ],
 )
-def test_fetch_includes_both_ends(
+def test_b6_fetch_includes_both_ends(
     engine: Open, make: Make, stage: str, from_ms: int, to_ms: int, expected: list[int]
 ) -> None:
     store = make(engine())
@@ -124,7 +124,7 @@ def test_fetch_includes_both_ends(
         ("b", "a", ""),
     ],
 )
-def test_windows_of_a_range_of_keys_include_both_ends(
+def test_b6_windows_of_a_range_of_keys_include_both_ends(
     engine: Open, make: Make, stages: tuple[str, str], first: str | None, last: str | None, expected: str
 ) -> None:
     store = make(engine())
@@ -159,7 +159,7 @@ def test_a_deleted_window_is_hidden_at_every_stage(engine: Open, make: Make, fir
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_duplicates_are_kept_in_the_order_they_were_put(engine: Open, make: Make, stage: str) -> None:
+def test_b6_duplicates_are_kept_in_the_order_they_were_put(engine: Open, make: Make, stage: str) -> None:
     store = make(engine(), dups=True)
     for number, start in enumerate((5, 1, 5, 5, 1)):
         store.put("a", str(number), start)
@@ -217,7 +217,7 @@ def test_nothing_is_put_for_a_deletion_where_duplicates_are_kept(engine: Open, m
         (900 * MINUTE, [900 * MINUTE]),
     ],
 )
-def test_a_window_is_visible_until_stream_time_has_left_it_behind(
+def test_a2_6_b6_a_window_is_visible_until_stream_time_has_left_it_behind(
     engine: Open, make: Make, stage: str, now: int, visible: list[int]
 ) -> None:
     store = make(engine())
@@ -235,7 +235,7 @@ def test_a_window_is_visible_until_stream_time_has_left_it_behind(
 @pytest.mark.parametrize(
     ("start", "taken"), [(0, False), (MINUTE, False), (MINUTE + 1, True), (11 * MINUTE, True)]
 )
-def test_an_expired_window_is_not_put(engine: Open, make: Make, start: int, *, taken: bool) -> None:
+def test_a2_6_b6_an_expired_window_is_not_put(engine: Open, make: Make, start: int, *, taken: bool) -> None:
     store = make(engine())
     store.put("a", "now", 11 * MINUTE)
     assert store.put("b", "late", start) is taken

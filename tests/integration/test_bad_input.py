@@ -159,7 +159,7 @@ def processed(
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
-def test_it_is_a_dead_letter_as_it_came(processed: Processed, bad: Bad) -> None:
+def test_a10_5_b6_it_is_a_dead_letter_as_it_came(processed: Processed, bad: Bad) -> None:
     (letter,) = processed.letters()[bad.name]
     source = processed.source(bad)
     assert (letter.key(), letter.value()) == (bad.key, bad.value)

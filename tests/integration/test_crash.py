@@ -21,7 +21,7 @@ def seed() -> int:
 
 
 @pytest.mark.kafka
-def test_workers_killed_at_random_lose_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
+def test_a10_2_b6_workers_killed_at_random_lose_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
     with started("kafka") as address, running(address, tmp_path, seed) as run:
         kill_workers(run, KILLS)
         assert run.differences() == [], f"HEADRACE_SEED={seed}"
@@ -31,7 +31,7 @@ def test_workers_killed_at_random_lose_and_repeat_nothing(tmp_path: Path, seed: 
 
 
 @pytest.mark.kafka
-def test_brokers_killed_at_random_lose_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
+def test_a10_2_b6_brokers_killed_at_random_lose_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
     with (
         project_directory(),
         ApacheKafka(BROKERS, settings=CLUSTER) as kafka,

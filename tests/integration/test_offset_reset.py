@@ -65,7 +65,7 @@ def run(broker: Broker, topic: str, offset_reset: OffsetReset, count: int, lost:
         pytest.param(AGE, [30], [20, 10], id="a10.4-by-duration"),
     ],
 )
-def test_where_reading_begins_and_goes_on(
+def test_a10_4_b6_where_reading_begins_and_goes_on(
     apache_kafka: ApacheKafka,
     topic: str,
     offset_reset: OffsetReset,

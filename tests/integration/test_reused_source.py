@@ -43,7 +43,7 @@ def rows(worker: Worker) -> dict[str, str]:
 
 
 @pytest.mark.kafka
-def test_a_table_comes_back_from_its_topic(apache_kafka: ApacheKafka, topic: str) -> None:
+def test_a9_13_b6_a_table_comes_back_from_its_topic(apache_kafka: ApacheKafka, topic: str) -> None:
     broker = KafkaBroker(apache_kafka.address)
     with closing(broker.admin()) as admin, closing(broker.producer("writer")) as producer:
         admin.create_topics([TopicSpec(topic, 3, {"cleanup.policy": "compact"})])

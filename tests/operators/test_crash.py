@@ -45,7 +45,7 @@ def tables(driver: TopologyTestDriver) -> dict[tuple[str, int], int]:
     [("a", 1_000), ("a", 2_000), ("b", 1_000)],
     ids=["a window that was committed", "a new window", "a new key"],
 )
-def test_what_was_logged_without_a_commit_is_not_restored(key: str, start: int, new_disk: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+def test_a10_1_what_was_logged_without_a_commit_is_not_restored(key: str, start: int, new_disk: bool) -> None:  # noqa: FBT001 - pytest passes it by name
     with TopologyTestDriver(counting()) as driver:
         words = driver.input_topic("words", value=str)
         for timestamp in (1_000, 1_001, 2_500):

@@ -33,7 +33,9 @@ def started(guarantee: str) -> tuple[Cluster, Worker]:
 
 
 @pytest.mark.parametrize(("guarantee", "copies"), [("exactly_once", 1), ("at_least_once", 2)])
-def test_what_a_crashed_worker_wrote_since_its_last_commit_is_not_there(guarantee: str, copies: int) -> None:
+def test_a10_2_b6_what_a_crashed_worker_wrote_since_its_last_commit_is_not_there(
+    guarantee: str, copies: int
+) -> None:
     cluster, worker = started(guarantee)
     for key in ("x1", "x2", "y1"):
         cluster.send("in", key, 0)
@@ -46,7 +48,7 @@ def test_what_a_crashed_worker_wrote_since_its_last_commit_is_not_there(guarante
     assert table(heir) == {"x": 2 * copies, "y": copies}
 
 
-def test_nothing_is_seen_before_the_commit() -> None:
+def test_a10_2_nothing_is_seen_before_the_commit() -> None:
     cluster, worker = started("exactly_once")
     cluster.send("in", "x1")
     for _ in range(3):
@@ -56,7 +58,7 @@ def test_nothing_is_seen_before_the_commit() -> None:
     assert cluster.read("out") == [b"x1"]
 
 
-def test_who_lost_its_partitions_commits_nothing() -> None:
+def test_a10_2_who_lost_its_partitions_commits_nothing() -> None:
     cluster, stalled = started("exactly_once")
     cluster.send("in", "x1")
     for _ in range(3):
@@ -69,7 +71,7 @@ def test_who_lost_its_partitions_commits_nothing() -> None:
     assert table(stalled) | table(owner) == {"x": 1}
 
 
-def test_a_partition_that_moves_takes_along_what_was_done() -> None:
+def test_a10_2_a_partition_that_moves_takes_along_what_was_done() -> None:
     cluster, first = started("exactly_once")
     cluster.send("in", "x1", 0)
     cluster.send("in", "y1", 1)

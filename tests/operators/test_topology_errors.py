@@ -189,7 +189,7 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
         lambda b: [b.stream("a", name="s"), b.stream("b", name="s")],
         ("node name 's' is used twice",),
     ),
-    "repartition-name-used-twice": (
+    "repartition-name-used-twice (a8.3)": (
         lambda b: [rekeyed(b).repartition(name="r"), rekeyed(b).repartition(name="r")],
         ("name 'r-repartition' is used twice",),
     ),
@@ -205,7 +205,7 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
         lambda b: text(b, "test-r-repartition").repartition(name="r"),
         ("source-1 (", "reads 'test-r-repartition'", "own"),
     ),
-    "one-repartition-name-for-different-serdes": (
+    "one-repartition-name-for-different-serdes (a8.3)": (
         shared_name,
         ("repartition name 'g' is used twice", "different serdes"),
     ),

@@ -51,7 +51,7 @@ def test_a_commit_of_revoked_tasks_leaves_the_changelog_positions_of_the_others(
     assert table(second) == {"x": 1, "y": 1, "z": 1, "u": 1}
 
 
-def test_what_a_worker_logs_after_it_lost_a_partition_is_not_restored() -> None:
+def test_a10_1_what_a_worker_logs_after_it_lost_a_partition_is_not_restored() -> None:
     cluster = Cluster(counting(), {"in": 1})
     stalled = cluster.worker("a")
     cluster.run(stalled, turns=5)

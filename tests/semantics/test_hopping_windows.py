@@ -103,7 +103,7 @@ HOPPING: dict[str, tuple[int, list[Step]]] = {
             ("in k:2@7", "k[0,10):0+2@7 k[5,15):0+2@7"),
         ],
     ),
-    "deviation7-windows-and-time-survive": (
+    "b4-restart-deviation7-windows-and-time-survive": (
         5,
         [
             ("in k:1@8", "k[0,10):0+1@8 k[5,15):0+1@8"),

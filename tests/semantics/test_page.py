@@ -16,6 +16,11 @@ def test_every_case_names_rules_that_there_are(cases: list[str]) -> None:
     cases_by_rule(read_rules(), cases)
 
 
+def test_every_rule_has_a_case_or_a_reason_why_it_has_none(cases: list[str]) -> None:
+    found = cases_by_rule(read_rules(), cases)
+    assert [rule.id for rule in read_rules() if not found[rule.id] and rule.deviation is None] == []
+
+
 def test_no_rule_stands_there_twice() -> None:
     ids = [rule.id for rule in read_rules()]
     assert sorted(set(ids)) == sorted(ids)
@@ -31,6 +36,8 @@ def test_no_rule_stands_there_twice() -> None:
         ("test_x.py::test_a8_5_b6_4_a_topic", {"a8.5", "b6.4"}),
         ("test_x.py::test_a_topic[k:a1@2]", set()),
         ("test_b1.py::test_a_topic[1-a]", set()),
+        ("test_x.py::test_y[c-a1.3-deviation7-and-remembers]", {"a1.3", "deviation7"}),
+        ("test_x.py::test_a2_11_deviation5_a_new_aggregate", {"a2.11", "deviation5"}),
     ],
 )
 def test_which_rules_a_case_names(case: str, named: set[str]) -> None:

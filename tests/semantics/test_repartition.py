@@ -148,7 +148,7 @@ def test_null_keys(declare: Declare, steps: list[Step], partitions: int) -> None
     check(declare, steps, partitions={"in": partitions, "in2": partitions})
 
 
-def test_null_keys_are_counted() -> None:
+def test_a7_null_keys_are_counted() -> None:
     with TopologyTestDriver(topology(lambda b: text(b, "in").repartition(name="r").to("out"))) as driver:
         driver.input_topic("in", value=str).pipe(None, "a", 1)
         assert driver.metrics["records_rejected"] == 1
@@ -236,7 +236,7 @@ def everything(builder: StreamsBuilder) -> None:
     )
 
 
-def test_a9_names_come_from_the_user_never_from_a_counter() -> None:
+def test_a8_3_a9_names_come_from_the_user_never_from_a_counter() -> None:
     with TopologyTestDriver(topology(everything)) as driver:
         internal = {topic for topic in driver.broker.topics() if topic.startswith("test-")}
     stores = {"table", "counts", "hourly", "j-left", "j-right", "j-unmatched", "kv", "win", "sessions"}

@@ -127,7 +127,7 @@ bounds = st.tuples(st.integers(-8, 15), st.integers(-8, 15)).map(
     grace=st.sampled_from([0, 0, 3, 20]),
 )
 @settings(max_examples=100, deadline=None)
-def test_a4_12_one_store_gives_what_two_would(history: list[str], within: Within, grace: int) -> None:
+def test_a4_12_b2_one_store_gives_what_two_would(history: list[str], within: Within, grace: int) -> None:
     def outputs(sides: Sides) -> list[str]:
         with TopologyTestDriver(topology(join(sides, within, grace))) as driver:
             out, found = driver.output_topic("out", value=str), []

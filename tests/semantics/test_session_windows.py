@@ -48,7 +48,7 @@ COUNTS: dict[str, tuple[int, int, list[Step]]] = {
             ("in k:_@22", "k[22,22]:3@22"),
         ],
     ),
-    "b4-shouldHandleMultipleSessionsAndMerging": (
+    "a1.7-b4-shouldHandleMultipleSessionsAndMerging": (
         10,
         0,
         [

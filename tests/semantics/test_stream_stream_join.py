@@ -209,7 +209,7 @@ INNER: dict[str, tuple[Declare, list[Step]]] = {
         join(ms(10)),
         [("L k:A@1", ""), ("R kk:a@1", ""), ("R k:a@1", "k:A-a@1")],
     ),
-    "a4.4-null-key-and-null-value-are-dropped": (
+    "a4.4-a7-null-key-and-null-value-are-dropped": (
         join(ms(10)),
         [("L k:∅@1", ""), ("L ∅:A@1", ""), ("R k:a@1", ""), ("R ∅:a@1", ""), ("L k:B@1", "k:B-a@1")],
     ),

@@ -248,7 +248,7 @@ OUTER: dict[str, tuple[Declare, list[Step]]] = {
         join(ms(10), kind="outer_join"),
         [("R ä:a@1 z:b@1 a\0:c@1 a:d@1", ""), ("L y:_@12", "a:null-d@1 a\0:null-c@1 z:null-b@1 ä:null-a@1")],
     ),
-    "deviation7-rows-of-both-sides-wait-across-restarts-and-come-once": (
+    "b2-restart-deviation7-rows-of-both-sides-wait-across-restarts-and-come-once": (
         join(ms(10), kind="outer_join"),
         [
             ("L a:A@0", ""),

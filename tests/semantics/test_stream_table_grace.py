@@ -143,7 +143,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
         filtered,
         [("R k:a@1 j:bb@1", ""), ("L k:A@2 j:B@2", ""), ("R j:b@1", ""), ("L z:_@4", "j:B-b@2 k:A-a@2")],
     ),
-    "deviation7-records-wait-across-restart-crash-and-move-and-come-once": (
+    "b2-restart-deviation7-records-wait-across-restart-crash-and-move-and-come-once": (
         join(10, "left_join"),
         [
             ("R k:a@1", ""),

@@ -303,7 +303,7 @@ def test_a3_1_a_window_is_emitted_once_whatever_a_commit_folds(*, caching: bool)
         assert shown(output.read_all()) == "k[0,10):2@8"
 
 
-def test_a3_3_headers_and_time_are_those_of_the_change_that_was_held_back() -> None:
+def test_a1_7_a3_3_headers_and_time_are_those_of_the_change_that_was_held_back() -> None:
     with TopologyTestDriver(topology(limited(wait(10)))) as driver:
         records = driver.input_topic("R", value=str)
         records.pipe("k", "a", 0, [("from", b"a")])
@@ -355,7 +355,7 @@ def test_a3_7_without_a_changelog_what_is_held_back_is_lost_with_the_machine() -
 
 
 @CACHING
-def test_what_follows_takes_back_what_it_was_given(*, caching: bool) -> None:
+def test_b5_what_follows_takes_back_what_it_was_given(*, caching: bool) -> None:
     """b5, shouldWorkBeforeGroupBy: the old value is the one that went on, not one that was held back."""
 
     def declare(builder: StreamsBuilder) -> None:
@@ -402,7 +402,7 @@ def joins(join: Callable[[Table, Table], Table]) -> Declare:
 
 
 SUPPRESSED_JOINS: dict[str, tuple[Declare, list[Step]]] = {
-    "shouldWorkBeforeJoinLeft": (
+    "b5-shouldWorkBeforeJoinLeft": (
         joins(lambda held, right: held.outer_join(right, joined, value=str)),
         after(
             JOINED,
@@ -410,7 +410,7 @@ SUPPRESSED_JOINS: dict[str, tuple[Declare, list[Step]]] = {
             *("z:_-null@30 k:C-c@13", "k:C-d@14"),
         ),
     ),
-    "shouldWorkBeforeJoinRight": (
+    "b5-shouldWorkBeforeJoinRight": (
         joins(lambda held, left: left.left_join(held, joined, value=str)),
         after(JOINED, "", "k:a-null@1", "", "k:a-B@5", "k:b-B@11", "", "k:c-B@13", "k:c-C@13", "k:d-C@14"),
     ),

@@ -71,7 +71,7 @@ def counted(grouped: KGroupedTable[str, str]) -> KTable[str, Any]:
 
 
 CASES: dict[str, tuple[Declare, list[Step]]] = {
-    "a6.6-b4-KTableAggregateTest.testAggBasic": (
+    "a1.7-a6.6-b4-KTableAggregateTest.testAggBasic": (
         aggregate(out=folded),
         [
             ("R A:1@10", "A:0+1@10"),
@@ -84,7 +84,7 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
             ("R C:8@10", "C:0+5-5+8@10"),
         ],
     ),
-    "a6.5-b4-testAggRepartition-null-groups-and-values-are-skipped": (
+    "a6.5-a7-b4-testAggRepartition-null-groups-and-values-are-skipped": (
         aggregate(by_first_letter, out=folded),
         [
             ("R A:a1@10", "a:0+1@10"),

@@ -124,7 +124,7 @@ def join(kind: str, *, name: str | None = None, **options: Any) -> Declare:
 @pytest.mark.parametrize("name", [None, "joined"], ids=["view", "materialised"])
 @CACHING
 @pytest.mark.parametrize("kind", JOINS, ids=[f"b1-{kind}" for kind in JOINS])
-def test_a6_7_input_i(kind: str, name: str | None, partitions: int, *, caching: bool) -> None:
+def test_a1_7_a6_7_a7_input_i(kind: str, name: str | None, partitions: int, *, caching: bool) -> None:
     declare = join(kind, name=name, caching=caching)
     check(declare, steps(INPUT_I, expected(ONE_JOIN[kind])), partitions={"L": partitions, "R": partitions})
 

@@ -19,12 +19,12 @@ from pipeline.runtime.partitioner import murmur2, partition_for
         (b"abc", 479470107),
     ],
 )
-def test_hash_is_javas(key: bytes, signed: int) -> None:
+def test_a8_6_b6_hash_is_javas(key: bytes, signed: int) -> None:
     assert murmur2(key) == signed % 2**32
 
 
 @pytest.mark.parametrize(("key", "expected"), [(b"21", 0), (b"foobar", 6), (b"abc", 7)])
-def test_partition_drops_the_sign_bit_before_the_remainder(key: bytes, expected: int) -> None:
+def test_a8_6_b6_partition_drops_the_sign_bit_before_the_remainder(key: bytes, expected: int) -> None:
     # toPositive: abs() would choose others for the two negative hashes.
     assert partition_for(key, 10) == expected == (murmur2(key) & 0x7FFFFFFF) % 10
 

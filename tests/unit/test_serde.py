@@ -201,7 +201,7 @@ def test_int64_round_trip_in_eight_bytes(value: int) -> None:
 
 
 @given(st.binary(), st.integers(0, 2**62), st.integers(1, 10**9))
-def test_windowed_key_round_trip_is_key_then_start(key: bytes, start: int, size: int) -> None:
+def test_a9_windowed_key_round_trip_is_key_then_start(key: bytes, start: int, size: int) -> None:
     """The layout of Kafka's TimeWindowedSerializer: the reader must know the size (a9)."""
     serde = TimeWindowedSerde(BYTES, size)
     windowed = Windowed(key, start, start + size)

@@ -44,7 +44,7 @@ def test_both_keys_return_what_they_were_made_of(pair: tuple[SlotLayout, SlotKey
 
 
 @given(PAIRS)
-def test_stored_keys_sort_as_their_windows_and_sessions(pair: tuple[SlotLayout, SlotKey, SlotKey]) -> None:
+def test_b6_stored_keys_sort_as_their_windows_and_sessions(pair: tuple[SlotLayout, SlotKey, SlotKey]) -> None:
     layout, one, other = pair
     assert (stored(layout, one) < stored(layout, other)) == (one < other)
 
@@ -65,7 +65,7 @@ def test_a_segment_is_one_range(pair: tuple[SlotLayout, SlotKey, SlotKey], segme
     assert pack_segment(segment) <= stored(layout, one, segment) < pack_segment(segment + 1)
 
 
-def test_the_changelog_keys_are_those_of_kafka_streams() -> None:
+def test_a9_b6_the_changelog_keys_are_those_of_kafka_streams() -> None:
     """Key, start (8), sequence (4): `WindowKeySchema`; key, end (8), start (8): `SessionKeySchema`."""
     time = 0x0102030405060708
     assert WINDOWS.changelog_key(b"key", (time, 9)) == b"key\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\x09"
@@ -76,7 +76,7 @@ def test_the_changelog_keys_are_those_of_kafka_streams() -> None:
 
 
 @given(KEYS, KEYS, st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
-def test_versions_sort_by_key_then_from_the_latest_to_the_first(
+def test_b6_versions_sort_by_key_then_from_the_latest_to_the_first(
     key: bytes, other_key: bytes, time: int, other_time: int
 ) -> None:
     one, other = version_key(escaped(key), time), version_key(escaped(other_key), other_time)
