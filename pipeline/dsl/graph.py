@@ -8,7 +8,15 @@ from typing import Any
 from pipeline.dsl.functions import check_functions
 from pipeline.errors import TopologyError
 from pipeline.serde import STRING, Serde, SerdeLike, serde_for
-from pipeline.topology import Node, Source, check_topic_name, declaration_site, same_source
+from pipeline.topology import (
+    Node,
+    Process,
+    Source,
+    StoreSpec,
+    check_topic_name,
+    declaration_site,
+    same_source,
+)
 
 
 class Graph:
@@ -19,7 +27,7 @@ class Graph:
         self._known: set[Node] = set()
         self._numbers: dict[str, int] = {}
         self._names: dict[str, Node] = {}
-        self._stores: dict[str, Node] = {}
+        self._stores: dict[str, tuple[Node, StoreSpec]] = {}
 
     def add(self, type_: Callable[..., Node], kind: str, name: str | None = None, **fields: Any) -> Node:
         """Make a node declared by the user's line, and keep it.
@@ -39,13 +47,24 @@ class Graph:
             self.check_own(parent, f"{node} takes records from")
         if isinstance(node, Source):
             same_source(node, (other for other in self.nodes if isinstance(other, Source)))
-        _take("node", self._names, name, node)
+        if name in self._names:
+            raise _used_twice("node", name, self._names[name], node)
+        self._names[name] = node
         for store in node.stores:
             check_topic_name(store.name, f"{node}: store name")
-            _take("store", self._stores, store.name, node)
+            self._take_store(store, node)
         self.nodes.append(node)
         self._known.add(node)
         return node
+
+    def _take_store(self, store: StoreSpec, node: Node) -> None:
+        """Processors that declare a store alike share it; any other belongs to one operator."""
+        if store.name in self._stores:
+            owner, known = self._stores[store.name]
+            shared = isinstance(owner, Process) and isinstance(node, Process) and known.is_like(store)
+            if not shared:
+                raise _used_twice("store", store.name, owner, node)
+        self._stores.setdefault(store.name, (node, store))
 
     def check_own(self, node: Node, what: str) -> None:
         """Raise a TopologyError that begins with `what`, unless the node is of this graph."""
@@ -53,10 +72,11 @@ class Graph:
             raise TopologyError(f"{what} {node}, which is another application's")
 
 
-def _take(what: str, taken: dict[str, Node], name: str, node: Node) -> None:
-    if name in taken:
-        raise TopologyError(f"{what} name {name!r} is used twice: by {taken[name]} and by {node}")
-    taken[name] = node
+def _used_twice(what: str, name: str, one: Node, other: Node) -> TopologyError:
+    advice = "give one of them another name"
+    if what == "store" and isinstance(one, Process) and isinstance(other, Process):
+        advice += ", or, to share the store, declare it alike for both"
+    return TopologyError(f"{what} name {name!r} is used twice: by {one} and by {other}; {advice}")
 
 
 def expect(value: object, kind: type[Any] | tuple[type[Any], ...], operator: str, wanted: str) -> None:

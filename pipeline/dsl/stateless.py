@@ -177,7 +177,8 @@ class StatelessOperators(StreamBase[K, V]):
 
         Args:
             supplier: makes a processor, usually its class.
-            stores: the stores that it asks its context for.
+            stores: the stores that it asks its context for. One that another processor declares alike
+                is shared with it: both run in one task, so their topics need equal partition counts.
             name: display name.
             key: serde of the keys that it forwards.
             value: serde of the values that it forwards.
@@ -207,7 +208,7 @@ class StatelessOperators(StreamBase[K, V]):
 
         Args:
             supplier: makes a processor, usually its class; a new one for each task.
-            stores: the stores that it asks its context for.
+            stores: the stores that it asks its context for; see `process`.
             name: display name.
             value: serde of the values that it forwards.
         """

@@ -119,6 +119,7 @@ def _draw_subtopology(sub: SubTopology, drawing: _Drawing) -> Iterator[_Box]:
     # Where only topics would be left, sources stand for the sub-topology.
     sources = all(isinstance(node, Source | Sink) for node in sub.nodes)
     outputs: dict[Node, list[_Box]] = {}
+    stores: dict[str, _Box] = {}
     for node in sub.nodes:
         inputs = [box for parent in dict.fromkeys(node.parents) for box in outputs[parent]]
         if isinstance(node, Sink):
@@ -137,9 +138,12 @@ def _draw_subtopology(sub: SubTopology, drawing: _Drawing) -> Iterator[_Box]:
         if isinstance(node, StreamGlobalJoin):
             drawing.connect([drawing.global_stores[node.global_table]], box, "state")
         for store in node.stores:
-            kept = _Box(f"n{sub.id}_{next(numbers)}", "store", (store.name, *store.details))
+            shared = stores.get(store.name)
+            kept = shared or _Box(f"n{sub.id}_{next(numbers)}", "store", (store.name, *store.details))
             drawing.connect([box], kept, "state")
-            yield kept
+            if shared is None:
+                stores[store.name] = kept
+                yield kept
 
 
 def _label(node: Node) -> tuple[str, ...]:

@@ -83,7 +83,10 @@ def _derive(written_by: Mapping[str, tuple[str, ...]], counts: dict[str, int]) -
     while open_topics:
         settled = [topic for topic in open_topics if not set(written_by[topic]) & set(open_topics)]
         if not settled:
-            raise TopologyError(f"repartition topics {sorted(open_topics)} depend on one another")
+            raise TopologyError(
+                f"the partition counts of repartition topics {sorted(open_topics)} depend on one another: "
+                "give partitions= to a repartition() among them"
+            )
         for topic in settled:
             upstream = [counts[name] for name in written_by[topic] if name in counts]
             if upstream:

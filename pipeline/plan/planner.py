@@ -43,8 +43,8 @@ class SubTopology:
 
     @property
     def stores(self) -> tuple[StoreSpec, ...]:
-        """The stores of each of its tasks."""
-        return tuple(store for node in self.nodes for store in node.stores)
+        """The stores of each of its tasks, each once: processors may share one."""
+        return tuple({store.name: store for node in self.nodes for store in node.stores}.values())
 
     @property
     def source_logs(self) -> dict[str, TableSource]:
@@ -168,7 +168,10 @@ def source_topics(node: Node) -> frozenset[str]:
 
 
 def _components(nodes: Nodes) -> list[Nodes]:
-    """Group nodes that are connected by an edge: whoever reads a table has it for a parent."""
+    """Group nodes that are connected by an edge, or by a store that processors share.
+
+    Whoever reads a table has it for a parent.
+    """
     group: dict[Node, list[Node]] = {node: [node] for node in nodes}
 
     def unite(one: Node, other: Node) -> None:
@@ -178,8 +181,9 @@ def _components(nodes: Nodes) -> list[Nodes]:
         for member in merged:
             group[member] = merged
 
+    owners: dict[str, Node] = {}
     for node in nodes:
-        for other in node.parents:
+        for other in (*node.parents, *(owners.setdefault(store.name, node) for store in node.stores)):
             unite(other, node)
     order = {node: index for index, node in enumerate(nodes)}
     unique = {id(members): members for members in group.values()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -44,6 +45,11 @@ class StoreSpec:
     logged: bool = True
     source_is_log: bool = False
     in_memory: bool = False
+
+    def is_like(self, other: StoreSpec) -> bool:
+        """Whether both were declared alike: one store can stand for both."""
+        serdes = (self.key.name, self.value.name) == (other.key.name, other.value.name)
+        return serdes and dataclasses.replace(self, key=other.key, value=other.value) == other
 
     @property
     def details(self) -> tuple[str, ...]:
