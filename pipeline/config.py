@@ -36,7 +36,8 @@ class StreamsConfig:
         max_record_bytes: a larger value (bytes) read or produced is an error of that record.
         max_internal_record_bytes: the limit that internal topics and the dead-letter topic get, so
             that a record too large elsewhere can still be put aside.
-        restore_records: changelog records read at once, before the worker turns to its consumer again.
+        restore_records: changelog records, and records of global tables, read at once, before the worker
+            turns to its consumer again.
         delivery_timeout_ms: how long a record may wait for the broker's acknowledgement; then the
             worker stops, and nothing past the last commit counts.
         replication_factor: of internal topics; -1 is the broker's default.

@@ -6,8 +6,8 @@ topic       |---------------------------|------------ - - -
 worker      load: nothing is processed  follow: while tasks run
 ```
 
-A restart goes on from where the rows in the store end, which is kept
-with them; the topic itself is their only log.
+A restart goes on from where the rows in the store end, which is kept with them; the topic itself is their
+only log.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def open_global_stores(
     """Return the stores of a plan's global tables by name; `opened` closes them."""
     found = {}
     for table in plan.global_tables:
-        partitions = PartitionedStore(stores.open(GLOBAL, table.store.name))
+        engine = stores.open(GLOBAL, table.store.name, in_memory=table.store.in_memory)
+        partitions = PartitionedStore(engine)
         opened.callback(partitions.close)
         rows = open_store(table.store, partitions, config)
         found[table.store.name] = GlobalStore(table, rows, partitions)

@@ -58,7 +58,7 @@ def test_nothing_is_processed_and_no_group_joined_before_the_table_is_whole() ->
     worker = cluster.worker("a")
     worker.step()
     seen = []
-    while not worker.registry.open("rows"):
+    for _ in range(6):
         (progress,) = worker.registry.restoring("rows").values()
         status = worker.status()
         seen.append((status.state, status.tasks, progress.restored, progress.total))
@@ -120,6 +120,19 @@ def test_a_restart_goes_on_where_the_rows_end() -> None:
     cluster.run(worker)
     assert worker.status().metrics["records_global"] == 8
     assert rows(worker) == {f"k{row}": row for row in range(8)}
+
+
+def test_a_table_that_is_kept_in_memory_is_read_anew(tmp_path: Path) -> None:
+    builder = StreamsBuilder("app")
+    builder.global_table("R", name="rows", value=str, in_memory=True)
+    with TopologyTestDriver(builder.build(), stores=RocksDBProvider(tmp_path, "app")) as driver:
+        topic = driver.input_topic("R", value=str)
+        for key in "abc":
+            topic.pipe(key, key, 1)
+        driver.restart()
+        assert dict(driver.store("rows").all()) == {key: key for key in "abc"}
+        assert driver.metrics["records_global"] == 3
+        assert not (tmp_path / "app" / "global").exists()
 
 
 def test_holes_at_the_end_of_the_topic_are_passed() -> None:

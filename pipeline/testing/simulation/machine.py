@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.clock import ManualClock
 from pipeline.config import StreamsConfig
 from pipeline.errors import BrokerError
-from pipeline.record import TaskId
+from pipeline.record import GLOBAL, TaskId
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.worker import Worker
 from pipeline.testing.simulation.disk import Disk
@@ -154,6 +154,10 @@ class Machine:
     def stores(self) -> Mapping[TaskId, Mapping[str, Any]]:
         """Return the stores of the worker's tasks."""
         return {} if self._worker is None else self._worker.stores()
+
+    def global_rows(self, name: str) -> Mapping[Any, Any]:
+        """Return the rows of a global table."""
+        return {} if self._worker is None else dict(self._worker.registry.open(name)[GLOBAL].all())
 
     def status(self) -> str:
         """Return how the worker is doing."""

@@ -16,7 +16,7 @@ from pipeline.runtime.broker import Committed, Message
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.testing.simulation.faults import Faults
 from pipeline.testing.simulation.machine import Machine
-from pipeline.topology import Topology
+from pipeline.topology import GlobalTable, Topology
 
 #: How long the group waits for a member that does not answer.
 SESSION_MS: Final = 6_000
@@ -237,7 +237,7 @@ class Simulation:
             invariant(self.broker, self._config.application_id)
 
     def _check_tables(self) -> None:
-        """Every table is the fold of its changelog, as far as that is committed."""
+        """Every table is the fold of its changelog, as far as it is committed; a global one, of its topic."""
         committed = self.broker.committed(self._config.application_id)
         logged = {store.name for sub in self._plan.subtopologies for store in sub.stores if store.logged}
         for machine in self._machines:
@@ -252,6 +252,21 @@ class Simulation:
                     # A window that has expired is gone from the store, and still in the changelog.
                     if wrong or (store_keeps_all(store) and stored != fold):
                         raise SimulationError(f"{task} {name}: stored {stored}, and logged {fold}")
+
+        for table in self._plan.global_tables:
+            self._check_global_table(table)
+
+    def _check_global_table(self, table: GlobalTable) -> None:
+        fold = {message.key(): message.value() for message in self.broker.records(table.topics[0])}
+        expected = {
+            table.key.deserialize(key): table.value.deserialize(value)
+            for key, value in fold.items()
+            if key is not None and value is not None
+        }
+        for machine in self._machines:
+            found = machine.global_rows(table.store.name)
+            if found != expected:
+                raise SimulationError(f"{machine} {table.name}: {found} instead of {expected}")
 
     def _fold(self, changelog: TopicPartition, end: int) -> dict[bytes, bytes | None]:
         partition = self.broker.partitions(changelog.topic)[changelog.partition]
