@@ -90,8 +90,9 @@ def _has_no_width(node: Node) -> bool:
 IMPROVEMENTS: Final[Mapping[int, Improvement]] = {
     1: Improvement(
         "what the lateness rule accepts is never hidden by retention",
-        "window and session stores with a retention that hides nothing; join stores that keep a record "
-        "as long as one that is not late can match it",
+        "window stores with a retention that hides nothing; session stores that keep a session as long as "
+        "ours, 3 * gap + grace + 1, unless the case says longer; join stores that keep a record while one "
+        "that is not late can match it",
         _hides,
     ),
     2: Improvement(
