@@ -34,26 +34,25 @@ def build_stream_table_join(
     join = _joining(node, context, forward)
     if node.buffer_store is not None:
         join = _after_grace(node, node.buffer_store, node.grace_ms, context, join)
-    left_outer = node.left_outer
-
-    def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-        if value is None:
-            context.drop(node, "null value")
-        elif key is None and not left_outer:
-            context.reject(node, "null key")
-        else:
-            join(key, value, timestamp, headers)
-
     # Updates of the table pass through its source alone: nothing to do here.
-    return process, None
+    return join, None
 
 
 def _joining(node: StreamTableJoin, context: OperatorContext, forward: Forward) -> Forward:
-    """Pair a record with the table's value; in a left join with None if there is none or no key (KIP-962)."""
+    """Pair a record with the table's value; in a left join with None if there is none or no key (KIP-962).
+
+    A record without a value is dropped, one without a key rejected by an inner join.
+    """
     get = _reading(node.parents[1], context)
     joiner, left_outer, fail = node.joiner, node.left_outer, context.fail
 
     def join(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        if value is None:
+            context.drop(node, "null value")
+            return
+        if key is None and not left_outer:
+            context.reject(node, "null key")
+            return
         try:
             entry = None if key is None else get(key, timestamp)
         except RecordError as error:
@@ -85,7 +84,7 @@ def _after_grace(
     """Let a record wait until stream time is its own plus grace; then come those of earlier times first.
 
     Of one time they come by the bytes of their keys, then as they came. A record that is older than
-    that is joined at once, and nobody else with it. A record without a key has nothing to wait for.
+    that is joined at once, and nobody else with it. A record without a key or value has nothing to wait for.
     Stream time is that of the records that wait: those that are dropped do not advance it (rule a5.5).
     """
     time, waiting = context.stream_time(node), TimeOrdered(context.store(store.name))
@@ -100,7 +99,7 @@ def _after_grace(
                     join(key, value, due.time, headers)
 
     def take(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-        if key is None or timestamp < time.ms - grace_ms:
+        if key is None or value is None or timestamp < time.ms - grace_ms:
             join(key, value, timestamp, headers)
             return
         try:
