@@ -28,7 +28,7 @@ def test_a_chain_of_diamonds_is_planned_and_run_without_walking_every_path() -> 
         assert driver.store("t").get("k") == 1
 
 
-def test_unconnected_nodes_are_sub_topologies_of_their_own_with_tasks_of_their_own() -> None:
+def test_a8_8_unconnected_nodes_are_sub_topologies_of_their_own_with_tasks_of_their_own() -> None:
     builder = StreamsBuilder("test")
     for topic in ("a", "b"):
         builder.stream(topic, key=str, value=str).group_by_key().count(name=f"{topic}-count")
@@ -37,7 +37,7 @@ def test_unconnected_nodes_are_sub_topologies_of_their_own_with_tasks_of_their_o
     assert [store.name for sub in planned.subtopologies for store in sub.stores] == ["a-count", "b-count"]
 
 
-def test_a_shared_table_connects() -> None:
+def test_a8_8_a_shared_table_connects() -> None:
     builder = StreamsBuilder("test")
     table = builder.table("t", name="t", value=str)
     for topic in ("a", "b"):

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,14 +139,19 @@ def _cases(cases: Sequence[str]) -> str:
     """Cases by file, each with a link."""
     files = itertools.groupby(sorted(cases), key=lambda case: case.partition("::")[0])
     return "<br/>".join(
-        f"[{Path(file).stem}](../{file}): {', '.join(f'`{_short(case)}`' for case in members)}"
-        for file, members in files
+        f"[{Path(file).stem}](../{file}): {', '.join(_by_function(list(members)))}" for file, members in files
     )
 
 
-def _short(case: str) -> str:
-    name, _, id_ = case.partition("::")[2].partition("[")
-    return id_.removesuffix("]") or name.removeprefix("test_")
+def _by_function(cases: Sequence[str]) -> Iterator[str]:
+    """Each case, or, where it is the function that names rules, how many cases it has."""
+    for function, members in itertools.groupby(cases, key=lambda case: case.partition("[")[0]):
+        ids = [case.partition("[")[2].removesuffix("]") for case in members]
+        if any(_IN_ID.search(id_) for id_ in ids):
+            yield from (f"`{id_}`" for id_ in ids)
+        else:
+            name = function.rpartition("::")[2].removeprefix("test_")
+            yield f"`{name}`" if len(ids) == 1 else f"`{name}` ({len(ids)})"
 
 
 def _cell(text: str) -> str:
@@ -162,7 +167,7 @@ class Cases:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave the others out."""
-        items[:] = [item for item in items if named_rules(item.nodeid)]
+        items[:] = [item for item in items if is_case(item.nodeid)]
         self.ids = [item.nodeid for item in items]
         self.unfinished = set(self.ids)
 
@@ -176,7 +181,12 @@ def collect() -> list[str]:
     """Return the ids of all cases, without running them."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *TESTS]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if "::" in line and named_rules(line)]
+    return [line for line in listed.splitlines() if is_case(line)]
+
+
+def is_case(id_: str) -> bool:
+    """Whether a test, by its id, is a case of a rule; those of this page name rules as examples."""
+    return "::" in id_ and "/test_page.py" not in id_ and bool(named_rules(id_))
 
 
 def main() -> int:

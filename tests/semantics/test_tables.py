@@ -150,6 +150,17 @@ CASES: dict[str, tuple[Declare, list[Step]]] = {
         mapped_after_filter,
         [("R k:a@1", ""), ("R k:A@2", "k:A!@2"), ("R k:b@3", "k:∅@3"), ("R k:∅@4", "")],
     ),
+    "a6.1-a6.2-a6.4-a-table-topic: a null key is dropped, null deletes, what changes nothing is an update": (
+        lambda b: source(b).to_stream().to("out"),
+        [
+            ("R k:a@1", "k:a@1"),
+            ("R k:a@2", "k:a@2"),
+            ("R ∅:b@3", ""),
+            ("R k:∅@4", "k:∅@4"),
+            # A cached deletion of what is not there is no update.
+            ("R k:∅@5", ""),
+        ],
+    ),
     "a6.1-a7-to_table-null-deletes-and-a-null-key-is-dropped": (
         to_table,
         [
