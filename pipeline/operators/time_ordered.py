@@ -18,8 +18,8 @@ from pipeline.state.store import Entry
 _TIME = struct.Struct(">q")
 #: Taken from the store at once: the store may change between two of them.
 _CHUNK = 1_000
-#: After every time. Nothing waits; whatever is put from now on says so itself.
-_NEVER = 2**63
+#: Before every entry, and after every one: nothing waits, and what is put from now on says so itself.
+_START, _NEVER = b"", b"\xff"
 
 
 class Due(NamedTuple):
@@ -47,8 +47,9 @@ class TimeOrdered:
     def __init__(self, store: KeyValueStore[bytes, Any], prefix: bytes = b"") -> None:
         self._store, self._prefix, self._end = store, prefix, after_prefix(prefix)
         self._rest_at = len(prefix) + _TIME.size
-        #: No entry waits for a time before this, so that most questions cost no scan.
-        self._earliest = 0
+        #: No entry's time and rest come before this: most questions cost no scan, and no scan passes what
+        #: was removed.
+        self._earliest = _START
 
     def get(self, time: int, rest: bytes) -> Entry | None:
         """Return the entry, None if there is none."""
@@ -56,8 +57,9 @@ class TimeOrdered:
 
     def put(self, time: int, rest: bytes, value: Any, timestamp: int) -> None:
         """Let a value wait for `time`, in ms; it replaces another one of the same time and rest."""
-        self._store.put_entry(self._key(time, rest), value, timestamp, NO_HEADERS)
-        self._earliest = min(self._earliest, time)
+        place = _TIME.pack(time) + rest
+        self._store.put_entry(self._prefix + place, value, timestamp, NO_HEADERS)
+        self._earliest = min(self._earliest, place)
 
     def remove(self, time: int, rest: bytes) -> bool:
         """Forget an entry, and return whether there was one."""
@@ -70,37 +72,41 @@ class TimeOrdered:
 
     def has_due(self, until: int) -> bool:
         """Return False if nothing waits for a time up to `until`; True if something may."""
-        return self._earliest <= until
+        return until >= 0 and self._earliest < _TIME.pack(until + 1)
 
     def take_due(self, until: int) -> Iterator[Due]:
         """Yield every entry with a time up to `until`, by time, then by rest; they are removed.
 
         To be iterated to its end: a thousand at once are removed before the first of them is yielded.
         """
-        while self._earliest <= until:
+        while self.has_due(until):
             found, self._earliest = self._first_due(until)
             for due in found:
                 self._store.put_entry(self._key(due.time, due.rest), None, due.entry.timestamp, NO_HEADERS)
             yield from found
 
-    def _first_due(self, until: int) -> tuple[list[Due], int]:
-        """Return a chunk of what is due, and a time before which nothing else waits."""
+    def _first_due(self, until: int) -> tuple[list[Due], bytes]:
+        """Return a chunk of what is due, and before which place nothing else waits."""
         found: list[Due] = []
         for due in self._scan():
             if due.time > until or len(found) == _CHUNK:
-                return found, due.time
+                return found, _TIME.pack(due.time) + due.rest
             found.append(due)
         return found, _NEVER
 
     def first(self) -> Due | None:
         """Return the entry that waits for the earliest time, without removing it; None if none waits."""
         due = next(self._scan(), None)
-        self._earliest = _NEVER if due is None else due.time
+        self._earliest = _NEVER if due is None else _TIME.pack(due.time) + due.rest
         return due
+
+    def all(self) -> Iterator[Due]:
+        """Yield every entry by time, then by rest; none is removed."""
+        return self._scan()
 
     def _scan(self) -> Iterator[Due]:
         rest_at = self._rest_at
-        for key, entry in self._store.range_entries(self._key(self._earliest, b""), self._end):
+        for key, entry in self._store.range_entries(self._prefix + self._earliest, self._end):
             yield Due(_TIME.unpack_from(key, rest_at - _TIME.size)[0], key[rest_at:], entry)
 
     def _key(self, time: int, rest: bytes) -> bytes:
