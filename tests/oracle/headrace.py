@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
@@ -46,22 +47,20 @@ def topics(
     case: Case, partitions: int = 1, events: Mapping[int, Event] | None = None
 ) -> dict[str, list[tuple[Any, ...]]]:
     """Return all that the topics hold that a case writes to, and its repartition topics, at the end."""
-    with TopologyTestDriver(declare(case), partitions=partitions) as driver:
-        try:
-            for number, record in enumerate(case.inputs):
-                pipe(driver, record)
-                if events and number in events:
-                    befall(driver, events[number])
-        except StreamsError:
-            pass
-        written = [name for name in driver.broker.topics() if name.endswith("-repartition")]
-        return {
-            name: [
-                (m.partition(), m.offset(), m.key(), m.value(), m.timestamp(), m.headers())
-                for m in driver.broker.records(name)
-            ]
-            for name in [*case.sinks(), *written]
-        }
+    driver = TopologyTestDriver(declare(case), partitions=partitions)
+    with suppress(StreamsError), driver:
+        for number, record in enumerate(case.inputs):
+            pipe(driver, record)
+            if events and number in events:
+                befall(driver, events[number])
+    written = [name for name in driver.broker.topics() if name.endswith("-repartition")]
+    return {
+        name: [
+            (m.partition(), m.offset(), m.key(), m.value(), m.timestamp(), m.headers())
+            for m in driver.broker.records(name)
+        ]
+        for name in [*case.sinks(), *written]
+    }
 
 
 def befall(driver: TopologyTestDriver, event: Event) -> None:

@@ -93,6 +93,19 @@ def by_key(result: Result) -> Mapping[Any, list[Any]]:
     return {at: values if at[1] is not None else sorted(values, key=str) for at, values in found.items()}
 
 
+def undriven(result: Result) -> Result:
+    """Return a result without the keys that drive time: theirs come while it has not come to all."""
+    letters = tuple(key.encode() for key in _DRIVERS)
+    return Result(
+        [[one for one in outputs if not (one.key or b"").startswith(letters)] for outputs in result.outputs],
+        {
+            name: [row for row in rows if not row[0].startswith(_DRIVERS)]
+            for name, rows in result.stores.items()
+        },
+        result.error,
+    )
+
+
 def _everywhere(case: Case, time: int) -> list[Input]:
     """Return a record of one time for every partition of every topic."""
     return [[topic, key, f"{key}{time}", time] for topic in case.sources() for key in _DRIVERS]
@@ -120,6 +133,7 @@ def _depend(nodes: Sequence[Node]) -> bool:
     return any(
         node.get("fn") == "ticks"
         or bool(node.get("buffer"))
+        or "timestamp" in node
         or (node["op"] == "process" and known[node["of"][0]].rekeyed)
         for node in nodes
     )

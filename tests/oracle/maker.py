@@ -14,6 +14,7 @@ PREDICATES: Final = ("odd", "has-a", "key-odd")
 MAPPERS: Final = ("upper", "tag", "keyed", "nullify")
 SELECTORS: Final = ("first", "first", "key-first", "none-if-odd", "same")
 JOINERS: Final = ("both", "both", "keyed", "picky")
+TIMESTAMPS: Final = ("digits", "later", "partition-time")
 TABLE_JOINERS: Final = ("both", "both", "picky")
 
 
@@ -80,7 +81,9 @@ class Maker:
     def source(self, topic: str) -> str:
         """Return the stream of a topic, declared once."""
         if topic not in self._sources:
-            self._sources[topic] = self.add("stream", topics=[topic])
+            several = [topic, f"{topic}-too"] if self.chance(0.07) else [topic]
+            when = {"timestamp": self.pick(*TIMESTAMPS)} if self.chance(0.07) else {}
+            self._sources[topic] = self.add("stream", topics=several, **when)
         return self._sources[topic]
 
     def stream(self, topic: str, *, steps: float = 0.3) -> str:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from pipeline import Processor, ProcessorContext, PunctuationType, Record, Store
+from pipeline import (
+    Processor,
+    ProcessorContext,
+    PunctuationType,
+    Record,
+    Store,
+    use_partition_time_on_invalid_timestamp,
+)
 from tests.oracle.cases import Node
 from tests.oracle.functions import text
 
@@ -80,7 +87,8 @@ def _digits(record: Any, _partition_time: int) -> int:
     return int(found) if found else -1
 
 
-EXTRACTORS: Final[Mapping[str, Callable[..., int]]] = {
+EXTRACTORS: Final[Mapping[str, Any]] = {
     "digits": _digits,
     "later": lambda record, partition_time: max(record.timestamp, partition_time),
+    "partition-time": use_partition_time_on_invalid_timestamp,
 }

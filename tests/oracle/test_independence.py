@@ -14,7 +14,7 @@ from tests.oracle.cases import Case, Result
 from tests.oracle.compare import difference, store_difference
 from tests.oracle.generate import available, case
 from tests.oracle.headrace import stores
-from tests.oracle.independence import advanced, by_key, independent, restartable, waiting
+from tests.oracle.independence import advanced, by_key, independent, restartable, undriven, waiting
 from tests.oracle.shrink import shrunk
 
 _CASES = 150
@@ -87,18 +87,20 @@ class _Cut(NamedTuple):
         found = None if case is None else self._of_rows(case) or self._of_what_came_out(advanced(case))
         return None if found is None else f"{self}: {found}"
 
-    def _run(self, case: Case) -> Result:
-        return headrace.run(case, self.partitions, self.after)
+    def _run(self, case: Case) -> tuple[Result, Result]:
+        """Return what comes of a case cut like this, and uncut."""
+        return undriven(headrace.run(case, self.partitions, self.after)), undriven(headrace.run(case))
 
     def _of_rows(self, case: Case) -> str | None:
         """Compare rows, but of tables to which something is still on its way."""
         late = waiting(case.nodes)
-        ours, single = self._run(case).stores, headrace.run(case).stores
-        return store_difference(case, ours, {name: rows for name, rows in single.items() if name not in late})
+        ours, single = self._run(case)
+        kept = {name: rows for name, rows in single.stores.items() if name not in late}
+        return store_difference(case, ours.stores, kept)
 
     def _of_what_came_out(self, case: Case) -> str | None:
         """Compare outputs by key, and the rows of all tables that keep them, when nothing waits any more."""
-        ours, single = self._run(case), headrace.run(case)
+        ours, single = self._run(case)
         kept = {name: rows for name, rows in single.stores.items() if stores(case)[name] == "key-value"}
         for key, expected in by_key(single).items():
             if by_key(ours).get(key) != expected:

@@ -6,7 +6,6 @@ import org.apache.kafka.streams.processor.Cancellable;
 import org.apache.kafka.streams.processor.PunctuationType;
 import org.apache.kafka.streams.processor.TimestampExtractor;
 import org.apache.kafka.streams.processor.UsePartitionTimeOnInvalidTimestamp;
-import org.apache.kafka.streams.processor.WallclockTimestampExtractor;
 import org.apache.kafka.streams.processor.api.ContextualFixedKeyProcessor;
 import org.apache.kafka.streams.processor.api.ContextualProcessor;
 import org.apache.kafka.streams.processor.api.FixedKeyProcessorContext;
@@ -56,7 +55,6 @@ final class Processors {
                 return digits.isEmpty() ? -1 : Long.parseLong(digits);
             };
             case "later": return (record, partitionTime) -> Math.max(record.timestamp(), partitionTime);
-            case "wall-clock": return new WallclockTimestampExtractor();
             case "partition-time": return new UsePartitionTimeOnInvalidTimestamp();
             default: throw new IllegalArgumentException("timestamp extractor " + name);
         }
