@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tests.oracle.cases import Case, load
 from tests.oracle.check import Verdict, check, check_all
-from tests.oracle.generate import available, case
+from tests.oracle.families import FAMILIES
+from tests.oracle.generate import case
 from tests.oracle.kafka_streams import KafkaStreams
 from tests.oracle.report import Tally
 from tests.oracle.shrink import shrunk
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = _parsed(arguments)
     logging.disable(logging.CRITICAL)  # what is dropped is no news here
     seed = secrets.randbelow(1_000_000) if chosen.seed is None else chosen.seed
-    families = chosen.family or list(available())
+    families = chosen.family or list(FAMILIES)
     print(f"seed {seed}, {chosen.cases} cases of: {', '.join(families)}", flush=True)
     tally = Tally(seed)
     with KafkaStreams() as kafka:
@@ -68,7 +69,9 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="of the random cases; a fresh one is printed")
     parser.add_argument("--cases", type=int, default=500)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    parser.add_argument("--family", action="append", help="only this family; may be given again")
+    parser.add_argument(
+        "--family", action="append", choices=FAMILIES, help="only this family; may be given again"
+    )
     parser.add_argument("--failures", type=int, default=10, help="stop after so many")
     parser.add_argument("--no-shrink", action="store_true", help="print failing cases as they were made")
     parser.add_argument("--report", type=Path, help="write the counts to this Markdown file")

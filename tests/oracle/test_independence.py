@@ -12,7 +12,8 @@ import pytest
 from tests.oracle import headrace
 from tests.oracle.cases import Case, Result
 from tests.oracle.compare import difference, store_difference
-from tests.oracle.generate import available, case
+from tests.oracle.families import FAMILIES
+from tests.oracle.generate import case
 from tests.oracle.headrace import stores
 from tests.oracle.independence import advanced, by_key, independent, restartable, undriven, waiting
 from tests.oracle.shrink import shrunk
@@ -36,7 +37,7 @@ def _random_cases(seed: int) -> Iterator[tuple[Random, Case]]:
     """Iterate random cases without end, each with what may be drawn for it."""
     number = 0
     while True:
-        yield Random(f"{seed}/{number}/cut"), case(seed, number, available())
+        yield Random(f"{seed}/{number}/cut"), case(seed, number, tuple(FAMILIES))
         number += 1
 
 
