@@ -157,8 +157,10 @@ class _Unmatched:
             self.emit(key, value, timestamp, headers)
             return
         entry = self._waiting.get(timestamp, key_bytes)
+        # In place: a burst of one key within a millisecond would be copied once for each of its records.
         values = [] if entry is None else entry.value
-        self._waiting.put(timestamp, key_bytes, [*values, (self._is_left, value)], timestamp)
+        values.append((self._is_left, value))
+        self._waiting.put(timestamp, key_bytes, values, timestamp)
 
     def matched(self, key_bytes: bytes, timestamp: int) -> None:
         """Forget the records of this key and time: they have a partner."""

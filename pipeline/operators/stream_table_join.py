@@ -108,8 +108,10 @@ def _after_grace(
             fail(unencodable(node, serde, key, error))
             return
         entry = waiting.get(timestamp, key_bytes)
-        before = [] if entry is None else entry.value
-        waiting.put(timestamp, key_bytes, [*before, Headered(value, headers)], timestamp)
+        # In place: a burst of one key within a millisecond would be copied once for each of its records.
+        values = [] if entry is None else entry.value
+        values.append(Headered(value, headers))
+        waiting.put(timestamp, key_bytes, values, timestamp)
         time.ms = max(time.ms, timestamp)
         join_due()
 
