@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pipeline.errors import TopologyError
 from pipeline.plan.planner import Plan
-from pipeline.topology import Node
+from pipeline.topology import Node, Subscribe
 
 
 def resolve_partitions(plan: Plan, existing: Mapping[str, int]) -> dict[str, int]:
@@ -24,11 +24,12 @@ def resolve_partitions(plan: Plan, existing: Mapping[str, int]) -> dict[str, int
         existing: counts of the topics that exist, all external sources among them.
 
     Raises:
-        TopologyError: topics that must have equal partition counts do not.
+        TopologyError: topics that must have equal partition counts do not, or cannot be told.
     """
     counts = {topic: existing[topic] for topic in plan.external_sources}
     groups = _copartition_groups(plan)
     _resolve_repartitions(plan, groups, existing, counts)
+    _check_followed(plan, counts)
     return counts
 
 
@@ -75,6 +76,17 @@ def _resolve_repartitions(
         _check_equal(node, fixed)
         count = next(iter(fixed.values()), max((counts[topic] for topic in known), default=0))
         counts.update(dict.fromkeys([*known, *(topics & following if known else ())], count))
+
+
+def _check_followed(plan: Plan, counts: Mapping[str, int]) -> None:
+    """Who subscribes needs the other side to be there; nobody is answered who has not subscribed."""
+    for topic, sub, sink in plan.repartitions:
+        subscribes = sink.follows and isinstance(sink.parents[0], Subscribe)
+        if subscribes and topic not in counts and any(upstream in counts for upstream in sub.topics):
+            raise TopologyError(
+                f"{sink} writes to {topic!r}, which gets as many partitions as the topics of the other side, "
+                "and no topic matches their pattern: create one first"
+            )
 
 
 def _derive(written_by: Mapping[str, tuple[str, ...]], counts: dict[str, int]) -> None:

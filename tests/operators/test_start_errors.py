@@ -91,6 +91,17 @@ STARTED: dict[str, tuple[Declare, dict[str, int], tuple[str, ...]]] = {
         {"in": 2, "b": 3},
         ("not co-partitioned", "test-r-repartition has 5", "test-s-repartition has 4"),
     ),
+    "foreign-key-join-with-a-table-of-no-topic": (
+        lambda b: table(b).join(
+            text(b, "none.*").to_table(name="t"),
+            pair,
+            foreign_key=lambda key, value: value,
+            name="j",
+            value=str,
+        ),
+        {"R": 2},
+        ("j-subscribe-sink (", "'test-j-subscription-registration'", "no topic matches", "create one"),
+    ),
     "store-that-was-not-declared": (
         lambda b: text(b).process(Asking, Store("other"), name="asking"),
         {"in": 1},
