@@ -379,6 +379,31 @@ def test_b5_what_follows_takes_back_what_it_was_given(*, caching: bool) -> None:
     check(declare, steps)
 
 
+def test_a3_1_of_several_windows_the_last_to_close_decides() -> None:
+    """The left side's windows close at their end, the right side's 5 later."""
+
+    def declare(builder: StreamsBuilder) -> None:
+        left, right = (
+            builder.stream(topic, key=str, value=str)
+            .group_by_key()
+            .windowed_by(tumbling(ms(10), grace=ms(grace)))
+            .count(name=topic.lower(), retention=ms(100))
+            for topic, grace in (("L", 0), ("R", 5))
+        )
+        final = left.outer_join(right, joined, value=str).suppress(until_window_closes(), name="final")
+        final.to_stream(lambda window, _: window.key, key=str).to("out")
+
+    steps = [
+        ("L k:_@1", ""),
+        ("R k:_@2", ""),
+        ("L z:_@12", ""),
+        ("R k:_@3", ""),
+        ("L z:_@14", ""),
+        ("L z:_@15", "k:1-2@3"),
+    ]
+    check(declare, steps)
+
+
 JOINED = [
     "L k:A@0",
     "R k:a@1",

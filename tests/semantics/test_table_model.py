@@ -54,21 +54,25 @@ inputs = st.lists(
 )
 
 
-def run(declare: Declare, records: Iterable[Given], *, key: Any = str) -> list[OutputRecord]:
-    """Return what comes out, without what a crash repeats: there are crashes between commits only."""
-    out: list[OutputRecord] = []
+def run(
+    declare: Declare, records: Iterable[Given], *, key: Any = str, bomb: Bomb | None = None
+) -> list[OutputRecord]:
+    """Return what comes out; crashes are between commits, unless there is a `bomb`."""
+    bomb = bomb or Bomb()
     with TopologyTestDriver(topology(declare), poll_records=100) as driver:
         output, batch = driver.output_topic("out", key=key, value=str), []
         for record in records:
             batch.append(record[:4])
             if record.committed is not None:
-                pipe_batch(driver, batch, Bomb())
+                # It is set off once, by the record with its value.
+                bomb_value = bomb.value
+                pipe_batch(driver, batch, bomb)
+                bomb.value = None if any(value == bomb_value for _, _, value, _ in batch) else bomb_value
                 batch = []
                 if record.committed != "commit":
                     take(driver, record.committed)
-        pipe_batch(driver, batch, Bomb())
-        out += output.read_all()
-    return out
+        pipe_batch(driver, batch, bomb)
+        return output.read_all()
 
 
 def table_of(records: Iterable[OutputRecord]) -> dict[Any, tuple[str, int]]:
@@ -260,6 +264,31 @@ def test_a3_1_final_results_are_those_of_the_closed_windows_each_once(
     found = [((r.key.key, r.key.start), (r.value, r.timestamp)) for r in out]
     assert dict(found) == closed
     assert len(found) == len(closed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=inputs, at=st.integers(0, 39), size=st.integers(1, 20), caching=st.booleans())
+def test_a3_7_a_crash_amid_a_batch_repeats_final_results_and_changes_none(
+    records: list[Given], at: int, size: int, *, caching: bool
+) -> None:
+    bomb, calm = Bomb(), Bomb()
+
+    def declare(builder: StreamsBuilder, trap: Bomb) -> None:
+        grouped = builder.stream("L", key=str, value=str).peek(trap).group_by_key()
+        windows = grouped.windowed_by(tumbling(ms(size), grace=ms(5)))
+        texts = windows.reduce(lambda one, new: one + new, name="n", caching=caching)
+        texts.suppress(until_window_closes(), name="final").to_stream().to("out")
+
+    numbered = [
+        record._replace(topic="L", value=None if record.value is None else f"{number},")
+        for number, record in enumerate(records)
+    ]
+    bomb.value = f"{at},"
+    serde = TimeWindowedSerde(STRING, size)
+    crashed = run(lambda builder: declare(builder, bomb), numbered, key=serde, bomb=bomb)
+    whole = run(lambda builder: declare(builder, calm), numbered, key=serde)
+    assert {(r.key, r.value, r.timestamp) for r in crashed} == {(r.key, r.value, r.timestamp) for r in whole}
+    assert len({r.key for r in crashed}) == len(whole)
 
 
 @pytest.mark.parametrize("kind", ["sliding", "session"])
