@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pipeline.dsl.functions import check_function
-from pipeline.dsl.graph import Graph, known, required, resolve
+from pipeline.dsl.graph import Graph, known, required, resolve, told
 from pipeline.dsl.options import StoreOptions, table_store, windowed_store
 from pipeline.errors import TopologyError
 from pipeline.serde import BYTES, INT64, Serde, SerdeLike, SessionWindowedSerde, TimeWindowedSerde
@@ -90,7 +90,7 @@ class Grouping:
         """Declare a fold with the user's functions; `merger` for sessions only."""
         if isinstance(self.windows, SessionWindows):
             check_function(merger, "merger", f"aggregate at {declaration_site()}")
-        serde = known(resolve(value, None, "aggregate"), "aggregate", "value")
+        serde = told(value, "aggregate")
         return self._declare("aggregate", name, serde, initializer, aggregators, merger, options)
 
     def _declare(

@@ -47,7 +47,12 @@ class CogroupedKStream(_Cogrouped[K, A]):
             TopologyError: its keys are encoded otherwise than those of the first: none would be equal; the
                 aggregator cannot be called as it will be.
         """
-        expect(getattr(grouped, "grouping", grouped), Grouping, "cogroup", "a grouped stream")
+        expect(
+            getattr(grouped, "grouping", grouped),
+            Grouping,
+            "cogroup",
+            "a grouped stream, as group_by_key() returns",
+        )
         check_function(aggregator, "aggregator", f"cogroup at {declaration_site()}")
         first, other = self._grouping.keyed[0].key, grouped.grouping.keyed[0].key
         if first.name != other.name:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.dsl.graph import Graph, known, required
+from pipeline.dsl.graph import Graph, required, told
 from pipeline.dsl.options import StoreOptions, table_store
 from pipeline.dsl.table_base import TableBase
 from pipeline.errors import TopologyError
-from pipeline.serde import BYTES, Serde
+from pipeline.serde import BYTES, Serde, SerdeLike
 from pipeline.topology import ForeignKeyJoin, Node, StoreSpec, declaration_site
 
 
@@ -19,7 +19,7 @@ def declare_foreign_key_join(
     joiner: Callable[[Any, Any, Any], Any],
     foreign_key: Callable[[Any, Any], Any],
     name: str | None,
-    value: Serde[Any] | None,
+    value: SerdeLike | None,
     options: StoreOptions,
     operator: str,
 ) -> Node:
@@ -39,7 +39,7 @@ def declare_foreign_key_join(
         f"foreign-key-{operator.replace('_', '-')}",
         name,
         parents=(left.node, right.node),
-        store=table_store(name, left.key_serde, known(value, operator, "value"), options, operator),
+        store=table_store(name, left.key_serde, told(value, operator), options, operator),
         subscriptions=StoreSpec(
             f"{name}-subscriptions",
             "key-value",

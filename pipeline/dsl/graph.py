@@ -122,8 +122,23 @@ def known(serde: Serde[Any] | None, operator: str, what: str) -> Serde[Any]:
     """Return `serde`, or raise a TopologyError that says to give one."""
     if serde is None:
         raise TopologyError(
-            f"{operator} at {declaration_site()} does not know how to encode the {what}, because an "
-            f"operator before it changed it: give {what}="
+            f"{operator} at {declaration_site()} does not know how to encode the {what}, because it "
+            f"or an operator before it changed it: give {what}="
+        )
+    return serde
+
+
+def told(spec: SerdeLike | None, operator: str) -> Serde[Any]:
+    """Return the serde of values that only the user can know, as those of an aggregate.
+
+    Raises:
+        TopologyError: none was given, or it is no serde; names the operator and the line.
+    """
+    serde = resolve(spec, None, operator)
+    if serde is None:
+        raise TopologyError(
+            f"{operator} at {declaration_site()} needs value=: how the results are encoded, such as dict, "
+            "int, str or a type of yours"
         )
     return serde
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, Unpack
 
 from pipeline.dsl.functions import check_function
-from pipeline.dsl.graph import Graph, known, required, resolve
+from pipeline.dsl.graph import Graph, known, required, resolve, told
 from pipeline.dsl.options import StoreOptions, table_store
 from pipeline.dsl.table import KTable
 from pipeline.serde import INT64, ChangeSerde, Serde, SerdeLike
@@ -82,7 +82,7 @@ class KGroupedTable(Generic[K, V]):
             value: required: serde of the aggregate.
             store: see `StoreOptions`.
         """
-        serde = known(resolve(value, None, "aggregate"), "aggregate", "value")
+        serde = told(value, "aggregate")
         return self._aggregate("aggregate", name, serde, initializer, adder, subtractor, store)
 
     def _aggregate(

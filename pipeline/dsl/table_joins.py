@@ -152,7 +152,6 @@ class TableJoinOperators(TableBase[K, V]):
     ) -> KTable[K, VR]:
         if not isinstance(other, TableBase):
             raise TopologyError(f"{operator} at {declaration_site()} of a table takes a table, not {other!r}")
-        values = resolve(value, None, operator)
         left_outer, right_outer = outer
         if foreign_key is not None:
             node = declare_foreign_key_join(
@@ -161,11 +160,12 @@ class TableJoinOperators(TableBase[K, V]):
                 joiner,
                 foreign_key,
                 name,
-                values,
+                value,
                 options,
                 operator,
             )
-            return self._derived(node, values)
+            return self._derived(node, resolve(value, None, operator))
+        values = resolve(value, None, operator)
         node = self._graph.add(
             TableTableJoin,
             f"table-{operator.replace('_', '-')}",

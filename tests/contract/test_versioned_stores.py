@@ -76,6 +76,13 @@ def shown(found: ValueAndTimestamp[str] | None) -> str:
             "-@20 a@10", [-1, 20], "-", {9: "-", 10: "a@10", 19: "a@10", 20: "-"}, id="deletion first"
         ),
         pytest.param("a@10 -@10", [-1, -1], "-", {10: "-"}, id="deletion replaces"),
+        pytest.param(
+            "a@20 -@20 b@10",
+            [-1, -1, 20],
+            "-",
+            {10: "b@10", 19: "b@10", 20: "-"},
+            id="deviation9: an older value comes after a deletion at the time of the latest",
+        ),
         pytest.param("-@10 a@10", [-1, -1], "a@10", {9: "-", 10: "a@10"}, id="deletion is replaced"),
         pytest.param(
             "a@10 c@30 -@20", [-1, -1, 30], "c@30", {19: "a@10", 20: "-", 29: "-", 30: "c@30"}, id="a gap"

@@ -46,7 +46,7 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
     ),
     "no serde of the result": (
         lambda b: table(b, "L").left_join(table(b, "R"), joined, foreign_key=names, name="j"),
-        ("left_join at", "encode the value", "give value="),
+        ("left_join at", "needs value="),
     ),
     "unknown left values": (
         lambda b: (

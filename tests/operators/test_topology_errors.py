@@ -125,7 +125,7 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
     ),
     "aggregate-without-serde": (
         lambda b: text(b).group_by_key().aggregate(int, pair, name="t"),
-        ("aggregate at", "give value="),
+        ("aggregate at", "needs value="),
     ),
     # Names.
     "count-without-name": (lambda b: text(b).group_by_key().count(), ("count at", "needs name=", "store")),
@@ -144,7 +144,11 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
     ),
     "cogroup-without-serde": (
         lambda b: text(b).group_by_key().cogroup(pair).aggregate(int, name="t"),
-        ("aggregate at", "give value="),
+        ("aggregate at", "needs value="),
+    ),
+    "cogroup-of-a-stream-that-is-not-grouped": (
+        lambda b: text(b).group_by_key().cogroup(pair).cogroup(text(b, "b"), pair),
+        ("cogroup at", "grouped stream", "group_by_key()"),
     ),
     "retention-shorter-than-the-windows": (
         lambda b: text(b).group_by_key().windowed_by(PER_SECOND).count(name="t", retention=SECOND / 2),

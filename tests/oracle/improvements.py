@@ -14,15 +14,13 @@ from tests.oracle.cases import Case, Node
 
 
 class Improvement(NamedTuple):
-    """One documented difference.
+    """How one documented difference (`tests/semantics/improvements.py`, by its number) is recognised.
 
     Attributes:
-        reason: what Headrace does, and Kafka Streams does not.
-        correction: how Kafka Streams is made to do it.
+        correction: how Kafka Streams is made to do what Headrace does.
         concerns: whether a node, among all of the case, may show it.
     """
 
-    reason: str
     correction: str
     concerns: Callable[[Node, Sequence[Node]], bool]
 
@@ -89,47 +87,30 @@ def _has_no_width(node: Node) -> bool:
 
 IMPROVEMENTS: Final[Mapping[int, Improvement]] = {
     1: Improvement(
-        "what the lateness rule accepts is never hidden by retention",
         "window stores with a retention that hides nothing; session stores that keep a session as long as "
         "ours, 3 * gap + grace + 1, unless the case says longer; join stores that keep a record while one "
         "that is not late can match it",
         _hides,
     ),
-    2: Improvement(
-        "null values do not reach windowed aggregators and do not advance their stream time",
-        "null values are filtered out before the grouping",
-        _takes_nulls,
-    ),
+    2: Improvement("null values are filtered out before the grouping", _takes_nulls),
     3: Improvement(
-        "an unmatched row is emitted when stream time first exceeds window end plus grace",
-        "the pairs are Kafka Streams'; the rows come from the rule, in java/Unmatched.java",
-        _emits_unmatched,
+        "the pairs are Kafka Streams'; the rows come from the rule, in java/Unmatched.java", _emits_unmatched
     ),
-    4: Improvement(
-        "suppress waits until the window cannot change any more, at inclusive ends too",
-        "it waits a millisecond longer for sliding and session windows",
-        _inclusive_end,
-    ),
+    4: Improvement("it waits a millisecond longer for sliding and session windows", _inclusive_end),
     5: Improvement(
-        "a new aggregate has no old value, and one that was there has its own",
         "an aggregate's updates are made a table, which knows what was there before; a versioned aggregate "
         "begins with null, which its aggregator takes for the initial value",
         _sends_initial,
     ),
     6: Improvement(
-        "join bounds mean what they say near time zero; a null key in a left stream-table join with grace is "
-        "emitted; sliding windows of zero difference work",
         "pairs out of bounds are filtered out; null keys go around the join; tumbling windows of 1 ms",
         _bounds,
     ),
-    10: Improvement(
-        "an update that suppress lets go carries the old value that went on before it",
-        "a table of what suppress lets go: it knows what that was",
-        _follows_suppress,
-    ),
+    # 7, 8, 11 and 12 show only where there are restarts, a wall clock, answers that take their time, and
+    # commits of several changes.
     9: Improvement(
-        "a versioned table remembers a deletion at the very time of the value that it deletes",
         "a store to which deletions are put twice, the second time when there is nothing any more",
         _versioned,
     ),
+    10: Improvement("a table of what suppress lets go: it knows what that was", _follows_suppress),
 }

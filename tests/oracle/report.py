@@ -6,6 +6,7 @@ from collections import Counter
 
 from tests.oracle.check import Verdict
 from tests.oracle.improvements import IMPROVEMENTS
+from tests.semantics.improvements import IMPROVEMENTS as REASONS
 
 
 class Tally:
@@ -76,7 +77,7 @@ class Tally:
             for family, cases, equal, failed, explained in self._rows()
         )
         reasons = "".join(
-            f"{number}. {improvement.reason}. Kafka Streams is given: {improvement.correction}.\n"
+            f"{number}. {REASONS[number]} Kafka Streams is given: {improvement.correction}.\n"
             for number, improvement in IMPROVEMENTS.items()
         )
         return _PAGE.format(

@@ -29,8 +29,8 @@ TESTS = tuple(
 )
 
 #: In what stands in brackets, and in a function's name.
-_IN_ID = re.compile(r"(?<![\w.:])(?:[abc]\d{1,2}(?:\.\d{1,2})*|deviation\d)(?![\w.@])")
-_IN_NAME = re.compile(r"(?<=_)(?:[abc]\d{1,2}(?:_\d{1,2})*|deviation\d)(?=_|$)")
+_IN_ID = re.compile(r"(?<![\w.:])(?:[abc]\d{1,2}(?:\.\d{1,2})*|deviation\d{1,2})(?![\w.@])")
+_IN_NAME = re.compile(r"(?<=_)(?:[abc]\d{1,2}(?:_\d{1,2})*|deviation\d{1,2})(?=_|$)")
 
 _HEAD = """\
 # Kafka Streams' rules, and the cases that show them

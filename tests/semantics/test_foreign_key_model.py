@@ -98,7 +98,7 @@ def records_of(batch: list[Change]) -> list[tuple[str, str | None, str | None, i
     caching=st.booleans(),
 )
 @settings(max_examples=30, deadline=None)
-def test_the_result_is_the_join_of_the_tables(
+def test_a6_9_deviation11_the_result_is_the_join_of_the_tables(
     kind: str, history: list[tuple[list[list[Change]], str]], divided: Partitions, *, caching: bool
 ) -> None:
     counts = {"L": divided.left, "R": divided.right}

@@ -355,7 +355,7 @@ def test_a3_7_without_a_changelog_what_is_held_back_is_lost_with_the_machine() -
 
 
 @CACHING
-def test_b5_what_follows_takes_back_what_it_was_given(*, caching: bool) -> None:
+def test_b5_deviation10_what_follows_takes_back_what_it_was_given(*, caching: bool) -> None:
     """b5, shouldWorkBeforeGroupBy: the old value is the one that went on, not one that was held back."""
 
     def declare(builder: StreamsBuilder) -> None:

@@ -274,7 +274,9 @@ def test_a6_7_a6_3_a_filter_of_a_join(kind: str, name: str | None, *, caching: b
 @CACHING
 @NAMES
 @pytest.mark.parametrize("kind", JOINS)
-def test_a6_7_a6_5_a_join_tells_what_its_rows_were(kind: str, name: str | None, *, caching: bool) -> None:
+def test_a6_7_a6_5_deviation12_a_join_tells_what_its_rows_were(
+    kind: str, name: str | None, *, caching: bool
+) -> None:
     """The number of rows by what stands on the right."""
 
     def declare(builder: StreamsBuilder) -> None:
