@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.operators.context import OperatorContext, failed
+from pipeline.operators.pairs import as_pair
 from pipeline.record import Forward, Headers
 from pipeline.topology import (
     Branch,
@@ -59,7 +60,7 @@ def build_map(node: Map, context: OperatorContext, forward: Forward) -> Forward:
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
-            new_key, new_value = mapper(key, value)
+            new_key, new_value = as_pair(mapper(key, value))
         except Exception as error:
             fail(failed(node, mapper, error))
             return
@@ -105,7 +106,7 @@ def build_flat_map(node: FlatMap, context: OperatorContext, forward: Forward) ->
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
-            pairs = [(new_key, new_value) for new_key, new_value in mapper(key, value)]
+            pairs = [as_pair(pair) for pair in mapper(key, value)]
         except Exception as error:
             fail(failed(node, mapper, error))
             return

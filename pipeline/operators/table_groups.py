@@ -18,6 +18,7 @@ from pipeline.errors import ProcessingError, RecordError
 from pipeline.operators.changes import of_new, of_old
 from pipeline.operators.context import OperatorContext, failed, unencodable
 from pipeline.operators.materialize import deletes_at_record_time, keep_rows
+from pipeline.operators.pairs import as_pair
 from pipeline.record import Change, Forward, Headers
 from pipeline.topology import GroupTable, TableAggregate
 
@@ -53,7 +54,7 @@ def _selector(node: GroupTable) -> Callable[[Any, Any], tuple[Any, Any] | None]:
     mapper = node.mapper
 
     def select(key: Any, value: Any) -> tuple[Any, Any] | None:
-        group, selected = mapper(key, value)
+        group, selected = as_pair(mapper(key, value))
         return None if group is None or selected is None else (group, selected)
 
     return select

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -119,6 +119,31 @@ FAILING: dict[str, Callable[[StreamsBuilder], object]] = {
         .to("out")
     ),
 }
+
+
+NO_PAIRS: dict[str, Callable[[StreamsBuilder], object]] = {
+    "map": lambda b: orders(b).map(lambda k, v: cast("Any", {"id": 1, "amount": 2}), value=str).to("out"),
+    "map-text": lambda b: orders(b).map(lambda k, v: cast("Any", "ab"), value=str).to("out"),
+    "flat_map": lambda b: orders(b).flat_map(lambda k, v: cast("Any", ["ab"]), value=str).to("out"),
+    "group_by": lambda b: (
+        b.table("in", name="rows", value=Order)
+        .group_by(lambda k, v: cast("Any", "ab"), name="by", value=str)
+        .count(name="n")
+    ),
+}
+
+
+@pytest.mark.parametrize("declare", NO_PAIRS.values(), ids=NO_PAIRS.keys())
+def test_what_python_could_take_apart_is_not_yet_a_key_and_its_value(
+    declare: Callable[[StreamsBuilder], object],
+) -> None:
+    with TopologyTestDriver(built(declare), topics=["out"], dead_letter=DEAD) as driver:
+        driver.input_topic("in", key=str, value=Order).pipe("k", Order("a", 1), 1)
+        (dead,) = dead_letters(driver)
+        assert driver.output_topic("out", key=bytes, value=bytes).read_all() == []
+    message = why(dead)["message"]
+    assert "it must return a tuple (key, value), not " in message
+    assert f"<lambda> ({HERE}" in message
 
 
 @pytest.mark.parametrize("declare", FAILING.values(), ids=FAILING.keys())
