@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
 from pipeline import (
     BufferConfig,
-    KTable,
     StreamsError,
     hopping,
     session,
@@ -23,37 +21,12 @@ from pipeline.dsl.builder import StreamsBuilder
 from pipeline.suppression import Suppressed
 from pipeline.testing.driver import TopologyTestDriver
 from tests.semantics.crashes import Bomb, pipe_batch
+from tests.semantics.suppressed import after, limited, rows, wait, windowed
 from tests.semantics.timed import Declare, Step, check, joined, ms, shown, take, topology
 
-Table: TypeAlias = KTable[Any, Any]
 FOREVER = timedelta(days=365)
 
 CACHING = pytest.mark.parametrize("caching", [True, False], ids=["cached", "uncached"])
-
-
-def rows(builder: StreamsBuilder, topic: str = "R", **options: Any) -> Table:
-    return builder.table(topic, name=topic.lower(), value=str, **options)
-
-
-def windowed(windows: Any, until: Suppressed | None = None, *, caching: bool = True) -> Declare:
-    """Counts of each key and window, once they are final."""
-
-    def declare(builder: StreamsBuilder) -> None:
-        grouped = builder.stream("L", key=str, value=str).group_by_key()
-        counts = grouped.windowed_by(windows).count(name="counts", caching=caching)
-        final = counts.suppress(until or until_window_closes(BufferConfig()), name="final")
-        final.to_stream(lambda window, _: f"{window.key}[{window.start},{window.end})", key=str).map_values(
-            lambda _, count: None if count is None else str(count), value=str
-        ).to("out")
-
-    return declare
-
-
-def limited(until: Suppressed, **options: Any) -> Declare:
-    def declare(builder: StreamsBuilder) -> None:
-        rows(builder, **options).suppress(until, name="held").to_stream().to("out")
-
-    return declare
 
 
 def counted(until: Suppressed) -> Declare:
@@ -67,20 +40,12 @@ def counted(until: Suppressed) -> Declare:
     return declare
 
 
-def wait(milliseconds: int, **buffer: Any) -> Suppressed:
-    return until_time_limit(ms(milliseconds), BufferConfig(**buffer))
-
-
 def held_until_full(**buffer: Any) -> Suppressed:
     return until_time_limit(FOREVER, BufferConfig(when_full="emit-early", **buffer))
 
 
 #: b5, SuppressScenarioTest: a table of k1, k2 and x, counted by value.
 BY_VALUE = ["R k1:v1@0", "R k1:v2@1", "R k2:v1@2", "R x:x@3", "R x:x@4", "R k1:∅@7", "R x:x@9"]
-
-
-def after(steps: list[str], *outputs: str) -> list[Step]:
-    return list(zip(steps, outputs, strict=True))
 
 
 CASES: dict[str, tuple[Declare, list[Step]]] = {
@@ -338,7 +303,7 @@ def test_a3_5_a_full_buffer_stops_the_worker_with_what_to_do(limit: dict[str, in
     driver = TopologyTestDriver(topology(limited(wait(10, **limit))))
     for step in ("R k:aaa@1", "R q:aaa@2", "R k:aaa@3"):
         take(driver, step)
-    problem = r"held \(.*test_suppress.py:\d+\) holds 3 records of 60 bytes back, at most .*'emit-early'"
+    problem = r"held \(.*suppressed.py:\d+\) holds 3 records of 60 bytes back, at most .*'emit-early'"
     with pytest.raises(StreamsError, match=problem):
         take(driver, "R z:aaa@4")
     with pytest.raises(StreamsError, match=problem):
@@ -352,31 +317,6 @@ def test_a3_7_without_a_changelog_what_is_held_back_is_lost_with_the_machine() -
     check(limited(wait(10, logging=False)), steps)
     kept = [*steps[:-1], ("R z:c@11", "k:a@0 q:b@1")]
     check(limited(wait(10)), kept)
-
-
-@CACHING
-def test_b5_deviation10_what_follows_takes_back_what_it_was_given(*, caching: bool) -> None:
-    """b5, shouldWorkBeforeGroupBy: the old value is the one that went on, not one that was held back."""
-
-    def declare(builder: StreamsBuilder) -> None:
-        held = rows(builder, caching=caching).suppress(wait(10), name="held")
-        grouped = held.group_by(lambda _, value: (value[0], value[1:]), name="groups")
-        folded = grouped.reduce(lambda one, new: f"{one}+{new}", lambda one, old: f"{one}-{old}", name="t")
-        folded.to_stream().to("out")
-
-    steps = [
-        ("R k:a1@0", ""),
-        ("R k:a2@5", ""),
-        ("R q:x0@10", "a:2@5"),
-        ("R k:b3@11", ""),
-        ("R k:a4@12", ""),
-        ("restart", ""),
-        ("R k:a5@13", ""),
-        ("R q:x0@25", "x:0@25 a:2-2+5@13"),
-        ("R k:∅@26", ""),
-        ("R q:x0@40", "a:2-2+5-5@26"),
-    ]
-    check(declare, steps)
 
 
 def test_a3_1_of_several_windows_the_last_to_close_decides() -> None:
@@ -402,69 +342,6 @@ def test_a3_1_of_several_windows_the_last_to_close_decides() -> None:
         ("L z:_@15", "k:1-2@3"),
     ]
     check(declare, steps)
-
-
-JOINED = [
-    "L k:A@0",
-    "R k:a@1",
-    "L k:B@5",
-    "L z:_@10",
-    "R k:b@11",
-    "L k:C@12",
-    "R k:c@13",
-    "L z:_@30",
-    "R k:d@14",
-]
-
-
-def joins(join: Callable[[Table, Table], Table]) -> Declare:
-    """Rows that are held back are what they were before for a join, too: b5, shouldWorkBeforeJoin."""
-
-    def declare(builder: StreamsBuilder) -> None:
-        join(rows(builder, "L").suppress(wait(10), name="held"), rows(builder)).to_stream().to("out")
-
-    return declare
-
-
-SUPPRESSED_JOINS: dict[str, tuple[Declare, list[Step]]] = {
-    "b5-shouldWorkBeforeJoinLeft": (
-        joins(lambda held, right: held.outer_join(right, joined, value=str)),
-        after(
-            JOINED,
-            *("", "k:null-a@1", "", "k:B-a@5", "k:B-b@11", "", "k:B-c@13"),
-            *("z:_-null@30 k:C-c@13", "k:C-d@14"),
-        ),
-    ),
-    "b5-shouldWorkBeforeJoinRight": (
-        joins(lambda held, left: left.left_join(held, joined, value=str)),
-        after(JOINED, "", "k:a-null@1", "", "k:a-B@5", "k:b-B@11", "", "k:c-B@13", "k:c-C@13", "k:d-C@14"),
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    ("declare", "steps"), SUPPRESSED_JOINS.values(), ids=[f"b5-{name}" for name in SUPPRESSED_JOINS]
-)
-def test_joins_of_what_is_held_back(declare: Declare, steps: list[Step]) -> None:
-    check(declare, steps)
-
-
-def test_an_aggregate_that_is_changed_in_place_goes_on_as_it_was() -> None:
-    def append(_key: str, value: str, so_far: list[str]) -> list[str]:
-        so_far.append(value)
-        return so_far
-
-    def declare(builder: StreamsBuilder) -> None:
-        grouped = builder.stream("L", key=str, value=str).group_by_key()
-        lists = grouped.aggregate(list, append, name="t", value=list[str])
-        lists.suppress(wait(10), name="held").to_stream().to("out")
-
-    with TopologyTestDriver(topology(declare), poll_records=100) as driver:
-        pipe_batch(driver, [("L", "k", "a", 0), ("L", "z", "a", 0)], Bomb())
-        # z's change reaches suppress first, at a time when k's first one is due.
-        pipe_batch(driver, [("L", "z", "b", 10), ("L", "k", "b", 10)], Bomb())
-        out = shown(driver.output_topic("out", value=list[str]).read_all())
-    assert out == "k:['a']@0 z:['a', 'b']@10"
 
 
 def test_deviation8_an_idle_source_lets_windows_go() -> None:
