@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 
 MAKEFLAGS     += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench picture clean
+.PHONY: help demo test check format bench rules picture clean
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1|/' | \
@@ -34,6 +34,9 @@ format: $(VENV)/.dev ## format the code, and mend what lint can mend
 
 bench: $(VENV)/.test ## throughput on both brokers, medians
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+rules: $(VENV)/.test ## docs/semantics.md: run every case of Kafka Streams' rules, and list them
+	$(BIN)/python -m tests.semantics.page
 
 picture: $(VENV)/.test ## docs/observability.svg, the flagship's graph; needs Graphviz
 	$(BIN)/faust -A topologies.observability describe --format dot > docs/observability.dot

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.semantics.page import cases_by_rule, collect, named_rules, read_rules
+from tests.plan.golden import check_golden
+from tests.semantics.page import PAGE, cases_by_rule, collect, named_rules, read_rules, render
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +20,11 @@ def test_every_case_names_rules_that_there_are(cases: list[str]) -> None:
 def test_every_rule_has_a_case_or_a_reason_why_it_has_none(cases: list[str]) -> None:
     found = cases_by_rule(read_rules(), cases)
     assert [rule.id for rule in read_rules() if not found[rule.id] and rule.deviation is None] == []
+
+
+def test_the_page_is_what_it_would_be_today(cases: list[str]) -> None:
+    """After a change: `make rules`; or, without running the cases, `UPDATE_GOLDEN=1` and this test."""
+    check_golden(PAGE, render(read_rules(), cases_by_rule(read_rules(), cases)))
 
 
 def test_no_rule_stands_there_twice() -> None:
