@@ -17,6 +17,7 @@ from pipeline.topology import (
     Repartition,
     Sink,
     Source,
+    StreamTableJoin,
     Topology,
     check_topic_name,
 )
@@ -162,7 +163,8 @@ def keep_null_keys(_topology: Topology, nodes: Nodes) -> Nodes:
     wanted: set[Node] = set()
     for node in reversed(nodes):
         if node.keeps_null_keys or node in wanted:
-            wanted.update(node.parents)
+            # The table that a stream looks up in is not what it comes from.
+            wanted.update(node.parents[:1] if isinstance(node, StreamTableJoin) else node.parents)
     replaced: dict[Node, Node] = {}
     for declared in nodes:
         node = replaced[declared] = with_parents(declared, replaced)

@@ -49,7 +49,7 @@ USERS: Final = 40
 REGIONS: Final = 7
 #: Orders written between two kills.
 BATCH: Final = 400
-_DEADLINE_S: Final = 120.0
+_DEADLINE_S: Final = 300.0
 
 T = TypeVar("T")
 
