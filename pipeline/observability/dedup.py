@@ -49,7 +49,7 @@ def dedup(
         name, key=str, value=int, retention=within + grace + _MS, window_size=max(within, _MS)
     )
     keyed = stream.select_key(event_id, key=str).repartition(name=name, value=value)
-    return keyed.process(lambda: _Dedup(name, within_ms), store, key=str, value=keyed.value_serde)
+    return keyed.process(lambda: _Dedup(name, within_ms), store, name=name, key=str, value=keyed.value_serde)
 
 
 class _Dedup(Processor[str, Any, str, Any]):
