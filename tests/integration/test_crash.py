@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.testing.brokers import ApacheKafka
-from tests.integration.crash.run import BROKERS, CLUSTER, kill_brokers, kill_workers, running
-from tests.integration.flagship.broker import project_directory, started
+from tests.integration.crash.run import kill_workers, running
+from tests.integration.flagship.broker import started
 
 KILLS = 5
-BROKER_KILLS = 2
 
 
 @pytest.fixture
@@ -28,14 +26,3 @@ def test_a10_2_b6_workers_killed_at_random_lose_and_repeat_nothing(tmp_path: Pat
         run.roll()
         run.wait_processed()
         assert run.differences() == []
-
-
-@pytest.mark.kafka
-def test_a10_2_b6_brokers_killed_at_random_lose_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
-    with (
-        project_directory(),
-        ApacheKafka(BROKERS, settings=CLUSTER) as kafka,
-        running(kafka.address, tmp_path, seed) as run,
-    ):
-        kill_brokers(run, kafka, BROKER_KILLS)
-        assert run.differences() == [], f"HEADRACE_SEED={seed}"

@@ -1,4 +1,4 @@
-"""The long form of `test_crash`: `python -m tests.integration.crash --help`."""
+"""The long form of `test_crash`, brokers included: `python -m tests.integration.crash --help`."""
 
 from __future__ import annotations
 
