@@ -255,6 +255,9 @@ def test_a_topology_that_cannot_run_is_one_message(
     [
         (["describe"], "Application: described"),
         (["describe", "--limits"], "cache_entries"),
+        (["describe", "--format", "text"], "Application: described"),
+        (["describe", "--format", "dot"], 'digraph "described" {'),
+        (["describe", "--format", "mermaid"], "flowchart TB"),
         (["--help"], "describe"),
     ],
 )

@@ -76,10 +76,6 @@ def shared_name(builder: StreamsBuilder) -> None:
     stream.group_by_key(name="g", value=bytes).count(name="b")
 
 
-def foreign(builder: StreamsBuilder) -> None:
-    text(builder).merge(text(StreamsBuilder("elsewhere")))
-
-
 def unwindowed_join_of_a_windowed_table(builder: StreamsBuilder) -> None:
     counts = text(builder).group_by_key().windowed_by(PER_SECOND).count(name="t")
     text(builder).join(counts, pair)
@@ -243,11 +239,6 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
         lambda b: text(b).join("in", pair, within=SECOND, name="j"),
         ("join at", "not 'in'"),
     ),
-    "windowed-by-no-windows": (
-        lambda b: text(b).group_by_key().windowed_by(SECOND),
-        ("windowed_by at", "tumbling(...)"),
-    ),
-    "stream-of-another-application": (foreign, ("merge-1 (", "source-1 (", "another application's")),
     "windowed-table-joined-with-a-stream": (
         unwindowed_join_of_a_windowed_table,
         ("join at", "'t' is windowed"),
@@ -269,10 +260,6 @@ DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
     "negative-grace": (
         lambda b: text(b).join(text(b), pair, within=SECOND, grace=-SECOND, name="j"),
         ("join at", "grace must not be negative"),
-    ),
-    "within-is-a-number": (
-        lambda b: text(b).join(text(b), pair, within=5, name="j"),
-        ("join at", "must be a timedelta"),
     ),
     "grace-finer-than-a-millisecond": (
         lambda b: text(b).join(text(b), pair, within=SECOND, grace=timedelta(microseconds=1), name="j"),

@@ -81,6 +81,14 @@ def stateless(builder: StreamsBuilder) -> None:
     kept.flat_map_values(lambda k, v: [v], value=str).to("ids")
 
 
+def record_by_record(builder: StreamsBuilder) -> None:
+    """The other operators without state."""
+    ids = orders(builder).filter_not(lambda k, v: False).map(lambda k, v: (v.id, k), key=str, value=str)
+    ids.foreach(print)
+    pairs = ids.flat_map(lambda k, v: [(k, v), (v, k)], key=str, value=str)
+    pairs.process_values(Silent, name="work", value=str).to("out")
+
+
 def only_passes(builder: StreamsBuilder) -> None:
     """A source and a sink, and nothing between."""
     orders(builder).to("copy")
@@ -299,6 +307,7 @@ def independent(builder: StreamsBuilder) -> None:
 
 TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
     stateless,
+    record_by_record,
     only_passes,
     branches,
     table_only,

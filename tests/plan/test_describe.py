@@ -13,6 +13,7 @@ import pytest
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.plan.description import describe
 from tests.plan.golden import GOLDEN, check_golden
+from tests.plan.node_types import node_types
 from tests.plan.shop import TOPOLOGIES, planned
 from topologies.observability import app
 
@@ -34,6 +35,13 @@ def test_the_flagship() -> None:
 def test_every_golden_text_belongs_to_a_topology() -> None:
     described = {declare.__name__ for declare in TOPOLOGIES} | {"observability"}
     assert {file.stem for file in GOLDEN.glob("*.txt")} == described
+
+
+def test_every_type_of_node_is_in_a_golden_text() -> None:
+    """But what is written as sinks and sources, or as several nodes."""
+    shown = {line.split()[0] for file in GOLDEN.glob("*.txt") for line in file.read_text().splitlines()}
+    types = {kind.__name__ for kind in node_types()} - {"Repartition", "TableNode", "ForeignKeyJoin"}
+    assert types - shown == set()
 
 
 @pytest.mark.parametrize("declare", TOPOLOGIES, ids=lambda declare: declare.__name__)
