@@ -28,6 +28,10 @@ from pipeline.runtime.kafka.settings import Settings
 _log: Final = logging.getLogger(__name__)
 _COMMITTED_TIMEOUT_S: Final = 30.0
 _WAKE_S: Final = 0.001
+#: How long leaving the group is waited for: 5 s at most, and 50 ms at least.
+_LEAVE_POLL_S: Final = 0.01
+_LEAVE_ATTEMPTS: Final = 500
+_LEAVE_LEAST: Final = 5
 
 _error_of: Final = confluent_kafka.Message.error
 
@@ -191,6 +195,13 @@ class KafkaConsumer:
         The listener may commit meanwhile; it cannot read what is committed.
         """
         self._closing = True
+        # An assignment that arrives while the client closes makes it wait for ever (librdkafka 2.16): so it
+        # leaves first, and what is under way arrives while it still listens.
+        self._client.unsubscribe()
+        for attempt in range(_LEAVE_ATTEMPTS):
+            self._client.poll(_LEAVE_POLL_S)
+            if not self._assigned and attempt >= _LEAVE_LEAST:
+                break
         self._client.close()
         self._raise_failure()
 
