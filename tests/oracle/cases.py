@@ -9,8 +9,9 @@ A case is JSON. `nodes` are operators in the order of their declaration:
     {"id": "n4", "op": "to", "of": ["n3"], "topic": "out"}
 
 `inputs` are `[topic, key, value, timestamp]`, where key and value are strings or null, or `[ms]`, by which
-the wall clock advances. Durations and times are in ms. `declare.py` and `java/Declarations.java` say what
-each operator takes; users' functions are known by name (`functions.py`, `java/Functions.java`).
+the wall clock advances; each record carries a header with the number of its input. Durations and times are
+in ms. `declare.py` and `java/Declarations.java` say what each operator takes; users' functions are known by
+name (`functions.py`, `java/Functions.java`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Case:
         family: which generator made it.
         nodes: operators, each after those it takes records from.
         inputs: records and advances of the wall clock.
-        in_memory: whether Kafka Streams keeps its stores in memory, else in RocksDB; ours are in memory.
+        in_memory: whether stores are kept in memory, else in RocksDB, on both sides.
     """
 
     family: str
@@ -67,7 +68,8 @@ class Case:
 
     def sinks(self) -> list[str]:
         """Return the topics it writes to, sorted."""
-        return sorted({node["topic"] for node in self.nodes if node["op"] == "to"})
+        sinks = [node for node in self.nodes if node["op"] == "to"]
+        return sorted({topic for sink in sinks for topic in written_by(sink)})
 
     def sources(self) -> list[str]:
         """Return the topics it reads, sorted."""
@@ -81,6 +83,12 @@ def topics_of(node: Node) -> list[str]:
     return [node["topic"]] if node["op"] in {"table", "global_table"} else []
 
 
+def written_by(sink: Node) -> list[str]:
+    """Return the topics that a sink writes to: one, or two that a predicate chooses between."""
+    topic = sink["topic"]
+    return [f"{topic}-yes", f"{topic}-no"] if "by" in sink else [topic]
+
+
 def load(path: Path) -> Case:
     """Read a case from a file."""
     read = json.loads(path.read_text(encoding="utf-8"))
@@ -88,12 +96,13 @@ def load(path: Path) -> Case:
 
 
 class Output(NamedTuple):
-    """A record that came out, as bytes."""
+    """A record that came out, as bytes; `headers` are the values of its headers, one after the other."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     timestamp: int
+    headers: str = ""
 
 
 #: A row of a store: its key, and of windows start and end, then value and timestamp.

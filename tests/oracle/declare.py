@@ -9,7 +9,7 @@ import pipeline
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.topology import Topology
 from tests.oracle import functions
-from tests.oracle.cases import Case, Node
+from tests.oracle.cases import Case, Node, written_by
 from tests.oracle.processors import EXTRACTORS, process
 
 #: Operators take what fits the flow they are called on, which a case does not tell the type checker.
@@ -65,7 +65,10 @@ def _global_table(builder: Any, node: Node, _inputs: list[Any]) -> Any:
 
 
 def _to(_builder: Any, node: Node, inputs: list[Any]) -> Any:
-    return inputs[0].to(node["topic"])
+    if "by" not in node:
+        return inputs[0].to(node["topic"])
+    predicate, (yes, no) = functions.PREDICATES[node["by"]], written_by(node)
+    return inputs[0].to(lambda key, value: yes if predicate(key, value) else no)
 
 
 # Without state.

@@ -164,10 +164,26 @@ def suppress_time(make: Maker) -> None:
     buffer: Node = {}
     if make.chance(0.6):
         buffer = {"records": make.random.randint(1, 4), "shut_down": make.chance(0.3)}
-    table = make.add(
-        "suppress", table, until="time", limit=make.pick(0, make.span(), 3 * make.span()), buffer=buffer
-    )
-    _follow(make, table)
+    limit = make.pick(0, make.span(), 3 * make.span())
+    table = make.add("suppress", table, until="time", limit=limit, buffer=buffer)
+    if make.chance(0.25) and not make.shape(table).windowed:
+        _look_up(make, table)
+    else:
+        _follow(make, table)
+
+
+def _look_up(make: Maker, table: str) -> None:
+    """Join with a table that does not send old values, so that what it holds now is asked for."""
+    if make.chance(0.5):
+        kind, joiner = make.pick("inner", "left"), make.pick(*JOINERS)
+        joined = make.add("stream_table_join", make.stream("S", steps=0), table, kind=kind, fn=joiner)
+    else:
+        sides = [table, make.table("S")]
+        make.random.shuffle(sides)
+        joined = make.add(
+            "table_join", *sides, kind="inner", fn=make.pick(*TABLE_JOINERS), **make.optional_store()
+        )
+    make.sink(joined)
 
 
 def stream_joined(make: Maker, kind: str, left: str, right: str) -> str:
@@ -240,11 +256,26 @@ def global_joins(make: Maker) -> None:
 
 def table_joins(make: Maker) -> None:
     """Tables joined by key: plain, versioned, views, and what was joined before."""
-    left, right = any_table(make, "L"), any_table(make, "R")
+    if make.chance(0.1):
+        # What such a join says that its rows were before, Kafka Streams makes up: nobody may ask.
+        left = any_table(make, "L")
+        make.sink(table_joined(make, left, make.table_step(left) if make.chance(0.7) else left))
+        return
+    left, right = _windowed_pair(make) if make.chance(0.15) else (any_table(make, "L"), any_table(make, "R"))
     joined = table_joined(make, left, right)
-    if make.chance(0.25):
+    if not make.shape(joined).windowed and make.chance(0.25):
         joined = table_joined(make, joined, any_table(make, "T"))
     _follow(make, joined)
+
+
+def _windowed_pair(make: Maker) -> tuple[str, str]:
+    """Return two tables of the same windows."""
+    kind = make.pick(*WINDOWS)
+    left = folded(make, make.stream("L", steps=0), kind, final=False)
+    alike = make.nodes[-1]["windows"]
+    right = folded(make, make.stream("R", steps=0), kind, final=False)
+    make.nodes[-1]["windows"] = alike
+    return left, right
 
 
 def table_joined(make: Maker, left: str, right: str) -> str:
@@ -374,11 +405,13 @@ def settle(make: Maker) -> None:
     """Leave out of a case what no correction of Kafka Streams shows: how far back retention reaches.
 
     To an old session, through a younger one that is still open; to a window of a cogroup of which another
-    stream is ahead. Caches remember longer than stores, and with emit on close a short retention loses
-    results.
+    stream is ahead; to the other side's window in a join of windowed tables. Caches remember longer than
+    stores, and with emit on close a short retention loses results.
     """
+    joined = {parent for node in make.nodes if node["op"] == "table_join" for parent in node["of"]}
     for node in make.nodes:
         kind = node.get("windows", {}).get("kind", "none")
         cached_sessions = kind == "session" and (node.get("caching", True) or node.get("emit") == "close")
-        if cached_sessions or (node["op"] == "cogroup" and kind not in {"none", "unlimited"}):
+        far = cached_sessions or node["op"] == "cogroup" or node["id"] in joined
+        if far and kind not in {"none", "unlimited"}:
             node["retention"] = 10_000 * make.scale

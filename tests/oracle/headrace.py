@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pipeline.errors import StreamsError
-from pipeline.state.provider import MemoryProvider
+from pipeline.state.provider import MemoryProvider, RocksDBProvider, StoreProvider
 from pipeline.testing.driver import TestOutputTopic, TopologyTestDriver
 from tests.oracle.cases import Case, Input, Output, Result, Row
 from tests.oracle.declare import declare
@@ -29,17 +31,19 @@ def run(case: Case, partitions: int = 1, events: Mapping[int, Event] | None = No
         events: what happens to the worker after the input of this number.
     """
     result = Result()
-    try:
-        with TopologyTestDriver(declare(case), partitions=partitions) as driver:
-            topics = {sink: driver.output_topic(sink, key=bytes, value=bytes) for sink in case.sinks()}
-            for number, record in enumerate(case.inputs):
-                pipe(driver, record)
-                if events and number in events:
-                    befall(driver, events[number])
-                result.outputs.append(list(read(topics)))
-            result.stores = contents(driver, case, partitions)
-    except StreamsError as error:
-        result.error = f"{type(error).__name__}: {error}"
+    with ExitStack() as machines, suppress(StreamsError):
+        try:
+            with _driver(case, partitions, machines) as driver:
+                topics = {sink: driver.output_topic(sink, key=bytes, value=bytes) for sink in case.sinks()}
+                for number, record in enumerate(case.inputs):
+                    _pipe(driver, number, record)
+                    if events and number in events:
+                        _befall(driver, events[number], case, machines)
+                    result.outputs.append(list(_read(topics)))
+                result.stores = _contents(driver, case, partitions)
+        except StreamsError as error:
+            result.error = f"{type(error).__name__}: {error}"
+            raise
     return result
 
 
@@ -47,48 +51,63 @@ def topics(
     case: Case, partitions: int = 1, events: Mapping[int, Event] | None = None
 ) -> dict[str, list[tuple[Any, ...]]]:
     """Return all that the topics hold that a case writes to, and its repartition topics, at the end."""
-    driver = TopologyTestDriver(declare(case), partitions=partitions)
-    with suppress(StreamsError), driver:
-        for number, record in enumerate(case.inputs):
-            pipe(driver, record)
-            if events and number in events:
-                befall(driver, events[number])
-    written = [name for name in driver.broker.topics() if name.endswith("-repartition")]
-    return {
-        name: [
-            (m.partition(), m.offset(), m.key(), m.value(), m.timestamp(), m.headers())
-            for m in driver.broker.records(name)
-        ]
-        for name in [*case.sinks(), *written]
-    }
+    with ExitStack() as machines:
+        driver = _driver(case, partitions, machines)
+        with suppress(StreamsError), driver:
+            for number, record in enumerate(case.inputs):
+                _pipe(driver, number, record)
+                if events and number in events:
+                    _befall(driver, events[number], case, machines)
+        written = [name for name in driver.broker.topics() if name.endswith("-repartition")]
+        return {
+            name: [
+                (m.partition(), m.offset(), m.key(), m.value(), m.timestamp(), m.headers())
+                for m in driver.broker.records(name)
+            ]
+            for name in [*case.sinks(), *written]
+        }
 
 
-def befall(driver: TopologyTestDriver, event: Event) -> None:
+def _driver(case: Case, partitions: int, machines: ExitStack) -> TopologyTestDriver:
+    stores = _machine(case, machines)
+    return TopologyTestDriver(declare(case), partitions=partitions, topics=case.sinks(), stores=stores)
+
+
+def _machine(case: Case, machines: ExitStack) -> StoreProvider:
+    """Return where a worker keeps its state: in memory, or in a folder of its own."""
+    if case.in_memory:
+        return MemoryProvider()
+    folder = machines.enter_context(tempfile.TemporaryDirectory(prefix="headrace-oracle-"))
+    return machines.enter_context(closing(RocksDBProvider(Path(folder), "oracle")))
+
+
+def _befall(driver: TopologyTestDriver, event: Event, case: Case, machines: ExitStack) -> None:
     """Stop the worker and start another one."""
-    driver.restart(crash=event != "restart", stores=MemoryProvider() if event == "move" else None)
+    driver.restart(crash=event != "restart", stores=_machine(case, machines) if event == "move" else None)
 
 
-def pipe(driver: TopologyTestDriver, record: Input) -> None:
+def _pipe(driver: TopologyTestDriver, number: int, record: Input) -> None:
     """Write one record, or advance the wall clock."""
     if len(record) == 1:
         driver.advance_wall_clock(timedelta(milliseconds=record[0]))
         return
     topic, key, value, timestamp = record
-    driver.pipe(topic, _bytes(key), _bytes(value), timestamp, ())
+    driver.pipe(topic, _bytes(key), _bytes(value), timestamp, (("input", str(number).encode()),))
 
 
 def _bytes(string: str | None) -> bytes | None:
     return None if string is None else string.encode()
 
 
-def read(topics: dict[str, TestOutputTopic]) -> Iterator[Output]:
+def _read(topics: dict[str, TestOutputTopic]) -> Iterator[Output]:
     """Iterate what has come out since the last call."""
     for name, topic in topics.items():
         for record in topic.read_all():
-            yield Output(name, record.key, record.value, record.timestamp)
+            headers = " ".join((value or b"").decode() for _, value in record.headers)
+            yield Output(name, record.key, record.value, record.timestamp, headers)
 
 
-def contents(driver: TopologyTestDriver, case: Case, partitions: int = 1) -> dict[str, list[Row]]:
+def _contents(driver: TopologyTestDriver, case: Case, partitions: int = 1) -> dict[str, list[Row]]:
     """Return what the user's stores hold, all partitions together."""
     probed = probe(case)
     everywhere = {node["id"] for node in case.nodes if node["op"] == "global_table"}

@@ -64,9 +64,15 @@ def _sends_initial(node: Node, nodes: Sequence[Node]) -> bool:
 
 
 def _follows_suppress(node: Node, nodes: Sequence[Node]) -> bool:
-    return node["op"] == "suppress" and any(
-        node["id"] in other.get("of", ()) and other["op"] != "to_stream" for other in nodes
-    )
+    if node["op"] != "suppress":
+        return False
+    readers = [other for other in nodes if node["id"] in other.get("of", ())]
+    return any(not _needs_no_old_values(reader) for reader in readers)
+
+
+def _needs_no_old_values(node: Node) -> bool:
+    inner = node["op"] == "table_join" and node["kind"] == "inner"
+    return inner or node["op"] in {"to_stream", "stream_table_join"}
 
 
 def _bounds(node: Node, _nodes: Sequence[Node]) -> bool:

@@ -41,6 +41,11 @@ _AGES: Final = 1_000_000
 #: What may keep a record from what follows.
 _SIEVES: Final = {"filter", "filter_not", "branch", "process"}
 _SIEVING: Final = {"nullify", "if-odd", "none-if-odd", "picky", "fragile"}
+#: After these, a value begins no longer with the letter that leads it to its partition.
+_DISGUISES: Final = {
+    "aggregate", "cogroup", "table_aggregate", "stream_join", "stream_table_join", "stream_global_join",
+    "table_join", "foreign_key_join",
+}  # fmt: skip
 #: What makes of one record several, of several keys.
 _SCATTERS: Final = {"table_aggregate", "foreign_key_join"}
 #: What treats each record by itself and keeps its key: it may follow what waits.
@@ -189,13 +194,16 @@ def _above(node: Node) -> list[str]:
 
 
 def _sees_time(nodes: Sequence[Node], *, driven: bool) -> bool:
-    """Whether every record that drives time reaches every node that must know it.
+    """Whether every record that drives time reaches every node that must know it, in every partition.
 
     Where time is in order, only nodes that wait must: by records that are there at the end.
     """
     sieved: set[str] = set()
+    disguised: set[str] = set()
     for node in nodes:
-        behind = bool(sieved.intersection(_above(node))) or node.get("by") in _SIEVING
+        above, functions = set(_above(node)), _functions(node)
+        gathered = bool(above & disguised) and "first" in functions
+        behind = bool(above & sieved) or node.get("by") in _SIEVING or gathered
         limited = node["op"] == "suppress" and node["until"] == "time"
         if behind and (_judges(node) if driven else _waits(node)):
             return False
@@ -203,8 +211,10 @@ def _sees_time(nodes: Sequence[Node], *, driven: bool) -> bool:
         # outer join that wait for different times, those come first that are due first, if time stops there.
         if not driven and (limited or (node["op"] == "stream_join" and node["before"] != node["after"])):
             return False
-        if behind or node["op"] in _SIEVES or _SIEVING.intersection(_functions(node)):
+        if behind or node["op"] in _SIEVES or _SIEVING & functions:
             sieved.add(node["id"])
+        if above & disguised or "upper" in functions or node["op"] in _DISGUISES:
+            disguised.add(node["id"])
     return not driven or not any(len(topics_of(node)) > 1 for node in nodes)
 
 

@@ -104,7 +104,7 @@ class KafkaStreams:
 
 def _result(answer: dict[str, Any]) -> Result:
     outputs = [
-        [Output(topic, _bytes(key), _bytes(value), timestamp) for topic, key, value, timestamp in records]
+        [Output(topic, _bytes(key), _bytes(value), *rest) for topic, key, value, *rest in records]
         for records in answer["outputs"]
     ]
     stores = {name: [tuple(row) for row in rows] for name, rows in answer.get("stores", {}).items()}

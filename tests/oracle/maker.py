@@ -164,4 +164,5 @@ class Maker:
         """Write a stream, or the updates of a table, to a topic of its own."""
         stream = self.add("to_stream", flow) if self.shape(flow).kind == "table" else flow
         self._sinks += 1
-        self.add("to", stream, topic=f"out-{self._sinks}")
+        chosen = {"by": self.pick(*PREDICATES)} if self.chance(0.08) else {}
+        self.add("to", stream, topic=f"out-{self._sinks}", **chosen)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from tests.oracle.cases import Case, Node
+from tests.oracle.order import defined
 from tests.oracle.shapes import shapes
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ def shrunk(case: Case, fails: Callable[[Case], bool]) -> Case:
 
 
 def _smaller(case: Case) -> Iterator[Case]:
-    for nodes in _fewer_nodes(case.nodes):
+    for nodes in filter(defined, _fewer_nodes(case.nodes)):
         smaller = case.with_nodes(nodes)
         read = smaller.sources()
         yield smaller.with_inputs([one for one in case.inputs if len(one) == 1 or one[0] in read])

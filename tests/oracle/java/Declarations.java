@@ -12,6 +12,7 @@ import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.KeyValueMapper;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Named;
+import org.apache.kafka.streams.kstream.Predicate;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.kstream.Suppressed;
@@ -84,7 +85,14 @@ final class Declarations {
     }
 
     private static Flow to(final Flow in, final JsonNode node) {
-        in.stream.to(node.get("topic").asText(), Produced.with(in.key, in.value));
+        final String topic = node.get("topic").asText();
+        if (node.has("by")) {
+            final Predicate<Object, Object> chooses = Functions.predicate(node.get("by").asText());
+            in.stream.to((key, value, context) -> topic + (chooses.test(key, value) ? "-yes" : "-no"),
+                Produced.with(in.key, in.value));
+        } else {
+            in.stream.to(topic, Produced.with(in.key, in.value));
+        }
         return null;
     }
 

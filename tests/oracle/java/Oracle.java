@@ -13,10 +13,14 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
+import java.util.StringJoiner;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.Serdes;
@@ -68,7 +72,7 @@ public final class Oracle {
             driver = new TopologyTestDriver(topology.builder.build(settings), settings, Instant.EPOCH);
             final Topics topics = new Topics(driver, request);
             for (final JsonNode input : request.get("inputs")) {
-                topics.pipe(input);
+                topics.pipe(input, outputs.size());
                 topics.read(outputs.addArray());
             }
             answer.set("stores", Contents.of(driver, topology, request));
@@ -130,33 +134,47 @@ public final class Oracle {
             this.driver = driver;
             request.get("nodes").forEach(node -> {
                 if (node.get("op").asText().equals("to")) {
-                    sinks.add(node.get("topic").asText());
+                    final String topic = node.get("topic").asText();
+                    sinks.addAll(node.has("by") ? List.of(topic + "-yes", topic + "-no") : List.of(topic));
                 }
             });
         }
 
         /** One input: [topic, key, value, timestamp], or [ms] by which the wall clock advances. */
-        void pipe(final JsonNode input) {
+        void pipe(final JsonNode input, final int number) {
             if (input.size() == 1) {
                 driver.advanceWallClockTime(Duration.ofMillis(input.get(0).asLong()));
                 return;
             }
             inputs.computeIfAbsent(input.get(0).asText(), topic -> driver.createInputTopic(
                     topic, new ByteArraySerializer(), new ByteArraySerializer()))
-                .pipeInput(bytes(input.get(1)), bytes(input.get(2)), input.get(3).asLong());
+                .pipeInput(new TestRecord<>(bytes(input.get(1)), bytes(input.get(2)),
+                    new RecordHeaders().add("input", String.valueOf(number).getBytes(StandardCharsets.UTF_8)),
+                    input.get(3).asLong()));
+        }
+
+        private static String headers(final TestRecord<byte[], byte[]> record) {
+            final StringJoiner values = new StringJoiner(" ");
+            record.headers().forEach(header -> values.add(new String(header.value(), StandardCharsets.UTF_8)));
+            return values.toString();
         }
 
         private static byte[] bytes(final JsonNode text) {
             return text.isNull() ? null : text.asText().getBytes(StandardCharsets.UTF_8);
         }
 
-        /** What has come out since the last call: [topic, key, value, timestamp], bytes in base64. */
+        /** What has come out since the last call: [topic, key, value, timestamp, headers], bytes in base64. */
         void read(final ArrayNode records) {
+            final Set<String> written = driver.producedTopicNames();
             for (final String sink : sinks) {
+                if (!written.contains(sink)) {
+                    continue;
+                }
                 final TestOutputTopic<byte[], byte[]> topic = outputs.computeIfAbsent(sink, name ->
                     driver.createOutputTopic(name, new ByteArrayDeserializer(), new ByteArrayDeserializer()));
                 for (final TestRecord<byte[], byte[]> record : topic.readRecordsToList()) {
-                    records.addArray().add(sink).add(record.key()).add(record.value()).add(record.timestamp());
+                    records.addArray().add(sink).add(record.key()).add(record.value()).add(record.timestamp())
+                        .add(headers(record));
                 }
             }
         }
