@@ -114,7 +114,7 @@ The numbers are those of the [README](../README.md#what-you-can-rely-on).
 Stream time after a restart (7) and idle sources (8): its test driver cannot show them. Rows that a
 foreign-key join must take back although its answer is stale (11), and old rows of a join of one table (12):
 Kafka Streams loses the first and makes the second up, and no correction of it is known; cases that would
-show them are not made. The order of different keys in one flush of a cache, where what follows depends on it. How far back
-retention reaches beyond what is accepted. The bytes that `suppress` counts. Headers of sessions without a
-cache, which Kafka Streams drops.
+show them are not made. The order of different keys in one flush of a cache, where what follows depends on
+it. How far back retention reaches beyond what is accepted. The bytes that `suppress` counts. Headers of
+sessions without a cache, which Kafka Streams drops.
 """
