@@ -1,4 +1,4 @@
-"""Commands of the `faust` program: `worker` and `describe`.
+"""Commands of the `faust` program: `worker`, `describe` and `acl`.
 
 A command registers itself with Faust when its class is made: importing this module is enough.
 """
@@ -22,6 +22,8 @@ from mode import ServiceT
 
 from pipeline.config import StreamsConfig
 from pipeline.errors import StreamsError
+from pipeline.plan.acl import required_rights
+from pipeline.plan.acl_formats import to_commands, to_table
 from pipeline.plan.description import describe as describe_plan
 from pipeline.plan.graph import to_dot, to_mermaid
 from pipeline.plan.planner import Plan
@@ -106,6 +108,32 @@ class describe(AppCommand):  # noqa: N801 - a command's class is named as the co
                 self.say(format_limits(app.streams_config))
             else:
                 self.say(FORMATS[self.kwargs.get("format") or "text"](app.plan).rstrip())
+
+
+class acl(AppCommand):  # noqa: N801 - a command's class is named as the command
+    """Print the rights that a worker needs on a broker with an authoriser, and no more than these."""
+
+    options = [  # noqa: RUF012 - Faust's declaration; it is never changed
+        option("--principal", help="Who gets them; User: and the application's id unless given."),
+        option(
+            "--format",
+            type=click.Choice(["text", "kafka-acls"]),
+            default="text",
+            help="text, or the commands of kafka-acls.sh that grant them.",
+        ),
+    ]
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> None:  # type: ignore[override]  # Faust's runs an event loop and never returns
+        """Print, and leave the exit code to Faust."""
+        app = cast("Describable", self.app)
+        principal = self.kwargs.get("principal") or f"User:{self.app.conf.id}"
+        with plain_errors():
+            rights = required_rights(app.plan, app.streams_config)
+            if self.kwargs.get("format") == "kafka-acls":
+                text = to_commands(rights, principal, app.broker_address)
+            else:
+                text = to_table(rights, principal)
+            self.say(text.rstrip())
 
 
 class worker(faust_worker):  # noqa: N801 - a command's class is named as the command

@@ -13,6 +13,9 @@ _WILDCARD: Final = "*"
 _TAIL: Final = ">"
 _ONE: Final = r"[^.]+"
 _REST: Final = r"[^.]+(?:\.[^.]+)*"
+#: What stands for something else in a regular expression; and what says how often the last thing comes.
+_SPECIAL: Final = frozenset(".^$[]()|")
+_REPEATS: Final = frozenset("*+?{")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,25 @@ class TopicPattern:
     def matches(self, topic: str) -> bool:
         """Whether a topic is read. Kafka's own topics, such as `__consumer_offsets`, never are."""
         return not topic.startswith("__") and self.regex.fullmatch(topic) is not None
+
+    @property
+    def literal_prefix(self) -> str:
+        r"""How every topic that matches begins, as far as that is easily seen; empty where it is not.
+
+        >>> topic_pattern(re.compile(r"logs\.(eu|us)"), "a source").literal_prefix
+        'logs.'
+        """
+        text: str = self.regex.pattern
+        if self.regex.flags & (re.IGNORECASE | re.VERBOSE) or _has_alternatives(text):
+            return ""
+        text, prefix = text.removeprefix("^"), ""
+        while text:
+            literal, escaped = (text[1:2], True) if text[0] == "\\" else (text[0], False)
+            rest = text[2 if escaped else 1 :]
+            if (literal.isalnum() if escaped else literal in _SPECIAL) or rest[:1] in _REPEATS:
+                break
+            prefix, text = prefix + literal, rest
+        return prefix
 
 
 def is_pattern(given: object) -> bool:
@@ -68,3 +90,11 @@ def topic_pattern(given: str | re.Pattern[str], what: str) -> TopicPattern:
             )
     names = [_ONE if part == _WILDCARD else re.escape(part) for part in parts[: len(parts) - len(tail)]]
     return TopicPattern(given, re.compile(r"\.".join(names + tail)))
+
+
+def _has_alternatives(regex: str) -> bool:
+    """Whether a regular expression is several ones, apart from those within its groups."""
+    bare = re.sub(r"\[\^?\]?[^\]]*\]", "", re.sub(r"\\.", "", regex, flags=re.DOTALL))
+    while (outer := re.sub(r"\([^()]*\)", "", bare)) != bare:
+        bare = outer
+    return "|" in bare
