@@ -46,6 +46,7 @@ from pipeline.runtime.kafka.settings import Setting
 from pipeline.runtime.worker import Worker
 from pipeline.settings import Duration, broker_address, check_shell_settings, engine_settings
 from pipeline.state.provider import RocksDBProvider
+from pipeline.state.rocksdb import RocksDBSettings
 from pipeline.topology import OffsetReset, TimestampExtractor, Topology
 from pipeline.web.server import WebServer
 
@@ -106,6 +107,10 @@ class App(faust.App):
         poll_records: at most so many records are taken from the client at once.
         buffered_records: a partition with more records waiting than this is paused.
         cache_entries: a task commits before a store's cache holds more uncommitted entries.
+        block_cache_bytes: of RocksDB, for all stores of the worker.
+        write_buffer_bytes: of each store, before RocksDB writes them to a file.
+        write_buffers_bytes: of all stores of the worker together, likewise.
+        store_open_files: files that RocksDB keeps open of each store.
         max_record_bytes: a larger value is an error of that record.
         max_internal_record_bytes: the limit that internal topics and the dead-letter topic get.
         restore_records: changelog records applied before the worker turns to its consumer again.
@@ -150,6 +155,10 @@ class App(faust.App):
         poll_records: int | None = None,
         buffered_records: int | None = None,
         cache_entries: int | None = None,
+        block_cache_bytes: int | None = None,
+        write_buffer_bytes: int | None = None,
+        write_buffers_bytes: int | None = None,
+        store_open_files: int | None = None,
         max_record_bytes: int | None = None,
         max_internal_record_bytes: int | None = None,
         restore_records: int | None = None,
@@ -180,6 +189,10 @@ class App(faust.App):
                 "poll_records": poll_records,
                 "buffered_records": buffered_records,
                 "cache_entries": cache_entries,
+                "block_cache_bytes": block_cache_bytes,
+                "write_buffer_bytes": write_buffer_bytes,
+                "write_buffers_bytes": write_buffers_bytes,
+                "store_open_files": store_open_files,
                 "max_record_bytes": max_record_bytes,
                 "max_internal_record_bytes": max_internal_record_bytes,
                 "restore_records": restore_records,
@@ -235,6 +248,16 @@ class App(faust.App):
         return self._config(self.conf.id, self.conf.tabledir)
 
     @property
+    def client_settings(self) -> dict[str, Setting]:
+        """Settings of librdkafka, as the worker's clients get them."""
+        config = self.streams_config
+        own: dict[str, Setting] = {
+            "delivery.timeout.ms": config.delivery_timeout_ms,
+            "message.max.bytes": config.max_internal_record_bytes,
+        }
+        return own | self._broker_settings
+
+    @property
     def broker_address(self) -> str:
         """Kafka's bootstrap address.
 
@@ -258,16 +281,18 @@ class App(faust.App):
         Override it to run the application elsewhere, as tests do in memory.
         """
         config = self.streams_config
-        settings: dict[str, Setting] = {
-            "delivery.timeout.ms": config.delivery_timeout_ms,
-            "message.max.bytes": config.max_internal_record_bytes,
-        }
+        memory = RocksDBSettings(
+            config.block_cache_bytes,
+            config.write_buffer_bytes,
+            config.write_buffers_bytes,
+            config.store_open_files,
+        )
         return Worker(
             self.topology,
             config,
-            KafkaBroker(self.broker_address, settings=settings | self._broker_settings),
+            KafkaBroker(self.broker_address, settings=self.client_settings),
             SystemClock(),
-            RocksDBProvider(config.state_dir, config.application_id),
+            RocksDBProvider(config.state_dir, config.application_id, memory),
         )
 
     def stream(  # type: ignore[override]  # Faust's takes a channel of its own data plane

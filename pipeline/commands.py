@@ -1,4 +1,4 @@
-"""Commands of the `faust` program: `worker`, `describe` and `acl`.
+"""Commands of the `faust` program: `worker`, `describe`, `limits` and `acl`.
 
 A command registers itself with Faust when its class is made: importing this module is enough.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,38 +22,14 @@ from mode import ServiceT
 
 from pipeline.config import StreamsConfig
 from pipeline.errors import StreamsError
+from pipeline.limits import format_limits
+from pipeline.limits import limits as all_limits
 from pipeline.plan.acl import required_rights
 from pipeline.plan.acl_formats import to_commands, to_table
 from pipeline.plan.description import describe as describe_plan
 from pipeline.plan.graph import to_dot, to_mermaid
 from pipeline.plan.planner import Plan
-from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_EXAMINED, MAX_LIMIT
-
-#: What happens at the bound, by the name of the setting in `StreamsConfig`.
-ACTIONS: Final = {
-    "transaction_timeout_ms": "the broker aborts the transaction of a worker that crashed",
-    "commit_interval_ms": "results, offsets and state are committed",
-    "poll_records": "the rest waits in the client",
-    "buffered_records": "the partition is paused until half of them are processed",
-    "cache_entries": "the task commits",
-    "max_record_bytes": "an error of that record: dead letter, or the worker stops",
-    "max_internal_record_bytes": "the broker refuses the record, and the worker stops",
-    "restore_records": "the worker turns to its consumer, then goes on restoring",
-    "delivery_timeout_ms": "the worker stops; nothing past the last commit counts",
-    "replication_factor": "-1: the broker's default",
-    "changelog_retention_ms": "the broker deletes older records of window changelogs",
-    "metadata_interval_ms": "topics that match a pattern are looked for; new ones are taken in",
-    "max_task_idle_ms": "the task processes records of other partitions; off: it never waits",
-    "source_idle_ms": "the time of a task without records goes on with the wall clock",
-    "compaction_lag_ms": "the broker may compact older records of changelogs",
-}
-
-_HTTP_LIMITS: Final = (
-    ("http_scan_limit", DEFAULT_LIMIT, "the answer carries a token to go on with"),
-    ("http_scan_limit_max", MAX_LIMIT, "a larger limit is refused: 400"),
-    ("http_scan_examined", MAX_EXAMINED, "a page ends early; its token goes on"),
-)
-
+from pipeline.runtime.kafka.settings import Setting
 
 #: What `describe --format` prints.
 FORMATS: Final[dict[str, Callable[[Plan], str]]] = {
@@ -77,6 +53,11 @@ class Describable(Protocol):
         ...
 
     @property
+    def client_settings(self) -> Mapping[str, Setting]:
+        """Settings of librdkafka, as the worker's clients get them."""
+        ...
+
+    @property
     def broker_address(self) -> str:
         """Kafka's bootstrap address."""
         ...
@@ -91,7 +72,6 @@ class describe(AppCommand):  # noqa: N801 - a command's class is named as the co
     """Print the topology: sub-topologies, operators, stores and topics; as text, or as a graph to draw."""
 
     options = [  # noqa: RUF012 - Faust's declaration; it is never changed
-        option("--limits", is_flag=True, default=False, help="Print every bound, its value and its action."),
         option(
             "--format",
             type=click.Choice(list(FORMATS)),
@@ -104,10 +84,17 @@ class describe(AppCommand):  # noqa: N801 - a command's class is named as the co
         """Print, and leave the exit code to Faust."""
         app = cast("Describable", self.app)
         with plain_errors():
-            if self.kwargs.get("limits"):
-                self.say(format_limits(app.streams_config))
-            else:
-                self.say(FORMATS[self.kwargs.get("format") or "text"](app.plan).rstrip())
+            self.say(FORMATS[self.kwargs.get("format") or "text"](app.plan).rstrip())
+
+
+class limits(AppCommand):  # noqa: N801 - a command's class is named as the command
+    """Print every bound: its value, default and unit, the setting that changes it, and what happens there."""
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> None:  # type: ignore[override]  # Faust's runs an event loop and never returns
+        """Print, and leave the exit code to Faust."""
+        app = cast("Describable", self.app)
+        with plain_errors():
+            self.say(format_limits(all_limits(app.streams_config, app.client_settings, app.plan)))
 
 
 class acl(AppCommand):  # noqa: N801 - a command's class is named as the command
@@ -164,26 +151,6 @@ class worker(faust_worker):  # noqa: N801 - a command's class is named as the co
             ("pid", f"{os.getpid()} on {platform.node()}"),
             ("python", platform.python_version()),
         ]
-
-
-def format_limits(config: StreamsConfig) -> str:
-    """Return every bound as a table: setting, value here, default, and what happens at it."""
-    defaults = StreamsConfig(config.application_id, config.state_dir).numbers()
-    rows = [("setting", "value", "default", "at the bound")]
-    rows += [
-        (name, _number(value), _number(defaults[name]), ACTIONS[name])
-        for name, value in config.numbers().items()
-    ]
-    rows += [(name, f"{value:,}", f"{value:,}", action) for name, value, action in _HTTP_LIMITS]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(
-        f"{name:<{widths[0]}}  {value:>{widths[1]}}  {default:>{widths[2]}}  {action}"
-        for name, value, default, action in rows
-    )
-
-
-def _number(value: int | None) -> str:
-    return "off" if value is None else f"{value:,}"
 
 
 @contextmanager

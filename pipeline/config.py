@@ -33,6 +33,10 @@ class StreamsConfig:
         buffered_records: a partition with more records waiting than this is paused until half
             of them are processed.
         cache_entries: a task commits before a store's cache holds more uncommitted entries.
+        block_cache_bytes: of RocksDB, for all stores of the worker; index and filter blocks included.
+        write_buffer_bytes: of each store, before RocksDB writes them to a file.
+        write_buffers_bytes: of all stores of the worker together, likewise.
+        store_open_files: files that RocksDB keeps open of each store.
         max_record_bytes: a larger value (bytes) read or produced is an error of that record.
         max_internal_record_bytes: the limit that internal topics and the dead-letter topic get, so
             that a record too large elsewhere can still be put aside.
@@ -71,6 +75,10 @@ class StreamsConfig:
     poll_records: int = 1_000
     buffered_records: int = 10_000
     cache_entries: int = 100_000
+    block_cache_bytes: int = 64 * MIB
+    write_buffer_bytes: int = 16 * MIB
+    write_buffers_bytes: int = 128 * MIB
+    store_open_files: int = 256
     max_record_bytes: int = MIB
     max_internal_record_bytes: int = 16 * MIB
     restore_records: int = 5_000
@@ -120,5 +128,5 @@ class StreamsConfig:
         return self.processing_guarantee == "exactly_once"
 
     def numbers(self) -> dict[str, int | None]:
-        """Return the numeric settings by name, as `describe --limits` shows them; None: there is no bound."""
+        """Return the numeric settings by name, as `limits` shows them; None: there is no bound."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.type in {"int", "int | None"}}

@@ -32,14 +32,14 @@ class Progress(msgspec.Struct, omit_defaults=True):
 
 
 #: `offset.metadata.max.bytes` by default.
-_MAX_BYTES = 4_096
+MAX_BYTES = 4_096
 _DECODE = msgspec.json.Decoder(Progress).decode
 
 
 def encode_progress(progress: Progress) -> str:
     """Return the metadata string for the commit; nothing if a broker would not keep it."""
     metadata = msgspec.json.encode(progress)
-    return metadata.decode() if len(metadata) <= _MAX_BYTES else ""
+    return metadata.decode() if len(metadata) <= MAX_BYTES else ""
 
 
 def decode_progress(metadata: str) -> Progress:

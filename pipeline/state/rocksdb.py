@@ -18,6 +18,7 @@ from rocksdict import (
     Rdict,
     ReadOptions,
     WriteBatch,
+    WriteBufferManager,
     WriteOptions,
 )
 
@@ -35,6 +36,7 @@ class RocksDBSettings:
     Args:
         block_cache_bytes: one cache for all stores, index and filter blocks included.
         write_buffer_bytes: of each store, before it is written to a file.
+        write_buffers_bytes: of all stores together, likewise.
         max_open_files: of each store.
     """
 
@@ -42,10 +44,13 @@ class RocksDBSettings:
         self,
         block_cache_bytes: int = 64 * 1024 * 1024,
         write_buffer_bytes: int = 16 * 1024 * 1024,
+        write_buffers_bytes: int = 128 * 1024 * 1024,
         max_open_files: int = 256,
     ) -> None:
         self._cache = Cache(block_cache_bytes)
         self._write_buffer_bytes = write_buffer_bytes
+        # Without stalling: stores are written in turn by one thread, which would wait for itself.
+        self._write_buffers = WriteBufferManager(write_buffers_bytes, False)
         self._max_open_files = max_open_files
 
     def options(self) -> Options:
@@ -62,6 +67,7 @@ class RocksDBSettings:
         options.set_atomic_flush(True)
         options.set_block_based_table_factory(table)
         options.set_write_buffer_size(self._write_buffer_bytes)
+        options.set_write_buffer_manager(self._write_buffers)
         options.set_max_open_files(self._max_open_files)
         # Every opening starts a new one.
         options.set_keep_log_file_num(2)

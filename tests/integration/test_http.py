@@ -254,7 +254,7 @@ def test_a_topology_that_cannot_run_is_one_message(
     ("arguments", "line"),
     [
         (["describe"], "Application: described"),
-        (["describe", "--limits"], "cache_entries"),
+        (["limits"], "cache_entries"),
         (["describe", "--format", "text"], "Application: described"),
         (["describe", "--format", "dot"], 'digraph "described" {'),
         (["describe", "--format", "mermaid"], "flowchart TB"),

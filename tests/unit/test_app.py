@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from pipeline import App
-from pipeline.commands import ACTIONS, format_limits
 from pipeline.config import Stage, StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.errors import ConfigError, TopologyError
@@ -141,17 +140,3 @@ def test_what_becomes_of_failures_is_checked(stage: Stage) -> None:
     assert App("a", dead_letter="d").streams_config.action(stage) == "dead-letter"
     kept: dict[str, Any] = {setting: "continue"}
     assert App("a", dead_letter="d", **kept).streams_config.action(stage) == "continue"
-
-
-def test_every_limit_is_shown_with_its_default_and_what_happens_there() -> None:
-    config = App("limits", cache_entries=7).streams_config
-    assert ACTIONS.keys() == config.numbers().keys()
-    lines = format_limits(config).splitlines()
-    assert [line.split()[0] for line in lines] == [
-        "setting",
-        *config.numbers(),
-        "http_scan_limit",
-        "http_scan_limit_max",
-        "http_scan_examined",
-    ]
-    assert next(line for line in lines if line.startswith("cache_entries")).split()[1:3] == ["7", "100,000"]
