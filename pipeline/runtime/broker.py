@@ -248,8 +248,11 @@ class Admin(Protocol):
         """Create what does not exist yet, and return when it can be used. Existing is no error."""
         ...
 
-    def topic_config(self, topic: str) -> Mapping[str, str]:
-        """Return what a topic is configured with, by setting; one that the broker does not tell is left out.
+    def topic_configs(self, topics: Sequence[str]) -> dict[str, Mapping[str, str]]:
+        """Return what each topic is configured with, by setting; topics that do not exist are left out.
+
+        `replication.factor` is among them: the smallest of the topic's partitions. A setting that the broker
+        does not tell, or not to this client, is left out.
 
         Raises:
             BrokerUnreachableError: no broker answers.

@@ -173,10 +173,12 @@ class MemoryAdmin:
         for spec in topics:
             self._broker.create_topic(spec.name, spec.partitions, spec.config)
 
-    def topic_config(self, topic: str) -> Mapping[str, str]:
-        """Return what a topic is configured with, and that else nothing is ever deleted."""
+    def topic_configs(self, topics: Sequence[str]) -> dict[str, Mapping[str, str]]:
+        """Return what each topic is configured with, and that else nothing is ever deleted."""
         self._broker.check_reachable("describing topics")
-        return _KEPT | self._broker.topic(topic).config
+        return {
+            topic: _KEPT | self._broker.topic(topic).config for topic in topics if self._broker.exists(topic)
+        }
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition."""

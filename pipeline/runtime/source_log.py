@@ -42,9 +42,10 @@ def check_kept(plan: Plan, admin: Admin) -> None:
         TopologyError: records of such a topic are deleted although no later one replaces them.
         BrokerUnreachableError: no broker answers.
     """
+    configs = admin.topic_configs([topic for source in plan.source_logs for topic in source.topics])
     for source in plan.source_logs:
         (topic,) = source.topics
-        config = admin.topic_config(topic)
+        config = configs.get(topic, {})
         if "cleanup.policy" not in config:
             _log.warning(
                 "%s restores its rows from topic %r: the broker does not tell whether it deletes records by "

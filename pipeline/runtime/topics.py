@@ -8,6 +8,7 @@ from pipeline.plan.partitions import resolve_partitions
 from pipeline.plan.planner import Plan, SubTopology
 from pipeline.runtime.broker import Admin, TopicSpec
 from pipeline.runtime.source_log import check_kept
+from pipeline.runtime.topic_check import InternalTopic, TopicCheck
 from pipeline.topology import StoreSpec
 from pipeline.windows import FOREVER_MS
 
@@ -15,17 +16,20 @@ _REPARTITION = {
     "cleanup.policy": "delete",
     # Never by time: a record is there until it has been processed, however old its timestamp.
     "retention.ms": "-1",
+    # Nor by size, whatever the broker's default: it may wait for long.
+    "retention.bytes": "-1",
     "message.timestamp.type": "CreateTime",
 }
 
 _NEVER = str(2**63 - 1)
 
 
-def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin) -> dict[str, int]:
+def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin, check: TopicCheck) -> dict[str, int]:
     """Check the topics that must exist, create the internal ones, and return partition counts.
 
     Raises:
-        TopologyError: a topic is missing, or partition counts do not fit one another.
+        TopologyError: a topic is missing, partition counts do not fit one another, or an internal topic
+            is configured so that it would lose records.
         BrokerUnreachableError: no broker answers.
     """
     stores = [(sub, store) for sub in plan.subtopologies for store in sub.stores if store.logged]
@@ -36,20 +40,23 @@ def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin) -> dict[str,
     _check_present(plan, existing)
     check_kept(plan, admin)
     counts = resolve_partitions(plan, existing)
-    specs = [
-        TopicSpec(topic, counts[topic], _tolerant(_REPARTITION, config))
+    internal = [
+        InternalTopic(TopicSpec(topic, counts[topic], _internal(_REPARTITION, config)))
         for topic in plan.repartition_topics
         if topic in counts
     ]
     for sub, store in stores:
         tasks = task_count(sub, counts)
         if tasks:
-            specs.append(TopicSpec(plan.changelog(store.name), tasks, changelog_config(store, config)))
-    _check_internal(existing, specs)
+            spec = TopicSpec(plan.changelog(store.name), tasks, changelog_config(store, config))
+            internal.append(InternalTopic(spec, store))
+    check.partitions(internal, existing)
+    specs = [topic.spec for topic in internal]
     if config.dead_letter:
         partitions = max(counts.values(), default=1)
         specs.append(TopicSpec(config.dead_letter, partitions, _tolerant({}, config)))
     admin.create_topics([spec for spec in specs if spec.name not in existing])
+    check.configurations(internal, admin)
     return {**{spec.name: spec.partitions for spec in specs}, **existing, **counts}
 
 
@@ -76,10 +83,16 @@ def changelog_config(store: StoreSpec, config: StreamsConfig) -> dict[str, str]:
     }
     kept_ms = store.retention_ms + config.changelog_retention_ms
     if store.kind in {"window", "session"} and store.retention_ms < FOREVER_MS:
-        topic |= {"cleanup.policy": "compact,delete", "retention.ms": str(kept_ms)}
+        topic |= {"cleanup.policy": "compact,delete", "retention.ms": str(kept_ms), "retention.bytes": "-1"}
     elif store.kind == "versioned":
         topic |= {"min.compaction.lag.ms": str(max(kept_ms, config.compaction_lag_ms))}
-    return _tolerant(topic, config)
+    return _internal(topic, config)
+
+
+def _internal(topic: dict[str, str], config: StreamsConfig) -> dict[str, str]:
+    """Return the configuration of an internal topic: tolerant, and with the replicas that were asked for."""
+    replicas = {} if config.replication_factor < 0 else {"replication.factor": str(config.replication_factor)}
+    return _tolerant(topic, config) | replicas
 
 
 def _tolerant(topic: dict[str, str], config: StreamsConfig) -> dict[str, str]:
@@ -93,17 +106,6 @@ def _tolerant(topic: dict[str, str], config: StreamsConfig) -> dict[str, str]:
         "message.timestamp.after.max.ms": _NEVER,
     }
     return topic | limits
-
-
-def _check_internal(existing: dict[str, int], specs: list[TopicSpec]) -> None:
-    for spec in specs:
-        count = existing.get(spec.name, spec.partitions)
-        if count != spec.partitions:
-            raise TopologyError(
-                f"internal topic {spec.name!r} has {count} partitions and should have {spec.partitions}: "
-                "the partition count of a source changed; delete the application's internal topics and "
-                "state, or undo the change"
-            )
 
 
 def _check_present(plan: Plan, existing: dict[str, int]) -> None:

@@ -31,6 +31,7 @@ from pipeline.runtime.pattern_topics import PatternTopics
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.task_manager import TaskManager
+from pipeline.runtime.topic_check import TopicCheck
 from pipeline.runtime.topics import prepare_topics, task_count
 from pipeline.state.provider import StoreProvider
 from pipeline.topology import Topology
@@ -119,6 +120,7 @@ class Worker:
         self.registry = StoreRegistry([*specs, *(table.store for table in self.plan.global_tables)])
         self._config, self._broker, self._clock, self._stores = config, broker, clock, stores
         self._client_id = client_id or config.application_id
+        self._topic_check = TopicCheck(broker.address, config)
         self._counters = Counters()
         self._connection: _Connection | None = None
         self._problem: str | None = None
@@ -178,7 +180,7 @@ class Worker:
             admin = self._broker.admin()
             opened.callback(admin.close)
             plan = self._patterns.plan(admin, now_ms)
-            counts = prepare_topics(plan, self._config, admin)
+            counts = prepare_topics(plan, self._config, admin, self._topic_check)
             for sub in plan.subtopologies:
                 for store in sub.stores:
                     if tasks_of_all := task_count(sub, counts):

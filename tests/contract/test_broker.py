@@ -189,16 +189,34 @@ class TestAdmin:
     def test_a_topics_configuration_is_what_it_was_made_with(self, broker: Broker, topic: str) -> None:
         create(broker, topic, config={"cleanup.policy": "compact"})
         with closing(broker.admin()) as admin:
-            assert admin.topic_config(topic)["cleanup.policy"] == "compact"
+            assert admin.topic_configs([topic])[topic]["cleanup.policy"] == "compact"
 
     def test_a_topics_configuration_is_told_with_its_defaults_or_not_at_all(
         self, broker: Broker, topic: str
     ) -> None:
         create(broker, topic)
         with closing(broker.admin()) as admin:
-            config = admin.topic_config(topic)
+            config = admin.topic_configs([topic])[topic]
         assert config.get("cleanup.policy", "delete") == "delete"
         assert ("retention.ms" in config) == ("cleanup.policy" in config)
+
+    def test_configurations_of_several_topics_leave_out_unknown_ones(
+        self, broker: Broker, topic: str
+    ) -> None:
+        create(broker, topic, 2, config={"cleanup.policy": "compact"})
+        create(broker, f"{topic}-other", config={"cleanup.policy": "delete"})
+        with closing(broker.admin()) as admin:
+            assert admin.topic_configs([]) == {}
+            configs = admin.topic_configs([topic, f"{topic}-unknown", f"{topic}-other"])
+        assert {name: config["cleanup.policy"] for name, config in configs.items()} == {
+            topic: "compact",
+            f"{topic}-other": "delete",
+        }
+
+    def test_replication_factor_is_what_was_asked_for(self, broker: Broker, topic: str) -> None:
+        create(broker, topic, 2, config={"replication.factor": "1"})
+        with closing(broker.admin()) as admin:
+            assert admin.topic_configs([topic])[topic]["replication.factor"] == "1"
 
     @pytest.mark.parametrize("batches", [[], [1], [10], [10, 10], [1, 10], [10, 1]])
     def test_end_is_exact_whatever_the_batches(self, broker: Broker, topic: str, batches: list[int]) -> None:

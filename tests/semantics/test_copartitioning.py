@@ -16,6 +16,7 @@ from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.plan.planner import plan as planned
 from pipeline.runtime.memory import MemoryBroker
+from pipeline.runtime.topic_check import TopicCheck
 from pipeline.runtime.topics import prepare_topics
 from pipeline.testing.driver import TopologyTestDriver
 from tests.semantics.timed import Declare, joined, ms, topology
@@ -106,5 +107,6 @@ def test_a8_5_b6_4_a_topic_that_is_not_there() -> None:
     plan = planned(topology(lambda b: join(external(b, "a"), external(b, "b"))))
     broker = MemoryBroker(ManualClock())
     broker.create_topic("a", 2)
+    config = StreamsConfig("test", Path())
     with pytest.raises(TopologyError, match=r"topics do not exist.*source-2 \(.*copartitioning.py:.*'b'"):
-        prepare_topics(plan, StreamsConfig("test", Path()), broker.admin())
+        prepare_topics(plan, config, broker.admin(), TopicCheck("memory", config))

@@ -7,7 +7,7 @@ worker.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,9 +19,10 @@ from pipeline import Record, StreamsError, TopologyError
 from pipeline.clock import ManualClock
 from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
-from pipeline.plan.planner import plan
+from pipeline.plan.planner import Plan, plan
 from pipeline.runtime.memory import MemoryAdmin, MemoryBroker
 from pipeline.runtime.memory_log import MemoryTopic
+from pipeline.runtime.topic_check import TopicCheck
 from pipeline.runtime.topics import prepare_topics
 from pipeline.state.provider import MemoryProvider
 from pipeline.testing.driver import TopologyTestDriver
@@ -218,20 +219,25 @@ def test_the_topic_must_keep_every_row(config: dict[str, str], *, keeps: bool) -
         broker.create_topic(topic)
     prepared = plan(topology(declared(reuse=True)))
     if keeps:
-        prepare_topics(prepared, StreamsConfig("test", Path()), broker.admin())
+        prepare(prepared, broker.admin())
         return
     with pytest.raises(TopologyError) as raised:
-        prepare_topics(prepared, StreamsConfig("test", Path()), broker.admin())
+        prepare(prepared, broker.admin())
     parts = ("t (", "test_reused_source.py:", "'R'", *config.values(), "compact", "reuse_source=")
     assert [part for part in parts if part not in str(raised.value)] == []
-    prepare_topics(plan(topology(declared(reuse=False))), StreamsConfig("test", Path()), broker.admin())
+    prepare(plan(topology(declared(reuse=False))), broker.admin())
+
+
+def prepare(prepared: Plan, admin: MemoryAdmin) -> None:
+    config = StreamsConfig("test", Path())
+    prepare_topics(prepared, config, admin, TopicCheck("memory", config))
 
 
 class MuteAdmin(MemoryAdmin):
     """Knows no configuration, as the embedded broker."""
 
-    def topic_config(self, topic: str) -> dict[str, str]:
-        return {}
+    def topic_configs(self, topics: Sequence[str]) -> dict[str, Mapping[str, str]]:
+        return {topic: {} for topic in topics}
 
 
 def test_a_broker_that_does_not_tell_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -240,6 +246,6 @@ def test_a_broker_that_does_not_tell_is_warned_of(caplog: pytest.LogCaptureFixtu
         broker.create_topic(topic)
     admin = MuteAdmin(broker)
     with caplog.at_level(logging.WARNING):
-        prepare_topics(plan(topology(declared(reuse=True))), StreamsConfig("test", Path()), admin)
+        prepare(plan(topology(declared(reuse=True))), admin)
     assert "t (" in caplog.text
     assert "does not tell" in caplog.text

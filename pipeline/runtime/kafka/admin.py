@@ -69,20 +69,24 @@ class KafkaAdmin:
         Raises:
             BrokerUnreachableError: no broker answers.
         """
+        return {topic: len(partitions) for topic, partitions in self._described(topics).items()}
+
+    def _described(self, topics: Sequence[str]) -> dict[str, Sequence[Any]]:
+        """Return the partitions of each topic that exists."""
         if not topics:
             return {}
         client = self._open()
         # Not `list_topics`: brokers that create topics on demand would create these.
         futures = client.describe_topics(TopicCollection(list(topics)), request_timeout=_FIRST_TIMEOUT_S)
-        counts = {}
+        described = {}
         for topic, future in futures.items():
             description = self._result(
                 future, f"describing topic {topic}", (KafkaError.UNKNOWN_TOPIC_OR_PART,)
             )
             if description is not None:
-                counts[topic] = len(description.partitions)
+                described[topic] = description.partitions
         self._serve_log()
-        return counts
+        return described
 
     def create_topics(self, topics: Sequence[TopicSpec]) -> None:
         """Create what does not exist yet, and return when it can be used. Existing is no error.
@@ -102,16 +106,28 @@ class KafkaAdmin:
             self._result(future, f"creating topic {topic}", (KafkaError.TOPIC_ALREADY_EXISTS,))
         self._wait_usable([spec.name for spec in topics])
 
-    def topic_config(self, topic: str) -> Mapping[str, str]:
-        """Return what a topic is configured with, defaults included where the broker tells them.
+    def topic_configs(self, topics: Sequence[str]) -> dict[str, Mapping[str, str]]:
+        """Return what each topic is configured with, defaults included where the broker tells them.
 
         Raises:
             BrokerUnreachableError: no broker answers.
         """
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        (future,) = self._open().describe_configs([resource], request_timeout=_TIMEOUT_S).values()
-        entries = self._result(future, f"asking for the configuration of topic {topic}")
-        return {name: entry.value for name, entry in entries.items() if entry.value is not None}
+        configs: dict[str, Mapping[str, str]] = {
+            topic: {"replication.factor": str(min(len(part.replicas) for part in partitions))}
+            for topic, partitions in self._described(topics).items()
+        }
+        if not configs:
+            return {}
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in configs]
+        # Who may not describe configurations is told nothing: its topics work all the same.
+        silent = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+        futures = self._open().describe_configs(resources, request_timeout=_TIMEOUT_S)
+        for resource, future in futures.items():
+            what = f"asking for the configuration of topic {resource.name}"
+            entries = self._result(future, what, silent) or {}
+            told = {name: entry.value for name, entry in entries.items() if entry.value is not None}
+            configs[resource.name] = {**configs[resource.name], **told}
+        return configs
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition.
