@@ -130,6 +130,7 @@ class App(faust.App):
             (skipped and counted) or `dead-letter`; the latter unless told, if there is such a topic.
         on_processing_error: likewise where a user's function raises.
         on_produce_error: likewise where a result cannot be encoded, or a topic does not take it.
+        corrupt_stores: so many damaged stores are kept aside, for looking into.
         application_version: what dead letters and logs call the version of the application.
         merge_repartitions: leave out repartition topics that are not needed; see `StreamsBuilder`.
         broker_settings: librdkafka's own settings, such as `security.protocol` and `sasl.username`
@@ -169,6 +170,7 @@ class App(faust.App):
         metadata_interval: Duration | None = None,
         max_task_idle: Duration | None = 0,
         source_idle: Duration | None = None,
+        corrupt_stores: int | None = None,
         application_version: str | None = None,
         dead_letter: str | None = None,
         on_decode_error: ErrorAction | None = None,
@@ -203,6 +205,7 @@ class App(faust.App):
                 "metadata_interval": metadata_interval,
                 "max_task_idle": max_task_idle,
                 "source_idle": source_idle,
+                "corrupt_stores": corrupt_stores,
                 "application_version": application_version,
                 "dead_letter": dead_letter,
                 "on_decode_error": on_decode_error,

@@ -11,6 +11,8 @@ from pipeline.errors import ConfigError
 MIB: Final = 1024 * 1024
 GUARANTEES: Final = ("at_least_once", "exactly_once")
 
+_MAY_BE_ZERO: Final = frozenset({"max_task_idle_ms", "corrupt_stores"})
+
 #: Where a record can fail.
 Stage: TypeAlias = Literal["decode", "processing", "produce"]
 #: What can become of it.
@@ -57,6 +59,8 @@ class StreamsConfig:
         source_idle_ms: once no record has come for a task, and none is waiting, for so long by the wall
             clock, the task's time goes on with the wall clock, so that windows close without input; a
             record that comes later with an older timestamp is late. None: time stands still without records.
+        corrupt_stores: so many stores that were found damaged are kept aside in the data folder, for looking
+            into; older ones are removed.
         application_version: what dead letters and logs call the version of the application.
         dead_letter: topic for records that fail; None: there is none.
         on_decode_error: what becomes of a record whose bytes cannot be decoded, or whose time cannot be
@@ -89,6 +93,7 @@ class StreamsConfig:
     metadata_interval_ms: int = 30_000
     max_task_idle_ms: int | None = 0
     source_idle_ms: int | None = None
+    corrupt_stores: int = 2
     application_version: str = "1"
     dead_letter: str | None = None
     on_decode_error: ErrorAction | None = None
@@ -103,7 +108,7 @@ class StreamsConfig:
                 f"processing_guarantee is {self.processing_guarantee!r}: it must be {' or '.join(GUARANTEES)}"
             )
         for name, value in self.numbers().items():
-            least = 0 if name == "max_task_idle_ms" else 1
+            least = 0 if name in _MAY_BE_ZERO else 1
             if value is not None and value < least and not (name == "replication_factor" and value == -1):
                 raise ConfigError(f"{name} is {value}: it must be at least {least}")
 

@@ -59,6 +59,10 @@ class StateError(StreamsError):
     """A state store cannot be opened, read or written."""
 
 
+class CorruptStoreError(StateError):
+    """A state store's files are damaged: it cannot be used any more, and has to be restored."""
+
+
 class NoOffsetError(StreamsError):
     """A partition has no offset to begin at, and its source does not say where else: the worker stops."""
 

@@ -26,10 +26,9 @@ from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.source_log import source_rows
-from pipeline.runtime.stores import open_store
+from pipeline.runtime.stores import Engines, open_store
 from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.partitioned import PartitionedStore, Progress
-from pipeline.state.provider import StoreProvider
 from pipeline.topology import GlobalTable
 
 #: How long a batch is gathered while tables are loaded, as in restoring.
@@ -45,13 +44,12 @@ class GlobalStore(NamedTuple):
 
 
 def open_global_stores(
-    plan: Plan, stores: StoreProvider, config: StreamsConfig, opened: ExitStack
+    plan: Plan, engines: Engines, config: StreamsConfig, opened: ExitStack
 ) -> dict[str, GlobalStore]:
     """Return the stores of a plan's global tables by name; `opened` closes them."""
     found = {}
     for table in plan.global_tables:
-        engine = stores.open(GLOBAL, table.store.name, in_memory=table.store.in_memory)
-        partitions = PartitionedStore(engine)
+        partitions = PartitionedStore(engines.of_global_table(table.store))
         opened.callback(partitions.close)
         rows = open_store(table.store, partitions, config)
         found[table.store.name] = GlobalStore(table, rows, partitions)

@@ -17,11 +17,8 @@ from pipeline.runtime.progress import decode_progress
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.start_offsets import StartOffsets
-from pipeline.runtime.stores import open_store
+from pipeline.runtime.stores import Engines, open_store
 from pipeline.runtime.task import Task
-from pipeline.state.provider import StoreProvider
-from pipeline.state.store import BytesStore
-from pipeline.topology import StoreSpec
 
 #: How long a batch of changelog records is gathered: tasks that are whole already wait so long at most.
 _GATHER_S = 0.01
@@ -36,7 +33,7 @@ class TaskManager:
         environment: what tasks share.
         consumer: this worker's membership of the group.
         admin: for offsets.
-        stores: opens state stores.
+        engines: opens what state stores are on.
         restoration: brings stores up to date.
         registry: where restored stores are shown to queries.
         counts: partition counts by topic.
@@ -47,13 +44,13 @@ class TaskManager:
         environment: TaskEnvironment,
         consumer: Consumer,
         admin: Admin,
-        stores: StoreProvider,
+        engines: Engines,
         restoration: Restoration,
         registry: StoreRegistry,
         counts: Mapping[str, int],
     ) -> None:
         self._environment, self._consumer, self._admin = environment, consumer, admin
-        self._stores, self._restoration, self._registry = stores, restoration, registry
+        self._engines, self._restoration, self._registry = engines, restoration, registry
         self._counts = counts
         self._committer = Committer(environment, consumer, admin)
         self._starts = StartOffsets(environment.plan, admin, environment.clock, environment.counters)
@@ -189,7 +186,7 @@ class TaskManager:
 
     def _open(self, task_id: TaskId, sub: SubTopology, partitions: tuple[TopicPartition, ...]) -> None:
         stores = {
-            spec.name: open_store(spec, self._engine(task_id, spec), self._environment.config)
+            spec.name: open_store(spec, self._engines.of_task(task_id, spec), self._environment.config)
             for spec in sub.stores
         }
         task = Task(task_id, sub, partitions, stores, self._environment)
@@ -203,12 +200,6 @@ class TaskManager:
             ends = self._log_ends([*changelogs, *sources], positions)
             known = any(partition in self._committed for partition in partitions)
             self._restoration.add(task, positions, ends, known=known)
-
-    def _engine(self, task_id: TaskId, spec: StoreSpec) -> BytesStore:
-        # A position without a changelog, or in a source, means nothing to a changelog: under another name,
-        # it is never taken for one of it.
-        suffix = "" if spec.logged else "+source" if spec.source_is_log else "+unlogged"
-        return self._stores.open(task_id, f"{spec.name}{suffix}", in_memory=spec.in_memory)
 
     def _log_ends(
         self, changelogs: Sequence[TopicPartition], positions: Mapping[TopicPartition, Committed]

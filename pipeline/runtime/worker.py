@@ -17,6 +17,7 @@ from pipeline.config import StreamsConfig
 from pipeline.errors import (
     BrokerError,
     BrokerUnreachableError,
+    CorruptStoreError,
     TaskMigratedError,
     TopicGoneError,
     UnknownTopicError,
@@ -30,6 +31,7 @@ from pipeline.runtime.global_state import GlobalState, open_global_stores
 from pipeline.runtime.pattern_topics import PatternTopics
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
+from pipeline.runtime.stores import Engines
 from pipeline.runtime.task_manager import TaskManager
 from pipeline.runtime.topic_check import TopicCheck
 from pipeline.runtime.topics import prepare_topics, task_count
@@ -153,7 +155,7 @@ class Worker:
             else:
                 moved = self._advance(self._connection, now)
                 self._problem, self._backoff_ms = None, _FIRST_BACKOFF_MS
-        except (BrokerUnreachableError, TaskMigratedError, TopicGoneError) as error:
+        except (BrokerUnreachableError, TaskMigratedError, TopicGoneError, CorruptStoreError) as error:
             if isinstance(error, TopicGoneError) and not self._patterns.any:
                 raise
             moved = 0
@@ -162,12 +164,15 @@ class Worker:
         self._status = self._report()
         return moved
 
-    def _retry(self, error: BrokerError, now_ms: int) -> None:
-        """Say what is wrong; connected, the next step tries again, else one after a pause does."""
+    def _retry(self, error: BrokerError | CorruptStoreError, now_ms: int) -> None:
+        """Say what is wrong; connected, the next step tries again, else one after a pause does.
+
+        A damaged store is set aside when its task is opened again, which then restores it.
+        """
         self._problem = f"{error}; trying again"
         if self._connection is not None:
             self._connection.tasks.interrupt()
-            if self._connection.tasks.broken or isinstance(error, TaskMigratedError | TopicGoneError):
+            if self._connection.tasks.broken or not isinstance(error, BrokerUnreachableError):
                 self._disconnect()
         if self._connection is None:
             self._problem = f"{error}; trying again in {self._backoff_ms / 1000:g} s"
@@ -194,7 +199,8 @@ class Worker:
             opened.callback(consumer.close)
             restoration = Restoration(self._broker.reader(), self.registry, self._counters)
             opened.callback(restoration.close)
-            global_stores = open_global_stores(plan, self._stores, self._config, opened)
+            engines = Engines(self._stores, self._config, self._clock)
+            global_stores = open_global_stores(plan, engines, self._config, opened)
             environment = TaskEnvironment(
                 plan,
                 self._config,
@@ -211,9 +217,7 @@ class Worker:
                 global_stores.values(), environment, admin, followed, self.registry, counts
             )
             opened.callback(global_state.close)
-            tasks = TaskManager(
-                environment, consumer, admin, self._stores, restoration, self.registry, counts
-            )
+            tasks = TaskManager(environment, consumer, admin, engines, restoration, self.registry, counts)
             topics = sorted({name for sub in plan.subtopologies for name in sub.topics if name in counts})
             opened.callback(tasks.abandon)
             self._connection = _Connection(

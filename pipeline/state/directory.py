@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import uuid
 from pathlib import Path
 from typing import IO, Any, Final
@@ -12,6 +13,8 @@ from pipeline.errors import StateError
 
 #: The layout of what lies below; a folder of another one is not touched.
 LAYOUT: Final = "1"
+#: Between a store's name and when it was set aside. No store's name holds a plus.
+_CORRUPT: Final = "+corrupt-"
 
 
 class StateDirectory:
@@ -22,6 +25,7 @@ class StateDirectory:
                                  layout       version of what lies here
                                  worker-id    who this worker is, across restarts
                                  <task>/<store>/
+                                 <task>/<store>+corrupt-<time in ms>/    was damaged, see `set_aside`
     ```
 
     Args:
@@ -49,6 +53,24 @@ class StateDirectory:
     def path(self, task: str, store: str) -> Path:
         """Return where a task's store lies."""
         return self._root / task / store
+
+    def set_aside(self, task: str, store: str, now_ms: int, keep: int) -> Path:
+        """Rename a task's store, and return where it is now; remove all but the last `keep` of those.
+
+        Raises:
+            StateError: the folder cannot be written to.
+        """
+        aside = self._root / task / f"{store}{_CORRUPT}{now_ms}"
+        try:
+            self.path(task, store).rename(aside)
+            kept = sorted(
+                self._root.glob(f"*/*{_CORRUPT}*"), key=lambda path: int(path.name.split(_CORRUPT)[1])
+            )
+            for path in kept[: max(0, len(kept) - keep)]:
+                shutil.rmtree(path)
+        except OSError as error:
+            raise StateError(f"cannot set aside {self.path(task, store)}: {error}") from error
+        return aside
 
     def close(self) -> None:
         """Let another worker use it."""

@@ -30,7 +30,22 @@ class StoreProvider(Protocol):
             in_memory: whether it is to be kept in memory, and to be gone when it is closed.
 
         Raises:
+            CorruptStoreError: its files are damaged.
             StateError: it cannot be opened.
+        """
+        ...
+
+    def set_aside(self, task: TaskId, store: str, now_ms: int, keep: int) -> str:
+        """Put away what a damaged store left: opening it begins anew.
+
+        Args:
+            task: the task.
+            store: the store's name.
+            now_ms: the time by the wall clock.
+            keep: how many damaged stores are kept, over all tasks; older ones are removed.
+
+        Returns:
+            Where it is now, for the log.
         """
         ...
 
@@ -66,6 +81,10 @@ class RocksDBProvider:
             return MemoryStore(f"{task}/{store}")
         return RocksDBStore(self._directory().path(str(task), store), self._settings)
 
+    def set_aside(self, task: TaskId, store: str, now_ms: int, keep: int) -> str:
+        """Rename a damaged store's folder; see `StateDirectory.set_aside`."""
+        return str(self._directory().set_aside(str(task), store, now_ms, keep))
+
     def close(self) -> None:
         """Let another worker use the folder."""
         if self._opened is not None:
@@ -95,6 +114,11 @@ class MemoryProvider:
         if in_memory:
             return MemoryStore(f"{task}/{store}")
         return self._stores.setdefault((task, store), MemoryStore(f"{task}/{store}")).reopen()
+
+    def set_aside(self, task: TaskId, store: str, now_ms: int, keep: int) -> str:  # noqa: ARG002 - nothing is kept
+        """Forget a store."""
+        self._stores.pop((task, store), None)
+        return "nowhere"
 
     def close(self) -> None:
         """Keep everything, for the next worker on this provider."""

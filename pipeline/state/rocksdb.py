@@ -22,12 +22,18 @@ from rocksdict import (
     WriteOptions,
 )
 
-from pipeline.errors import StateError
+from pipeline.errors import CorruptStoreError, StateError
 
 _META = "meta"
 _POSITION = b"position"
 #: A write holds the interpreter's lock: HTTP waits for at most this many entries.
 _CHUNK = 4_000
+#: Entries that a scan reads at once: at first, and then.
+_FIRST, _AHEAD = 8, 64
+#: In a database's folder: why it is not to be opened any more.
+_DAMAGE = "damage"
+#: What RocksDB says of files that are not as it wrote them, or not there, wherever in its message.
+_SIGNS = ("Corruption:", "No such file or directory")
 
 
 class RocksDBSettings:
@@ -81,11 +87,15 @@ class RocksDBStore:
     position as of one moment; the rest is restored from the changelog. `close` flushes, so a clean
     restart restores nothing.
 
+    Damaged files are found when it is opened, or when what they held is read. From then on the store is
+    of no use: nothing is written, and it cannot be opened again.
+
     Args:
         path: folder of the database.
         settings: what it shares with other stores.
 
     Raises:
+        CorruptStoreError: its files are damaged.
         StateError: the database cannot be opened, usually because another process has it open.
     """
 
@@ -102,16 +112,30 @@ class RocksDBStore:
 
     def _open(self) -> None:
         options = self._settings.options()
+        self._damage = self._known_damage()
+        if self._damage is not None:
+            raise self._corrupt("open", self._damage)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._db: Any = Rdict(str(self._path), options, column_families={_META: options})
         except Exception as error:
+            if any(sign in str(error) for sign in _SIGNS):
+                raise self._corrupt("open", error) from error
             raise StateError(
                 f"cannot open the state store at {self._path}: {error}; is another worker using this "
                 "data folder? Give each worker one of its own"
             ) from error
         self._meta: Any = self._db.get_column_family(_META)
         self._meta_handle: Any = self._db.get_column_family_handle(_META)
+
+    def _known_damage(self) -> str | None:
+        """Return what was found before; or that what RocksDB starts from is missing: it would begin anew."""
+        found = self._path / _DAMAGE
+        if found.exists():
+            return found.read_text(encoding="utf-8")
+        if not (self._path / "CURRENT").exists() and any(self._path.glob("*.sst")):
+            return "there is data and no file CURRENT"
+        return None
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value under `key`, or None."""
@@ -132,8 +156,13 @@ class RocksDBStore:
             options.set_iterate_upper_bound(max(start, end))
         with self._lock:
             try:
-                # Not `set_iterate_lower_bound`: it sets the upper bound (rocksdict 0.3.29).
-                entries = self._db.items(reverse, None if reverse else start, options)
+                # Not `items`: it takes damaged data for the end of all data (rocksdict 0.3.29).
+                entries = self._db.iter(options)
+                if reverse:
+                    entries.seek_to_last()
+                else:
+                    # Not `set_iterate_lower_bound`: it sets the upper bound (rocksdict 0.3.29).
+                    entries.seek(start)
             except Exception as error:
                 raise self._failed("scan", error) from error
             scan = _Scan(self, entries, start if reverse else None, options)
@@ -171,6 +200,9 @@ class RocksDBStore:
 
     def _write(self, batch: WriteBatch) -> None:
         with self._lock:
+            if self._damage is not None:
+                # Found by a reader, which may be one of another thread.
+                raise self._corrupt("write", self._damage)
             try:
                 self._db.write(batch, self._write_options)
             except Exception as error:
@@ -189,7 +221,10 @@ class RocksDBStore:
         """Return the changelog position of the last write."""
         with self._lock:
             self._check_open()
-            stored = self._meta.get(_POSITION)
+            try:
+                stored = self._meta.get(_POSITION)
+            except Exception as error:
+                raise self._failed("read", error) from error
         return 0 if stored is None else int.from_bytes(stored, "big")
 
     def wipe(self) -> None:
@@ -207,7 +242,10 @@ class RocksDBStore:
         # Data before position: killed in between, the old position applies the same data again.
         # Flushing releases the interpreter's lock, and needs none of ours: readers go on.
         try:
-            self._db.flush()
+            if self._damage is None:
+                self._db.flush()
+        except Exception as error:
+            raise self._failed("flush", error) from error
         finally:
             with self._lock:
                 self._release()
@@ -229,33 +267,73 @@ class RocksDBStore:
     def _failed(self, what: str, error: Exception) -> StateError:
         if isinstance(error, DbClosedError):
             return self._closed()
+        if any(sign in str(error) for sign in _SIGNS):
+            self._damage = str(error)
+            (self._path / _DAMAGE).write_text(self._damage, encoding="utf-8")
+            return self._corrupt(what, error)
         return StateError(f"cannot {what} the state store at {self._path}: {error}; check disk and folder")
+
+    def _corrupt(self, what: str, why: object) -> CorruptStoreError:
+        return CorruptStoreError(f"cannot {what} the state store at {self._path}, which is damaged: {why}")
 
 
 class _Scan:
     """An iteration that its store can end: as long as it refers to the database, that stays locked."""
 
-    def __init__(
-        self, store: RocksDBStore, entries: Iterator[tuple[bytes, bytes]], first: bytes | None, options: Any
-    ) -> None:
-        self._lock, self._closed = store._lock, store._closed  # noqa: SLF001 - a part of the store
-        self._entries: Iterator[tuple[bytes, bytes]] | None = entries
+    def __init__(self, store: RocksDBStore, entries: Any, first: bytes | None, options: Any) -> None:
+        self._lock, self._closed, self._failed = store._lock, store._closed, store._failed  # noqa: SLF001 - a part of the store
+        self._entries: Any = entries
+        #: Backwards: where it ends.
         self._first = first
         # RocksDB reads the upper bound where these options keep it: freed, a scan ends anywhere.
         self._options = options
+        #: What is read already, the next one last; most scans want few entries, and long ones many at once.
+        self._ahead: list[tuple[bytes, bytes]] = []
+        self._size = _FIRST
+        #: Whether everything is read. RocksDB ends where it cannot read on, too: then it is an error.
+        self._whole = False
 
     def __iter__(self) -> _Scan:
         return self
 
     def __next__(self) -> tuple[bytes, bytes]:
-        with self._lock:
-            if self._entries is None:
-                raise self._closed()
-            # No variable refers to the iterator: when the lock is free, `end` frees it.
-            entry = next(self._entries)
+        if self._entries is None:
+            raise self._closed()
+        if not self._ahead:
+            self._read()
+        entry = self._ahead.pop()
         if self._first is not None and entry[0] < self._first:
+            self._ahead.clear()
             raise StopIteration
         return entry
+
+    def _read(self) -> None:
+        if self._whole:
+            raise StopIteration
+        failure = None
+        with self._lock:
+            entries, ahead = self._entries, self._ahead
+            if entries is None:
+                raise self._closed()
+            valid, key, value = entries.valid, entries.key, entries.value
+            step = entries.next if self._first is None else entries.prev
+            while len(ahead) < self._size and valid():
+                ahead.append((key(), value()))
+                step()
+            if len(ahead) < self._size:
+                self._whole = True
+                try:
+                    entries.status()
+                except Exception as error:  # noqa: BLE001 - raised below
+                    failure = self._failed("scan", error)
+            # What refers to the iterator keeps the database locked, as the frames of an error do.
+            del entries, valid, key, value, step
+        if failure is not None:
+            raise failure
+        if not ahead:
+            raise StopIteration
+        ahead.reverse()
+        self._size = _AHEAD
 
     def end(self) -> None:
         """Let go of the database."""

@@ -10,7 +10,7 @@ from pipeline.config import StreamsConfig
 from pipeline.record import NO_HEADERS
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.worker import Worker
-from pipeline.state.provider import MemoryProvider
+from pipeline.state.provider import MemoryProvider, StoreProvider
 from pipeline.topology import Topology
 
 
@@ -24,7 +24,7 @@ class Cluster:
         for topic, partitions in topics.items():
             self.broker.create_topic(topic, partitions)
 
-    def worker(self, client_id: str, disk: MemoryProvider | None = None) -> Worker:
+    def worker(self, client_id: str, disk: StoreProvider | None = None) -> Worker:
         config = StreamsConfig("app", Path("unused"), **self._settings)
         stores = disk or MemoryProvider()
         return Worker(self.topology, config, self.broker, self.clock, stores, client_id)

@@ -31,6 +31,11 @@ class Disk:
             found = self._stores[task, store] = _DiskStore(f"{task}/{store}", self._random)
         return found.reopen()
 
+    def set_aside(self, task: TaskId, store: str, now_ms: int, keep: int) -> str:  # noqa: ARG002 - nothing is kept
+        """Forget a store."""
+        self._stores.pop((task, store), None)
+        return "nowhere"
+
     def close(self) -> None:
         """Keep everything, for the next worker on this machine."""
 
