@@ -19,6 +19,11 @@ from pipeline.testing.process import ServerProcess, accepts_connections, free_po
 _START_ATTEMPTS: Final = 3
 _READY_ATTEMPTS: Final = 3_000
 _FORMAT_TIMEOUT_S: Final = 60.0
+_LOGGED: Final = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+)
 
 
 class EmbeddedBroker:
@@ -92,24 +97,33 @@ class EmbeddedBroker:
 
 
 class ApacheKafka:
-    """Apache Kafka 4.3 in KRaft mode: `nodes` processes, each broker and controller.
+    """Apache Kafka 4.3 in KRaft mode: `nodes` processes, each broker and controller or brokers alone.
 
     Args:
         nodes: how many; with three, one may be killed.
+        controller: whether one more process is the controller, as in production, and the others are brokers
+            alone: then to kill one of these does not stop the cluster until another controller is elected.
         directory: where data and logs go; default a temporary directory, removed on exit.
         settings: server properties on top of the defaults below.
     """
 
     def __init__(
-        self, nodes: int = 1, directory: Path | None = None, settings: Mapping[str, str] | None = None
+        self,
+        nodes: int = 1,
+        directory: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        *,
+        controller: bool = False,
     ) -> None:
         self._nodes = nodes
+        #: Number of the process that is the controller and no broker.
+        self._controller = nodes if controller else None
         self._directory = directory
         self._settings = dict(settings or {})
         self._own_directory: tempfile.TemporaryDirectory[str] | None = None
         self._servers: dict[int, ServerProcess] = {}
         self._ports: list[int] = []
-        self._controller_ports: list[int] = []
+        self._controller_ports: dict[int, int] = {}
 
     @property
     def address(self) -> str:
@@ -138,18 +152,23 @@ class ApacheKafka:
             self._own_directory = tempfile.TemporaryDirectory(prefix="headrace-kafka-")
             self._directory = Path(self._own_directory.name)
         self._ports = [free_port() for _ in range(self._nodes)]
-        self._controller_ports = [free_port() for _ in range(self._nodes)]
-        for node in range(self._nodes):
+        controllers = range(self._nodes) if self._controller is None else [self._controller]
+        self._controller_ports = {node: free_port() for node in controllers}
+        processes = sorted({*range(self._nodes), *controllers})
+        for node in processes:
             self._format(node)
-        for node in range(self._nodes):
+        for node in processes:
             self._launch(node)
         for node in range(self._nodes):
             self._wait(node)
 
     def stop(self) -> None:
-        """Stop every node."""
+        """Stop every node; kill it if its data goes, too: the last of several would wait for the others."""
         for server in self._servers.values():
-            server.stop()
+            if self._own_directory is None:
+                server.stop()
+            else:
+                server.kill()
         self._servers.clear()
         if self._own_directory is not None:
             self._own_directory.cleanup()
@@ -186,7 +205,7 @@ class ApacheKafka:
 
     def _launch(self, node: int) -> None:
         folder = self._folder(node)
-        command = _java("-Xmx512m", "-XX:+UseG1GC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=info")
+        command = _java("-Xmx512m", "-XX:+UseG1GC", *_LOGGED)
         command += ["kafka.Kafka", str(folder / "server.properties")]
         self._servers[node] = ServerProcess(f"Apache Kafka's node {node}", command, folder / "server.log")
 
@@ -205,14 +224,11 @@ class ApacheKafka:
 
     def _properties(self, node: int) -> dict[str, str]:
         replicas = str(min(3, self._nodes))
-        voters = [f"{other}@127.0.0.1:{port}" for other, port in enumerate(self._controller_ports)]
-        listener = f"PLAINTEXT://127.0.0.1:{self._ports[node]}"
+        voters = [f"{voter}@127.0.0.1:{port}" for voter, port in self._controller_ports.items()]
         return {
-            "process.roles": "broker,controller",
+            **self._roles(node),
             "node.id": str(node),
             "controller.quorum.voters": ",".join(voters),
-            "listeners": f"{listener},CONTROLLER://127.0.0.1:{self._controller_ports[node]}",
-            "advertised.listeners": listener,
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
             "log.dirs": str(self._folder(node) / "data"),
@@ -236,6 +252,14 @@ class ApacheKafka:
             "replica.fetch.max.bytes": str(16 * 1024 * 1024),
             **self._settings,
         }
+
+    def _roles(self, node: int) -> dict[str, str]:
+        roles, listeners = {}, {}
+        if node in self._controller_ports:
+            roles["controller"] = f"CONTROLLER://127.0.0.1:{self._controller_ports[node]}"
+        if node != self._controller:
+            roles["broker"] = listeners["advertised.listeners"] = f"PLAINTEXT://127.0.0.1:{self._ports[node]}"
+        return {"process.roles": ",".join(roles), "listeners": ",".join(roles.values()), **listeners}
 
 
 def _answers(port: int, address: str) -> bool:

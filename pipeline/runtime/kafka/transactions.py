@@ -13,6 +13,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 from pipeline.errors import StreamsError, TaskMigratedError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, Consumer
+from pipeline.runtime.kafka.abandoned import CallAbandonedError, CallThread
 from pipeline.runtime.kafka.errors import translated_exception, unreachable
 from pipeline.runtime.kafka.producer import KafkaProducer
 from pipeline.runtime.kafka.settings import Settings
@@ -20,6 +21,8 @@ from pipeline.runtime.kafka.settings import Settings
 _log: Final = logging.getLogger(__name__)
 #: How long one call waits for the transaction's coordinator.
 _WAIT_S: Final = 5.0
+#: When it should have returned, and will not; see `abandoned`.
+_OVERDUE_S: Final = _WAIT_S + 1.0
 
 
 class KafkaTransactionalProducer(KafkaProducer):
@@ -38,6 +41,7 @@ class KafkaTransactionalProducer(KafkaProducer):
         self._id = str(settings["transactional.id"])
         #: The broker was asked to commit, and has not answered: the same commit must be asked for again.
         self._committing = False
+        self._thread = CallThread(f"transactions of {self._id}")
         try:
             self._call("taking over", self._client.init_transactions, _WAIT_S)
             self._client.begin_transaction()
@@ -58,15 +62,28 @@ class KafkaTransactionalProducer(KafkaProducer):
                 ClientPartition(topic, partition, offset, metadata)
                 for (topic, partition), (offset, metadata) in offsets.items()
             ]
-            send = self._client.send_offsets_to_transaction
-            self._call("sending offsets to", send, entries, consumer.group_metadata(), _WAIT_S)
+            member = consumer.group_metadata()
+            send = partial(self._client.send_offsets_to_transaction, entries, member, _WAIT_S)
+            self._call("sending offsets to", self._send, send)
             self._committing = True
         self._call("committing", self._client.commit_transaction, _WAIT_S)
         self._committing = False
         self._client.begin_transaction()
 
+    def _send(self, send: Callable[[], object]) -> None:
+        try:
+            self._thread.call(send, _OVERDUE_S)
+        except CallAbandonedError as error:
+            raise TaskMigratedError(
+                f"sending offsets to the transaction of {self._id}: the client still waits for a broker that "
+                "is gone; another producer takes over, and what was in hand comes again"
+            ) from error
+
     def close(self) -> None:
         """Abort what was not committed, and free the connection."""
+        self._thread.close(self._close)
+
+    def _close(self) -> None:
         for step in (
             self._client.purge,
             partial(self._client.abort_transaction, _WAIT_S),

@@ -51,7 +51,8 @@ def _part(what: str, kills: int, seed: int) -> str:
     started = clock.now_ms()
     with ExitStack() as stack:
         nodes = BROKERS if what == "brokers" else 1
-        kafka = stack.enter_context(ApacheKafka(nodes, settings=CLUSTER if nodes > 1 else _ONE))
+        settings = CLUSTER if nodes > 1 else _ONE
+        kafka = stack.enter_context(ApacheKafka(nodes, settings=settings, controller=nodes > 1))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="headrace-crash-"))
         run: Run = stack.enter_context(running(kafka.address, Path(folder), seed))
         if nodes > 1:

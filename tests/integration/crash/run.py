@@ -39,8 +39,10 @@ BROKERS: Final = 3
 #: With replication to three and two that must have a record before it counts.
 CLUSTER: Final = {
     "min.insync.replicas": "2",
-    # Until a broker is known to be gone, everything that it led stands still.
-    "broker.session.timeout.ms": "3000",
+    # Until a broker is known to be gone, everything that it led stands still; but one that is slow, on a
+    # busy machine, is not to be taken for one that is gone.
+    "broker.session.timeout.ms": "4000",
+    "broker.heartbeat.interval.ms": "500",
     "group.consumer.min.session.timeout.ms": "6000",
     "group.consumer.session.timeout.ms": "6000",
 }
