@@ -45,6 +45,7 @@ from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.runtime.worker import Worker
 from pipeline.settings import Duration, broker_address, check_shell_settings, engine_settings
+from pipeline.shell import BoundedWorker
 from pipeline.state.provider import RocksDBProvider
 from pipeline.state.rocksdb import RocksDBSettings
 from pipeline.topology import OffsetReset, TimestampExtractor, Topology
@@ -118,6 +119,7 @@ class App(faust.App):
         replication_factor: of internal topics; -1 is the broker's default.
         changelog_retention: how long a window changelog keeps records beyond the store's retention.
         compaction_lag: a changelog keeps every record at least this long.
+        shutdown_timeout: how long stopping may take; then the process ends all the same, with exit code 3.
         metadata_interval: how often topics are looked for that match a pattern.
         max_task_idle: how long a task waits for an empty partition of which the broker has no more before
             it processes records of others: with more, joined topics are read in the order of their
@@ -167,6 +169,7 @@ class App(faust.App):
         replication_factor: int | None = None,
         changelog_retention: Duration | None = None,
         compaction_lag: Duration | None = None,
+        shutdown_timeout: Duration | None = None,
         metadata_interval: Duration | None = None,
         max_task_idle: Duration | None = 0,
         source_idle: Duration | None = None,
@@ -202,6 +205,7 @@ class App(faust.App):
                 "replication_factor": replication_factor,
                 "changelog_retention": changelog_retention,
                 "compaction_lag": compaction_lag,
+                "shutdown_timeout": shutdown_timeout,
                 "metadata_interval": metadata_interval,
                 "max_task_idle": max_task_idle,
                 "source_idle": source_idle,
@@ -219,6 +223,7 @@ class App(faust.App):
         self._merge_repartitions = merge_repartitions
         # Checked where it is written; the folder is known only when the command line is.
         self._config(id, Path())
+        options.setdefault("Worker", BoundedWorker)
         # None is Faust's "not given", for these three as well.
         super().__init__(id, broker=broker, datadir=datadir, web_port=web_port, **options)
 
@@ -259,6 +264,11 @@ class App(faust.App):
             "message.max.bytes": config.max_internal_record_bytes,
         }
         return own | self._broker_settings
+
+    @property
+    def shutdown_timeout_s(self) -> float:
+        """How long stopping may take, in seconds."""
+        return self.streams_config.shutdown_timeout_ms / 1_000
 
     @property
     def broker_address(self) -> str:

@@ -51,6 +51,8 @@ class StreamsConfig:
             retention, counted from when they were written.
         compaction_lag_ms: a changelog keeps every record at least this long, so that compaction
             does not remove a committed value in favour of an uncommitted one.
+        shutdown_timeout_ms: how long stopping may take, the last commit included; then the process ends all
+            the same, with exit code 3, and says what was not committed.
         metadata_interval_ms: how often topics are looked for that match a pattern (Kafka Streams:
             `metadata.max.age.ms`).
         max_task_idle_ms: how long a task waits, by the wall clock, for an empty partition of which the broker
@@ -90,6 +92,7 @@ class StreamsConfig:
     replication_factor: int = -1
     changelog_retention_ms: int = 24 * 3_600_000
     compaction_lag_ms: int = 3_600_000
+    shutdown_timeout_ms: int = 30_000
     metadata_interval_ms: int = 30_000
     max_task_idle_ms: int | None = 0
     source_idle_ms: int | None = None

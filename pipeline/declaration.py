@@ -75,6 +75,16 @@ def describe_function(function: object) -> str:
     return f"{name} ({_short(code.co_filename)}:{code.co_firstlineno})" if code else name
 
 
+def describe_frame(frame: FrameType) -> str:
+    """Return the user's function that a running frame stands in, with its line; or that of this library."""
+    users: FrameType | None = None
+    each: FrameType | None = frame
+    while each is not None and not _is_ours(each):
+        users, each = each, each.f_back
+    found = frame if users is None else users
+    return f"{found.f_code.co_qualname} ({_short(found.f_code.co_filename)}:{found.f_lineno})"
+
+
 def _short(path: str) -> str:
     file = Path(path)
     return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else path

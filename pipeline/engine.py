@@ -1,7 +1,7 @@
 """The engine: a worker in a thread of its own, supervised by Faust.
 
-Faust's event loop stays free for HTTP. An error of the worker takes the whole process down, with
-exit code 1: what runs on is either whole or gone.
+Faust's event loop stays free for HTTP. An error of the worker takes the whole process down: what
+runs on is either whole or gone.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NoReturn
 
 from mode import Service
 from mode.utils.logging import get_logger
 
+from pipeline.declaration import describe_frame
 from pipeline.errors import StreamsError
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.worker import Worker, WorkerStatus
@@ -25,6 +26,8 @@ logger = get_logger(__name__)
 
 #: How often a change of the worker's state is looked for, to log it.
 _REPORT_INTERVAL_S = 0.5
+#: How long the last commit pauses before it is tried again.
+_COMMIT_PAUSE_S = 0.1
 
 
 class Engine(Service):
@@ -43,7 +46,10 @@ class Engine(Service):
         self._worker = worker
         self._halt = threading.Event()
         self._thread: threading.Thread | None = None
+        self._ident = 0
         self._ended = asyncio.Event()
+        #: Set when it failed, which is before it ended; or when it ended.
+        self._over = asyncio.Event()
         self._failure: BaseException | None = None
 
     @property
@@ -72,20 +78,35 @@ class Engine(Service):
         gc.collect()
         gc.freeze()
         # A daemon: an event loop that died must not leave a process that nothing can end.
-        ended = partial(asyncio.get_running_loop().call_soon_threadsafe, self._ended.set)
-        self._thread = threading.Thread(target=self._run, args=(ended,), name="engine", daemon=True)
+        tell = asyncio.get_running_loop().call_soon_threadsafe
+        self._thread = threading.Thread(target=self._run, args=(tell,), name="engine", daemon=True)
         self._thread.start()
+        self._ident = self._thread.ident or 0
+
+    def halt(self) -> None:
+        """Have the worker closed by its own thread, as soon as it has done what it is at. From any thread."""
+        self._halt.set()
+
+    def unfinished(self) -> str:
+        """Say why it has not ended, and what is not committed. From any thread, whatever hangs."""
+        pending = self._worker.uncommitted()
+        text = f"not committed, so it comes again: {', '.join(pending)}" if pending else "all is committed"
+        problem = self.status().problem
+        if problem is not None:
+            return f"{text}; {problem}"
+        frame = sys._current_frames().get(self._ident if self.alive else 0)  # noqa: SLF001 - the documented way to another thread's frame
+        return text if frame is None else f"{text}; the engine is in {describe_frame(frame)}"
 
     async def on_stop(self) -> None:
         """Have the worker closed by its own thread, and wait until that is done."""
-        self._halt.set()
+        self.halt()
         if self._thread is not None:
             await self._ended.wait()
             await self._crash_if_failed()
 
     @Service.task
     async def _watch(self) -> None:
-        await self._ended.wait()
+        await self._over.wait()
         await self._crash_if_failed()
 
     @Service.task
@@ -101,6 +122,23 @@ class Engine(Service):
                 self.log.log(level, "%s", summary(status))
             await self.sleep(_REPORT_INTERVAL_S)
 
+    async def crash(self, reason: BaseException) -> None:
+        """End the process with an error.
+
+        Of this library's own errors the message says it all, and it is the last line of the process:
+        they are logged where a user's function raised, for its frames.
+        """
+        if not isinstance(reason, StreamsError):
+            await super().crash(reason)
+            return
+        if reason.__cause__ is not None:
+            self.log.error("%s", reason, exc_info=reason.__cause__)
+        for node in self.beacon.walk():
+            for service in (node.data, *node.children):
+                if isinstance(service, Service):
+                    service._crash(reason)  # noqa: SLF001 - what `crash` does, apart from logging
+        self._crash(reason)
+
     async def _crash_if_failed(self) -> None:
         if self._failure is None or self.crashed:
             return
@@ -109,29 +147,45 @@ class Engine(Service):
         except BaseException as error:  # noqa: BLE001 - crash() logs the error that is being handled
             await self.crash(error)
 
-    def _run(self, ended: Callable[[], object]) -> None:
-        try:
-            run_worker(self._worker, self._halt.is_set)
-        except BaseException as error:  # noqa: BLE001 - handed to the event loop, which ends the process with it
+    def _end(self) -> None:
+        self._ended.set()
+        self._over.set()
+
+    def _run(self, tell: Callable[[Callable[[], None]], object]) -> None:
+        def failed(error: BaseException) -> None:
             self._failure = error
-        ended()
+            tell(self._over.set)
+
+        try:
+            run_worker(self._worker, self._halt, failed)
+        except BaseException as error:  # noqa: BLE001 - handed to the event loop, which ends the process with it
+            failed(error)
+        tell(self._end)
 
 
-def run_worker(worker: Worker, halted: Callable[[], bool]) -> None:
-    """Step `worker` until `halted`, then close it.
+def run_worker(worker: Worker, halt: threading.Event, failed: Callable[[BaseException], None]) -> None:
+    """Step `worker` until it is halted or fails, then close it.
 
-    After an error nothing is committed: what was in hand comes again.
+    Halted, it commits, however long the broker is away: the process has a bound. After an error nothing
+    is committed: what was in hand comes again.
+
+    Args:
+        worker: the worker.
+        halt: set by another thread.
+        failed: told what ended the worker, before it is closed.
 
     Raises:
-        Exception: what ended the worker.
+        Exception: it could not be closed.
     """
+    pause = threading.Event()
     try:
-        while not halted():
+        while not halt.is_set():
             worker.step()
-    except BaseException:
-        worker.abort()
-        raise
-    worker.close()
+        while not worker.finish():
+            pause.wait(_COMMIT_PAUSE_S)
+    except BaseException as error:  # noqa: BLE001 - handed on
+        failed(error)
+    worker.abort()
 
 
 def readable(error: BaseException) -> BaseException:

@@ -35,6 +35,7 @@ ENGINE: Final = {
     "delivery_timeout_ms": ("ms", "the worker stops; nothing past the last commit counts"),
     "replication_factor": ("replicas", "-1: the broker's default"),
     "changelog_retention_ms": ("ms", "the broker deletes older records of window changelogs"),
+    "shutdown_timeout_ms": ("ms", "the process ends, and says what was not committed: it comes again"),
     "metadata_interval_ms": ("ms", "topics that match a pattern are looked for; new ones are taken in"),
     "max_task_idle_ms": ("ms", "the task processes records of other partitions; off: it never waits"),
     "source_idle_ms": ("ms", "the time of a task without records goes on with the wall clock"),

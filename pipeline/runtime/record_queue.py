@@ -58,6 +58,8 @@ class RecordQueue:
         self.partition_time = -1
         #: Offset after the last record taken off the queue, rejected ones included.
         self.next_offset: int | None = None
+        #: `next_offset` as it was committed last, or as it began.
+        self.committed_offset: int | None = None
         #: Offset after the last record put on the queue.
         self.fetched_offset = -1
         #: Since when, by the wall clock, the task waits for more; None: it does not.

@@ -114,7 +114,7 @@ class Task:
                     continue
                 queue = RecordQueue(partition, source, forward, config.max_record_bytes, clock, self._reject)
                 queue.partition_time = partition_times.get(partition, -1)
-                queue.next_offset = queue.fetched_offset = offsets[partition]
+                queue.next_offset = queue.fetched_offset = queue.committed_offset = offsets[partition]
                 self.queues[partition] = queue
         self.time.stream = max(progress.task, *(queue.partition_time for queue in self.queues.values()))
         self.time.heard(clock.now_ms())
@@ -353,10 +353,23 @@ class Task:
                 self._positions[name] = offsets[partition].offset
         return offsets
 
+    def pending(self) -> list[str]:
+        """Return where each partition would begin again that was read further, and what is in hand."""
+        message, pending = self.message, []
+        for partition, queue in list(self.queues.items()):
+            text = f"{partition} from offset {queue.committed_offset}"
+            if message is not None and (message.topic(), message.partition()) == partition:
+                pending.append(f"{text} (in hand: offset {message.offset()})")
+            elif queue.next_offset != queue.committed_offset:
+                pending.append(text)
+        return pending
+
     def commit(self, now_ms: int) -> None:
         """Write every store's batch with its changelog position: offsets are committed by now."""
         for name, store in self.stores.items():
             store.commit(self._positions[name])
+        for queue in self.queues.values():
+            queue.committed_offset = queue.next_offset
         self._logged.clear()
         self._processed_since_commit = 0
         self.time.moved = False

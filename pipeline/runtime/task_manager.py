@@ -321,6 +321,10 @@ class TaskManager:
             self.broken = True
             raise
 
+    def uncommitted(self) -> list[str]:
+        """Return where each partition would begin again that was read further. From any thread."""
+        return [text for task in list(self._tasks.values()) for text in task.pending()]
+
     def abandon(self) -> None:
         """Close all tasks without committing."""
         self._assigned = False

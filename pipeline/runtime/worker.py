@@ -7,7 +7,7 @@ no thread and no system clock in here, so the same worker runs on librdkafka, un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -44,8 +44,8 @@ State: TypeAlias = Literal["connecting", "rebalancing", "restoring", "running", 
 IDLE_POLL_S = 0.02
 _FIRST_BACKOFF_MS = 500
 _MAX_BACKOFF_MS = 15_000
-#: How often the last commit is tried; each waits up to `commit.FLUSH_S`.
-_LAST_ATTEMPTS = 10
+#: How often `close` tries the last commit once more; each waits up to `commit.FLUSH_S`.
+_LAST_ATTEMPTS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,22 +299,31 @@ class Worker:
             BrokerUnreachableError: the broker does not take the commit: what was in hand comes again.
         """
         try:
-            self._commit_at_last()
+            for _ in range(_LAST_ATTEMPTS):
+                if self.finish():
+                    return
+            self.commit(leaving=True)
         finally:
             self.abort()
 
-    def _commit_at_last(self) -> None:
-        for attempt in range(1, _LAST_ATTEMPTS + 1):
-            try:
-                self.commit(leaving=True)
-            except BrokerUnreachableError:
-                if attempt == _LAST_ATTEMPTS:
-                    raise
-            except TaskMigratedError:
-                # Whoever has the partitions starts from the last commit.
-                return
-            else:
-                return
+    def finish(self) -> bool:
+        """Try to commit for the last time; return False if the broker does not take it now: try again."""
+        try:
+            self.commit(leaving=True)
+        except BrokerUnreachableError as error:
+            self._problem = str(error)
+            self._status = self._report()
+            return False
+        except TaskMigratedError:
+            # Whoever has the partitions starts from the last commit.
+            return True
+        self._problem = None
+        return True
+
+    def uncommitted(self) -> Sequence[str]:
+        """Return where it would begin again in each partition that it has read further. From any thread."""
+        connection = self._connection
+        return () if connection is None else connection.tasks.uncommitted()
 
     def abort(self) -> None:
         """Leave the group and close the stores without committing: what was in hand comes again."""

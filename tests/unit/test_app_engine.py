@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,12 +30,14 @@ class Root(Service):
     """Stands where Faust's worker stands: what crashes below it crashes it."""
 
 
-def memory_worker(predicate: Callable[[object, object], bool], broker: MemoryBroker) -> Worker:
+def memory_worker(
+    predicate: Callable[[object, object], bool], broker: MemoryBroker, commit_interval_ms: int = 10
+) -> Worker:
     broker.create_topic("in")
     broker.create_topic("out")
     builder = StreamsBuilder("engine")
     builder.stream("in", key=str, value=dict).filter(predicate).to("out")
-    config = StreamsConfig("engine", Path("unused"), commit_interval_ms=10)
+    config = StreamsConfig("engine", Path("unused"), commit_interval_ms=commit_interval_ms)
     return Worker(builder.build(), config, broker, SystemClock(), MemoryProvider())
 
 
@@ -87,6 +90,60 @@ def test_an_error_crashes_the_whole_process_and_commits_nothing_of_it(
     crashes = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(crashes) == 1
     assert "in-0 offset 0" in crashes[0].getMessage()
+
+
+def test_it_stops_only_when_the_broker_has_taken_the_last_commit_and_says_what_waits() -> None:
+    broker = MemoryBroker(SystemClock())
+    worker = memory_worker(lambda _key, _value: True, broker, commit_interval_ms=3_600_000)
+    produce(broker, 3)
+    engine = Engine(worker)
+
+    async def scenario() -> None:
+        root = Root()
+        root.add_dependency(engine)
+        await root.start()
+        async with asyncio.timeout(60):
+            while len(broker.records("out")) < 3:  # noqa: ASYNC110 - the condition is another thread's
+                await asyncio.sleep(0.005)
+            broker.reachable = False
+            stopping = asyncio.ensure_future(root.stop())
+            while "no broker answers" not in engine.unfinished():  # noqa: ASYNC110 - the condition is another thread's
+                await asyncio.sleep(0.005)
+            assert "not committed, so it comes again: in-0 from offset 0;" in engine.unfinished()
+            assert engine.alive
+            broker.reachable = True
+            await stopping
+        assert not root.crashed
+
+    asyncio.run(scenario())
+    assert [committed.offset for committed in broker.committed("engine").values()] == [3]
+    assert engine.unfinished() == "all is committed"
+
+
+def test_what_hangs_is_named_with_the_record_it_has_in_hand() -> None:
+    going_on = threading.Event()
+
+    def hanging(_key: object, _value: object) -> bool:
+        return going_on.wait(60)
+
+    broker = MemoryBroker(SystemClock())
+    worker = memory_worker(hanging, broker)
+    produce(broker, 1)
+    engine = Engine(worker)
+
+    async def scenario() -> None:
+        root = Root()
+        root.add_dependency(engine)
+        await root.start()
+        async with asyncio.timeout(60):
+            while "in-0 from offset 0 (in hand: offset 0)" not in engine.unfinished():  # noqa: ASYNC110 - the condition is another thread's
+                await asyncio.sleep(0.005)
+            assert "hanging (" in engine.unfinished()
+            going_on.set()
+            await root.stop()
+
+    asyncio.run(scenario())
+    assert engine.unfinished() == "all is committed"
 
 
 def test_changes_of_state_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
