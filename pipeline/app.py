@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Unpack
+from typing import Any, Final, Literal, NoReturn, Unpack
 
 import click
 import faust
@@ -38,9 +38,9 @@ from pipeline.dsl.source_types import (
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
 from pipeline.engine import Engine
-from pipeline.errors import TopologyError
 from pipeline.plan.planner import Plan
 from pipeline.plan.planner import plan as make_plan
+from pipeline.refusals import Refusals
 from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.runtime.worker import Worker
@@ -50,16 +50,6 @@ from pipeline.state.provider import RocksDBProvider
 from pipeline.state.rocksdb import RocksDBSettings
 from pipeline.topology import OffsetReset, TimestampExtractor, Topology
 from pipeline.web.server import WebServer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_STREAM: Final = "declare a stream with app.stream(topic) and chain operators, or .process(...), on it"
-_TABLE: Final = (
-    "declare a table with app.table(topic, name=...), or aggregate a stream: .group_by(...).count(name=...)"
-)
-_SINK: Final = "write with .to(topic) at the end of a stream"
-_HTTP: Final = "query a table by its name: GET /stores/<name>/keys/<key>"
 
 #: Readers of the results see them at the next commit, not before.
 _EXACTLY_ONCE_INTERVAL: Final = timedelta(milliseconds=100)
@@ -80,16 +70,7 @@ class BootStrategy(FaustBootStrategy):
         yield app.engine
 
 
-def _unavailable(what: str, instead: str) -> Callable[..., NoReturn]:
-    def refuse(_app: object, *_args: object, **_kwargs: object) -> NoReturn:
-        raise TopologyError(f"app.{what} is not available in this release: {instead}")
-
-    refuse.__name__ = what
-    refuse.__doc__ = f"Not available in this release: {instead}."
-    return refuse
-
-
-class App(faust.App):
+class App(Refusals, faust.App):
     """A streams application: `faust -A <module> worker` runs it.
 
     Settings and their precedence over the environment are described in `pipeline.settings`; the
@@ -361,20 +342,6 @@ class App(faust.App):
         return self.builder.global_table(
             topic, name=name, key=key, value=value, timestamp=timestamp, in_memory=in_memory
         )
-
-    # Faust's own data plane: declared there, records would travel apart from the topology, without
-    # its state, its commits and its order.
-    agent: Any = _unavailable("agent", _STREAM)
-    topic: Any = _unavailable("topic", _STREAM)
-    channel: Any = _unavailable("channel", _STREAM)
-    Table: Any = _unavailable("Table", _TABLE)
-    SetTable: Any = _unavailable("SetTable", _TABLE)
-    GlobalTable: Any = _unavailable("GlobalTable", _TABLE)
-    SetGlobalTable: Any = _unavailable("SetGlobalTable", _TABLE)
-    send: Any = _unavailable("send", _SINK)
-    table_route: Any = _unavailable("table_route", _HTTP)
-    topic_route: Any = _unavailable("topic_route", _HTTP)
-    LiveCheck: Any = _unavailable("LiveCheck", _STREAM)
 
     def main(self) -> NoReturn:
         """Run the `faust` command line on this application."""
