@@ -44,7 +44,14 @@ from pipeline.refusals import Refusals
 from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.runtime.worker import Worker
-from pipeline.settings import Duration, broker_address, check_shell_settings, engine_settings
+from pipeline.settings import (
+    ENGINE_SETTINGS,
+    Duration,
+    broker_address,
+    check_shell_settings,
+    client_settings,
+    engine_settings,
+)
 from pipeline.shell import BoundedWorker
 from pipeline.state.provider import RocksDBProvider
 from pipeline.state.rocksdb import RocksDBSettings
@@ -88,6 +95,7 @@ class App(Refusals, faust.App):
             a tenth of one, unless told.
         poll_records: at most so many records are taken from the client at once.
         buffered_records: a partition with more records waiting than this is paused.
+        buffered_bytes: likewise every partition, once all together have more waiting.
         cache_entries: a task commits before a store's cache holds more uncommitted entries.
         block_cache_bytes: of RocksDB, for all stores of the worker.
         write_buffer_bytes: of each store, before RocksDB writes them to a file.
@@ -138,6 +146,7 @@ class App(Refusals, faust.App):
         commit_interval: Duration | None = None,
         poll_records: int | None = None,
         buffered_records: int | None = None,
+        buffered_bytes: int | None = None,
         cache_entries: int | None = None,
         block_cache_bytes: int | None = None,
         write_buffer_bytes: int | None = None,
@@ -165,39 +174,10 @@ class App(Refusals, faust.App):
         **options: Any,
     ) -> None:
         check_shell_settings(options)
-        self._engine_settings = engine_settings(
-            {
-                "processing_guarantee": processing_guarantee,
-                "transaction_timeout": transaction_timeout,
-                "commit_interval": _EXACTLY_ONCE_INTERVAL
-                if commit_interval is None and processing_guarantee == "exactly_once"
-                else commit_interval,
-                "poll_records": poll_records,
-                "buffered_records": buffered_records,
-                "cache_entries": cache_entries,
-                "block_cache_bytes": block_cache_bytes,
-                "write_buffer_bytes": write_buffer_bytes,
-                "write_buffers_bytes": write_buffers_bytes,
-                "store_open_files": store_open_files,
-                "max_record_bytes": max_record_bytes,
-                "max_internal_record_bytes": max_internal_record_bytes,
-                "restore_records": restore_records,
-                "delivery_timeout": delivery_timeout,
-                "replication_factor": replication_factor,
-                "changelog_retention": changelog_retention,
-                "compaction_lag": compaction_lag,
-                "shutdown_timeout": shutdown_timeout,
-                "metadata_interval": metadata_interval,
-                "max_task_idle": max_task_idle,
-                "source_idle": source_idle,
-                "corrupt_stores": corrupt_stores,
-                "application_version": application_version,
-                "dead_letter": dead_letter,
-                "on_decode_error": on_decode_error,
-                "on_processing_error": on_processing_error,
-                "on_produce_error": on_produce_error,
-            }
-        )
+        given = {name: value for name, value in locals().items() if name in ENGINE_SETTINGS}
+        if commit_interval is None and processing_guarantee == "exactly_once":
+            given["commit_interval"] = _EXACTLY_ONCE_INTERVAL
+        self._engine_settings = engine_settings(given)
         if max_task_idle is None:
             self._engine_settings["max_task_idle_ms"] = None
         self._broker_settings = dict(broker_settings or {})
@@ -239,12 +219,7 @@ class App(Refusals, faust.App):
     @property
     def client_settings(self) -> dict[str, Setting]:
         """Settings of librdkafka, as the worker's clients get them."""
-        config = self.streams_config
-        own: dict[str, Setting] = {
-            "delivery.timeout.ms": config.delivery_timeout_ms,
-            "message.max.bytes": config.max_internal_record_bytes,
-        }
-        return own | self._broker_settings
+        return client_settings(self.streams_config) | self._broker_settings
 
     @property
     def shutdown_timeout_s(self) -> float:

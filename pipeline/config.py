@@ -34,6 +34,8 @@ class StreamsConfig:
         poll_records: at most so many records are taken from the client at once.
         buffered_records: a partition with more records waiting than this is paused until half
             of them are processed.
+        buffered_bytes: once the records that wait take more memory than this, those of all partitions
+            together, every partition that has some is paused until half of it is free.
         cache_entries: a task commits before a store's cache holds more uncommitted entries.
         block_cache_bytes: of RocksDB, for all stores of the worker; index and filter blocks included.
         write_buffer_bytes: of each store, before RocksDB writes them to a file.
@@ -80,6 +82,7 @@ class StreamsConfig:
     commit_interval_ms: int = 1_000
     poll_records: int = 1_000
     buffered_records: int = 10_000
+    buffered_bytes: int = 128 * MIB
     cache_entries: int = 100_000
     block_cache_bytes: int = 64 * MIB
     write_buffer_bytes: int = 16 * MIB

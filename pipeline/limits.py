@@ -24,6 +24,10 @@ ENGINE: Final = {
     "commit_interval_ms": ("ms", "results, offsets and state are committed"),
     "poll_records": ("records", "the rest waits in the client"),
     "buffered_records": ("records a partition", "the partition is paused until half of them are processed"),
+    "buffered_bytes": (
+        "bytes",
+        "all partitions that have records waiting are paused until half of it is free",
+    ),
     "cache_entries": ("entries a store", "the task commits; the oldest of what is committed are forgotten"),
     "block_cache_bytes": ("bytes", "RocksDB forgets the blocks that were read longest ago, of all stores"),
     "write_buffer_bytes": ("bytes a store", "RocksDB writes them to a file"),

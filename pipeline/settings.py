@@ -23,12 +23,16 @@ from yarl import URL
 
 from pipeline.config import StreamsConfig
 from pipeline.errors import ConfigError
+from pipeline.runtime.kafka.settings import Setting
 from pipeline.topology import check_topic_name
 
 #: A duration at the API: a timedelta, or seconds.
 Duration: TypeAlias = timedelta | float
 
 DEFAULT_PORT: Final = 9092
+
+#: What the client has unless told: a worker that is stuck for longer loses its partitions.
+_POLL_INTERVAL_MS: Final = 300_000
 
 #: Faust's settings that have a meaning here: they configure the shell.
 SHELL_SETTINGS: Final = frozenset(
@@ -90,6 +94,17 @@ def engine_settings(given: Mapping[str, object]) -> dict[str, int | str | None]:
     if "dead_letter" in settings:
         check_topic_name(str(settings["dead_letter"]), "dead_letter")
     return settings
+
+
+def client_settings(config: StreamsConfig) -> dict[str, Setting]:
+    """Return what the engine's settings mean for its clients, under librdkafka's names."""
+    return {
+        "delivery.timeout.ms": config.delivery_timeout_ms,
+        "message.max.bytes": config.max_internal_record_bytes,
+        # A step that waits for a broker to take its records, and then for it to acknowledge them, is no
+        # reason to lose partitions.
+        "max.poll.interval.ms": max(_POLL_INTERVAL_MS, 2 * config.delivery_timeout_ms),
+    }
 
 
 def check_shell_settings(names: Iterable[str]) -> None:

@@ -36,6 +36,10 @@ class Message(Protocol):
         """Value bytes."""
         ...
 
+    def __len__(self) -> int:
+        """Length of the value in bytes, 0 for a tombstone."""
+        ...
+
     def timestamp(self) -> tuple[int, int]:
         """(timestamp type, milliseconds since the epoch; -1 if there is none)."""
         ...
@@ -185,6 +189,19 @@ class Producer(Protocol):
         Raises:
             BrokerUnreachableError: not everything was acknowledged within `timeout_s`. What is
                 still queued stays queued: calling again is right.
+        """
+        ...
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more than half of the local queue is taken: time to flush, before producing more."""
+        ...
+
+    @property
+    def stalled(self) -> str | None:
+        """What keeps `produce` waiting for room in the local queue, once that takes a second; None: nothing.
+
+        May be asked from any thread.
         """
         ...
 

@@ -58,6 +58,14 @@ class MemoryMessage:
         self._timestamp = timestamp
         self._headers = list(headers)
 
+    def __len__(self) -> int:
+        """Length of the value."""
+        return len(self._value or b"")
+
+    def __bool__(self) -> bool:
+        """Whatever its value: it is a record."""
+        return True
+
     def topic(self) -> str:
         """Topic it was read from."""
         return self._topic

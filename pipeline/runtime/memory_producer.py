@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: A producer refuses larger records, as librdkafka does with the settings of `runtime.kafka`.
 _MAX_RECORD_BYTES = 16 * 1024 * 1024
 
+#: Half of what librdkafka's queue holds, likewise.
+_CROWD = 50_000
+
 
 def check_size(topic: str, key: bytes | None, value: bytes | None) -> None:
     """Raise RecordTooLargeError if a producer does not take a record of this size."""
@@ -68,6 +71,15 @@ class MemoryProducer:
             self._deliver()
         undelivered, self._undelivered = self._undelivered, []
         return undelivered
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more is queued than is good."""
+        return len(self._queue) + len(self._undelivered) > _CROWD
+
+    @property
+    def stalled(self) -> None:
+        """Nothing: its queue takes everything."""
 
     def close(self) -> None:
         """Drop what is still queued."""

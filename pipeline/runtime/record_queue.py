@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from pipeline.clock import Clock
@@ -16,6 +16,9 @@ from pipeline.topology import Source, describe_function
 #: 9999-12-31T23:59:59.999Z, the last time that RFC 3339 can write. Stream time never goes back: one
 #: record from beyond it would make every record after it late.
 _LAST_TIME_MS = 253_402_300_799_999
+
+#: What a message takes beside its value: the objects that hold it, its key and its topic's name.
+MESSAGE_BYTES = 256
 
 
 #: Key, value, event time in ms, headers.
@@ -54,6 +57,9 @@ class RecordQueue:
         self.source = source
         self.forward = forward
         self.messages: deque[Message] = deque()
+        #: Of what was put at once and is not taken whole: how many had been put by then, and its bytes.
+        self._runs: deque[tuple[int, int]] = deque()
+        self._put = self._size = 0
         #: Largest event time seen, in ms; -1 before the first.
         self.partition_time = -1
         #: Offset after the last record taken off the queue, rejected ones included.
@@ -70,6 +76,24 @@ class RecordQueue:
 
     def __len__(self) -> int:
         return len(self.messages) + (self._head is not None)
+
+    def put(self, messages: Sequence[Message]) -> None:
+        """Add messages, of the offsets that follow."""
+        self.messages.extend(messages)
+        self.empty_since_ms = None
+        self.fetched_offset = messages[-1].offset() + 1
+        size = sum(map(len, messages)) + MESSAGE_BYTES * len(messages)
+        self._put += len(messages)
+        self._size += size
+        self._runs.append((self._put, size))
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory of what waits; what was put at once counts until all of it is taken."""
+        taken, runs = self._put - len(self), self._runs
+        while runs and runs[0][0] <= taken:
+            self._size -= runs.popleft()[1]
+        return self._size
 
     def head(self) -> Head | None:
         """Return the next record that can be processed, without taking it; None if there is none."""

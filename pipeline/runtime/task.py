@@ -175,14 +175,6 @@ class Task:
         """Do with what is in hand as the settings say; see `OperatorContext.fail`."""
         self.environment.failures.handle(self.in_hand, error)
 
-    def add(self, messages: Sequence[Message], partition: TopicPartition) -> int:
-        """Queue messages of one partition, and return how many wait there now."""
-        queue = self.queues[partition]
-        queue.messages.extend(messages)
-        queue.empty_since_ms = None
-        queue.fetched_offset = messages[-1].offset() + 1
-        return len(queue)
-
     def skip_to(self, partition: TopicPartition, offset: int) -> None:
         """Take note that reading goes on at `offset`, wherever it was before; the next commit says so."""
         queue = self.queues[partition]

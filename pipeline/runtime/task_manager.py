@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pipeline.errors import BrokerUnreachableError, StateError, TaskMigratedError
 from pipeline.plan.planner import SubTopology
 from pipeline.record import TaskId, TopicPartition
+from pipeline.runtime.backpressure import Backpressure
 from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Admin, Committed, Consumer, Message
 from pipeline.runtime.commit import Committer
@@ -15,6 +16,7 @@ from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.idle import IdleSources
 from pipeline.runtime.progress import decode_progress
 from pipeline.runtime.queries import StoreRegistry
+from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.start_offsets import StartOffsets
 from pipeline.runtime.stores import Engines, open_store
@@ -59,7 +61,8 @@ class TaskManager:
         self._by_partition: dict[TopicPartition, Task] = {}
         self._offsets: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, Committed] = {}
-        self._paused: set[TopicPartition] = set()
+        config = environment.config
+        self._backpressure = Backpressure(consumer, config.buffered_records, config.buffered_bytes)
         self._assigned = False
         #: The membership is of no use any more: the worker must leave the group and join it again.
         self.broken = False
@@ -228,7 +231,7 @@ class TaskManager:
         for partition in partitions:
             self._offsets.pop(partition, None)
             self._committed.pop(partition, None)
-            self._paused.discard(partition)
+        self._backpressure.forget(partitions)
 
     # Steps
 
@@ -258,7 +261,6 @@ class TaskManager:
 
     def dispatch(self, messages: Sequence[Message]) -> int:
         """Put polled records on their tasks' queues; pause partitions that have enough."""
-        bound = self._environment.config.buffered_records
         for partition, run in by_partition(messages).items():
             task = self._by_partition.get(partition)
             if task is None:
@@ -266,10 +268,14 @@ class TaskManager:
                 continue
             if not task.started:
                 raise StateError(f"records of {partition} came before its task was restored")
-            if task.add(run, partition) > bound and partition not in self._paused:
-                self._consumer.pause([partition])
-                self._paused.add(partition)
+            task.queues[partition].put(run)
+        if messages:
+            self._backpressure.hold(self._queues().values())
         return len(messages)
+
+    def _queues(self) -> dict[TopicPartition, RecordQueue]:
+        """Return the queues of all tasks."""
+        return {part: queue for task in self._tasks.values() for part, queue in task.queues.items()}
 
     def process(self, now_ms: int) -> int:
         """Process a bounded number of records of each task."""
@@ -278,8 +284,7 @@ class TaskManager:
             if task.started and (processed := task.process(limit, self._has_lag, now_ms)):
                 task.time.heard(now_ms)
                 count += processed
-        if self._paused:
-            self._resume_drained()
+        self._backpressure.release(self._queues())
         return count
 
     def idle(self, now_ms: int) -> list[Task]:
@@ -292,13 +297,6 @@ class TaskManager:
         """Whether the broker may have records of `partition` from `position` on that are not here yet."""
         end = self._consumer.end_offset(partition)
         return end is None or end < position
-
-    def _resume_drained(self) -> None:
-        half = self._environment.config.buffered_records // 2
-        drained = [part for part in self._paused if len(self._by_partition[part].queues[part]) <= half]
-        if drained:
-            self._consumer.resume(drained)
-            self._paused.difference_update(drained)
 
     def interrupt(self) -> None:
         """Take note that the broker did not answer; see `IdleSources.interrupt`."""

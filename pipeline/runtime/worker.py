@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pipeline.clock import Clock
@@ -24,7 +24,7 @@ from pipeline.errors import (
 )
 from pipeline.plan.planner import plan as make_plan
 from pipeline.record import TaskId
-from pipeline.runtime.broker import Admin, Broker, Consumer, TransactionalProducer
+from pipeline.runtime.broker import Admin, Broker, Consumer, Producer, TransactionalProducer
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.global_state import GlobalState, open_global_stores
@@ -77,6 +77,7 @@ class _Connection(NamedTuple):
     admin: Admin
     globals: GlobalState
     consumer: Consumer
+    producer: Producer
     tasks: TaskManager
     opened: ExitStack
 
@@ -139,7 +140,10 @@ class Worker:
 
     def status(self) -> WorkerStatus:
         """Return how the worker is doing. May be called from any thread."""
-        return self._status
+        connection = self._connection
+        # A step may take long: it waits for a broker that takes no more.
+        stalled = None if connection is None else connection.producer.stalled
+        return self._status if stalled is None else replace(self._status, problem=stalled)
 
     def step(self) -> int:
         """Do a bounded amount of work; return the number of records it moved, 0 if it was idle.
@@ -221,7 +225,7 @@ class Worker:
             topics = sorted({name for sub in plan.subtopologies for name in sub.topics if name in counts})
             opened.callback(tasks.abandon)
             self._connection = _Connection(
-                tuple(topics), admin, global_state, consumer, tasks, opened.pop_all()
+                tuple(topics), admin, global_state, consumer, producer, tasks, opened.pop_all()
             )
         if global_state.loaded:
             self._connection.join()
@@ -248,10 +252,10 @@ class Worker:
             tasks.commit(leaving=True)
             self._disconnect()
             return 1
-        if now_ms >= self._next_commit_ms or tasks.cache_full:
+        if now_ms >= self._next_commit_ms or tasks.cache_full or connection.producer.crowded:
             # Owed until it succeeds: a cache that is full was flushed by the attempt that fails.
             self._next_commit_ms = now_ms
-            tasks.commit(leaving=False)
+            self._commit(connection)
             self._next_commit_ms = now_ms + self._config.commit_interval_ms
         if not connection.globals.loaded:
             moved = connection.globals.load()
@@ -270,6 +274,18 @@ class Worker:
         except BrokerUnreachableError as error:
             raise _in_the_middle(error) from error
         return moved
+
+    def _commit(self, connection: _Connection) -> None:
+        """Commit; if the broker does not take it, stay a member until it does.
+
+        Records are taken on meanwhile and not processed: partitions are paused when they have enough, and
+        the group hears that this member is alive.
+        """
+        try:
+            connection.tasks.commit(leaving=False)
+        except BrokerUnreachableError:
+            connection.tasks.dispatch(connection.consumer.poll(self._config.poll_records, 0.0))
+            raise
 
     def commit(self, *, leaving: bool = False) -> None:
         """Commit now, whether or not it is due.

@@ -32,8 +32,9 @@ _NO_PARTITION: Final = -1
 #: cost every record more than producing does.
 _NO_TIMESTAMP: Final = -1
 
-#: How long one wait for room in the local queue lasts.
+#: How long one wait for room in the local queue lasts, at most; and after how many it is told of.
 _ROOM_WAIT_S: Final = 0.05
+_PATIENCE: Final = 20
 
 
 class KafkaProducer:
@@ -50,6 +51,8 @@ class KafkaProducer:
         self._address = str(settings["bootstrap.servers"])
         self._undelivered: list[Undelivered] = []
         self._refusal: KafkaError | None = None
+        self._stalled: str | None = None
+        self._crowd = int(settings["queue.buffering.max.messages"]) // 2
         # Delivered records never call Python (delivery.report.only.error): 0.3 us each saved.
         self._client = confluent_kafka.Producer(
             {**settings, "on_delivery": self._on_failure, "error_cb": self._on_error}, logger=_log
@@ -97,17 +100,39 @@ class KafkaProducer:
     def _produce_waiting(self, topic: str, value: bytes | None, key: bytes | None, *arguments: Any) -> None:
         """Queue a record, however long the local queue is full.
 
-        It empties by itself: what is not delivered within message.timeout.ms fails.
+        It empties by itself: what is not delivered within delivery.timeout.ms fails.
         """
+        waits = 0
         while True:
             try:
                 self._produce(topic, value, key, *arguments)
             except BufferError:
+                waits += 1
+                if waits >= _PATIENCE:
+                    self._stalled = self._full(topic)
                 self._client.poll(_ROOM_WAIT_S)
             except KafkaException as error:
+                self._stalled = None
                 raise self._produce_error(error, topic, value, key) from error
             else:
+                self._stalled = None
                 return
+
+    def _full(self, topic: str) -> str:
+        return (
+            f"the producer's queue is full: {len(self._client)} records wait for {self._address}, "
+            f"and one for topic {topic} waits for room"
+        )
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more than half of the local queue is taken: time to flush, before producing more."""
+        return len(self._client) + len(self._undelivered) > self._crowd
+
+    @property
+    def stalled(self) -> str | None:
+        """What keeps `produce` waiting for room in the local queue, once that takes a second."""
+        return self._stalled
 
     def flush(self, timeout_s: float) -> Sequence[Undelivered]:
         """Wait until everything queued is acknowledged or has failed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from pipeline.errors import BrokerUnreachableError
 from pipeline.record import Headers, TopicPartition
@@ -168,6 +168,10 @@ class LinkConsumer:
         self._inner.close()
 
 
+#: Half of what the queue holds: few, so that a simulation gets there.
+_CROWD: Final = 30
+
+
 class LinkProducer:
     """Satisfies `pipeline.runtime.broker.Producer`: records wait in a queue until they are delivered.
 
@@ -211,6 +215,15 @@ class LinkProducer:
         self.deliver(len(self.queue))
         refused: Sequence[Undelivered] = self._inner.flush(timeout_s)
         return refused
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more is queued than is good."""
+        return len(self.queue) > _CROWD
+
+    @property
+    def stalled(self) -> None:
+        """Nothing: its queue takes everything."""
 
     def close(self) -> None:
         """Drop what is queued."""
