@@ -18,11 +18,13 @@ import click
 import faust
 from click.core import ParameterSource
 from faust.app.base import BootStrategy as FaustBootStrategy
+from faust.types.auth import CredentialsArg, to_credentials
 from mode import ServiceT
 
 from pipeline import commands
 from pipeline.clock import SystemClock
 from pipeline.config import ErrorAction, StreamsConfig
+from pipeline.credentials import connection_settings
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.global_table import GlobalKTable
 from pipeline.dsl.options import StoreOptions
@@ -124,8 +126,9 @@ class App(Refusals, faust.App):
         corrupt_stores: so many damaged stores are kept aside, for looking into.
         application_version: what dead letters and logs call the version of the application.
         merge_repartitions: leave out repartition topics that are not needed; see `StreamsBuilder`.
+        broker_credentials: Faust's: `SASLCredentials`, `SSLCredentials`, an `ssl.SSLContext`.
         broker_settings: librdkafka's own settings, such as `security.protocol` and `sasl.username`
-            (https://github.com/confluentinc/librdkafka, CONFIGURATION.md).
+            (https://github.com/confluentinc/librdkafka, CONFIGURATION.md); they count before the credentials.
         options: settings of Faust's shell, such as `web_bind` or `logging_config`.
 
     Raises:
@@ -170,6 +173,7 @@ class App(Refusals, faust.App):
         on_processing_error: ErrorAction | None = None,
         on_produce_error: ErrorAction | None = None,
         merge_repartitions: bool = False,
+        broker_credentials: CredentialsArg | None = None,
         broker_settings: Mapping[str, Setting] | None = None,
         **options: Any,
     ) -> None:
@@ -185,8 +189,16 @@ class App(Refusals, faust.App):
         # Checked where it is written; the folder is known only when the command line is.
         self._config(id, Path())
         options.setdefault("Worker", BoundedWorker)
-        # None is Faust's "not given", for these three as well.
-        super().__init__(id, broker=broker, datadir=datadir, web_port=web_port, **options)
+        connection_settings(to_credentials(broker_credentials), self._broker_settings)
+        # None is Faust's "not given", for these as well.
+        super().__init__(
+            id,
+            broker=broker,
+            datadir=datadir,
+            web_port=web_port,
+            broker_credentials=broker_credentials,
+            **options,
+        )
 
     @cached_property
     def builder(self) -> StreamsBuilder:
@@ -219,7 +231,8 @@ class App(Refusals, faust.App):
     @property
     def client_settings(self) -> dict[str, Setting]:
         """Settings of librdkafka, as the worker's clients get them."""
-        return client_settings(self.streams_config) | self._broker_settings
+        security = connection_settings(self.conf.broker_credentials, self._broker_settings)
+        return client_settings(self.streams_config) | security
 
     @property
     def shutdown_timeout_s(self) -> float:

@@ -75,6 +75,10 @@ class BrokerUnreachableError(BrokerError):
     """No broker answers at the address; the message names it."""
 
 
+class BrokerRefusedError(BrokerError):
+    """The broker does not accept who the application says it is, or does not allow what it does."""
+
+
 class TopicGoneError(BrokerError):
     """A topic that is being read does not exist any more."""
 

@@ -36,7 +36,16 @@ _POLL_INTERVAL_MS: Final = 300_000
 
 #: Faust's settings that have a meaning here: they configure the shell.
 SHELL_SETTINGS: Final = frozenset(
-    {"autodiscover", "blocking_timeout", "broker", "cache", "datadir", "debug", "env_prefix"}
+    {
+        "autodiscover",
+        "blocking_timeout",
+        "broker",
+        "broker_credentials",
+        "cache",
+        "datadir",
+        "debug",
+        "env_prefix",
+    }
     | {"id_format", "logging_config", "loghandlers", "origin", "tabledir", "timezone", "version"}
     | {"canonical_url", "web_application_options", "web_bind", "web_cors_options", "web_enabled"}
     | {"web_host", "web_in_thread", "web_port", "web_ssl_context", "web_stats_enabled", "web_transport"}
@@ -143,7 +152,8 @@ def _host_and_port(url: URL) -> str:
     if url.scheme not in {"kafka", "aiokafka"} or not url.host or url.user or url.path not in {"", "/"}:
         raise ConfigError(
             f"broker {url.with_password(None) if url.user else url}: give kafka://host:port, "
-            f"several separated by ';' (App(broker=...) or the environment variable BROKER_URL)"
+            f"several separated by ';' (App(broker=...) or the environment variable BROKER_URL); who you are "
+            "goes into App(broker_credentials=...) or App(broker_settings=...)"
         )
     host = f"[{url.host}]" if ":" in url.host else url.host
     return f"{host}:{url.port or DEFAULT_PORT}"

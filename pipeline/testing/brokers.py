@@ -24,6 +24,8 @@ _LOGGED: Final = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
 )
+#: The listener that is always there, for the brokers among themselves and for clients.
+_PLAIN: Final = "PLAINTEXT"
 
 
 class EmbeddedBroker:
@@ -105,6 +107,8 @@ class ApacheKafka:
             alone: then to kill one of these does not stop the cluster until another controller is elected.
         directory: where data and logs go; default a temporary directory, removed on exit.
         settings: server properties on top of the defaults below.
+        listeners: more listeners for clients beside the one in plain text, by name, and the protocol of
+            each, such as `SASL_SSL`; see `pipeline.testing.secured`.
     """
 
     def __init__(
@@ -112,23 +116,30 @@ class ApacheKafka:
         nodes: int = 1,
         directory: Path | None = None,
         settings: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
         *,
         controller: bool = False,
     ) -> None:
         self._nodes = nodes
+        self._listeners = dict(listeners or {})
         #: Number of the process that is the controller and no broker.
         self._controller = nodes if controller else None
         self._directory = directory
         self._settings = dict(settings or {})
         self._own_directory: tempfile.TemporaryDirectory[str] | None = None
         self._servers: dict[int, ServerProcess] = {}
-        self._ports: list[int] = []
+        #: By listener: those of all nodes.
+        self._ports: dict[str, list[int]] = {}
         self._controller_ports: dict[int, int] = {}
 
     @property
     def address(self) -> str:
-        """Bootstrap addresses of all nodes, comma-separated."""
-        return ",".join(f"127.0.0.1:{port}" for port in self._ports)
+        """Bootstrap addresses of all nodes, comma-separated; in plain text."""
+        return self.address_of(_PLAIN)
+
+    def address_of(self, listener: str) -> str:
+        """Bootstrap addresses of all nodes at one of the listeners that were asked for."""
+        return ",".join(f"127.0.0.1:{port}" for port in self._ports.get(listener, ()))
 
     def __enter__(self) -> Self:
         self.start()
@@ -151,7 +162,7 @@ class ApacheKafka:
         if self._directory is None:
             self._own_directory = tempfile.TemporaryDirectory(prefix="headrace-kafka-")
             self._directory = Path(self._own_directory.name)
-        self._ports = [free_port() for _ in range(self._nodes)]
+        self._ports = {name: [free_port() for _ in range(self._nodes)] for name in (_PLAIN, *self._listeners)}
         controllers = range(self._nodes) if self._controller is None else [self._controller]
         self._controller_ports = {node: free_port() for node in controllers}
         processes = sorted({*range(self._nodes), *controllers})
@@ -210,7 +221,7 @@ class ApacheKafka:
         self._servers[node] = ServerProcess(f"Apache Kafka's node {node}", command, folder / "server.log")
 
     def _wait(self, node: int) -> None:
-        port = self._ports[node]
+        port = self._ports[_PLAIN][node]
         try:
             self._servers[node].wait_ready(lambda: _answers(port, f"127.0.0.1:{port}"), _READY_ATTEMPTS)
         except BrokerError:
@@ -225,12 +236,13 @@ class ApacheKafka:
     def _properties(self, node: int) -> dict[str, str]:
         replicas = str(min(3, self._nodes))
         voters = [f"{voter}@127.0.0.1:{port}" for voter, port in self._controller_ports.items()]
+        protocols = {"CONTROLLER": _PLAIN, _PLAIN: _PLAIN, **self._listeners}
         return {
             **self._roles(node),
             "node.id": str(node),
             "controller.quorum.voters": ",".join(voters),
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in protocols.items()),
             "log.dirs": str(self._folder(node) / "data"),
             "auto.create.topics.enable": "false",
             "num.partitions": "1",
@@ -258,7 +270,8 @@ class ApacheKafka:
         if node in self._controller_ports:
             roles["controller"] = f"CONTROLLER://127.0.0.1:{self._controller_ports[node]}"
         if node != self._controller:
-            roles["broker"] = listeners["advertised.listeners"] = f"PLAINTEXT://127.0.0.1:{self._ports[node]}"
+            offered = [f"{name}://127.0.0.1:{ports[node]}" for name, ports in self._ports.items()]
+            roles["broker"] = listeners["advertised.listeners"] = ",".join(offered)
         return {"process.roles": ",".join(roles), "listeners": ",".join(roles.values()), **listeners}
 
 

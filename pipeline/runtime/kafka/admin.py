@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
@@ -15,17 +14,18 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but 
     NewTopic,
 )
 
-from pipeline.errors import BrokerError
+from pipeline.errors import BrokerError, StreamsError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import TopicSpec
-from pipeline.runtime.kafka.errors import UNREACHABLE, translated_exception
+from pipeline.runtime.kafka.clients import new_admin
+from pipeline.runtime.kafka.errors import UNREACHABLE, translated
 from pipeline.runtime.kafka.offsets import EARLIEST, LATEST, OffsetLookup
+from pipeline.runtime.kafka.refusals import Reports
 from pipeline.runtime.kafka.settings import Settings
 
 #: From the ends as listed to the ends as they are.
 ExactEnds: TypeAlias = Callable[[Mapping[TopicPartition, int]], dict[TopicPartition, int]]
 
-_log: Final = logging.getLogger(__name__)
 _TIMEOUT_S: Final = 30.0
 #: Of the request that a worker makes first: where nobody listens, it is to say so soon.
 _FIRST_TIMEOUT_S: Final = 4.0
@@ -47,6 +47,7 @@ class KafkaAdmin:
         self._exact_ends = exact_ends
         self._address = str(settings["bootstrap.servers"])
         self._settings = settings
+        self._reports = Reports()
         self._client: AdminClient | None = self._new_client()
         self._written = OffsetLookup(reading, "read_uncommitted")
         self._settled = OffsetLookup(reading, "read_committed")
@@ -60,7 +61,8 @@ class KafkaAdmin:
         try:
             listed = self._open().list_topics(timeout=_TIMEOUT_S)
         except KafkaException as error:
-            raise translated_exception(error, self._address, "listing topics") from error
+            raise self._translated(error, "listing topics") from error
+        self._answered()
         return sorted(listed.topics)
 
     def partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
@@ -85,7 +87,6 @@ class KafkaAdmin:
             )
             if description is not None:
                 described[topic] = description.partitions
-        self._serve_log()
         return described
 
     def create_topics(self, topics: Sequence[TopicSpec]) -> None:
@@ -184,28 +185,40 @@ class KafkaAdmin:
         raise BrokerError(f"{self._address} accepted {', '.join(sorted(missing))} but does not show them")
 
     def _new_client(self) -> AdminClient:
-        return AdminClient(self._settings, logger=_log)
+        return new_admin(self._settings, self._reports)
 
     def _open(self) -> AdminClient:
         if self._client is None:
             raise BrokerError("the admin client is closed: get a new one from the broker")
         return self._client
 
-    def _serve_log(self) -> None:
-        """Hand the client's log lines to `logging`: they wait in a queue until somebody polls."""
+    def _answered(self) -> None:
+        """Hand the client's log lines to `logging`, which wait until somebody polls; old trouble is over."""
         self._open().poll(0)
+        self._reports.answered()
 
     def _result(self, future: Future[Any], what: str, accepted: Collection[int] = ()) -> Any:
         """Return the answer, or None for an error code that is no error here."""
         try:
-            return future.result(timeout=_TIMEOUT_S + 5)
+            answer = future.result(timeout=_TIMEOUT_S + 5)
         except KafkaException as error:
             if error.args[0].code() in accepted:
                 return None
+            failure = self._translated(error, what)
             if error.args[0].code() in UNREACHABLE and self._client is not None:
                 # It asks who it thinks the controller is, and does not look again: a new client does.
                 self._client = self._new_client()
-            raise translated_exception(error, self._address, what) from error
+            raise failure from error
+        self._answered()
+        return answer
+
+    def _translated(self, error: KafkaException, what: str) -> StreamsError:
+        """Return this library's error, with the reason where the client said it apart from its answer."""
+        cause: KafkaError = error.args[0]
+        if cause.code() in UNREACHABLE:
+            self._open().poll(0)
+            cause = self._reports.explained(cause)
+        return translated(cause, self._address, what)
 
 
 def _new_topic(spec: TopicSpec) -> NewTopic:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
@@ -13,19 +12,19 @@ from confluent_kafka import TopicPartition as ClientPartition
 from pipeline.errors import BrokerError, TaskMigratedError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, Message, RebalanceListener
+from pipeline.runtime.kafka.clients import new_consumer
 from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
     MAX_POLL_EXCEEDED,
     OFFSET_LOST,
     PARTITION_END,
-    REFUSED,
     UNREACHABLE,
     translated,
     translated_exception,
 )
+from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings
 
-_log: Final = logging.getLogger(__name__)
 _COMMITTED_TIMEOUT_S: Final = 30.0
 _WAKE_S: Final = 0.001
 #: How long leaving the group is waited for: 5 s at most, and 50 ms at least.
@@ -67,7 +66,7 @@ class KafkaConsumer:
         self._trouble: KafkaError | None = None
         self._failure: Exception | None = None
         self._closing = False
-        self._client = confluent_kafka.Consumer({**settings, "error_cb": self._on_error}, logger=_log)
+        self._client = new_consumer(settings, self._on_error)
 
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
         """Join the group for these topics. Returns at once; assignment happens in `poll`."""
@@ -285,7 +284,7 @@ class KafkaConsumer:
                 raise translated_exception(error, self._address, f"resuming {entry.topic}") from error
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() == ALL_BROKERS_DOWN or error.code() in REFUSED:
+        if error.fatal() or error.code() == ALL_BROKERS_DOWN or is_refusal(error):
             self._trouble = error
 
     def _raise_failure(self) -> None:

@@ -6,18 +6,17 @@ that a restore up to it would miss the rest of that batch. What it says in fetch
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Final
 
-import confluent_kafka
 from confluent_kafka import TopicPartition as ClientPartition
 
 from pipeline.record import TopicPartition
+from pipeline.runtime.kafka.clients import new_consumer
 from pipeline.runtime.kafka.errors import PARTITION_END, translated, unreachable
+from pipeline.runtime.kafka.refusals import Reports
 from pipeline.runtime.kafka.settings import Settings
 
-_log: Final = logging.getLogger(__name__)
 _BATCH: Final = 10_000
 _WAIT_S: Final = 0.1
 _ATTEMPTS: Final = 300
@@ -37,7 +36,7 @@ def fetched_ends(settings: Settings, listed: Mapping[TopicPartition, int]) -> di
     waiting = {partition for partition, end in listed.items() if end > 0}
     if not waiting:
         return ends
-    client = confluent_kafka.Consumer(settings, logger=_log)
+    client = new_consumer(settings, Reports())
     try:
         client.assign([ClientPartition(*partition, listed[partition] - 1) for partition in waiting])
         for _ in range(_ATTEMPTS):

@@ -14,6 +14,7 @@ from pipeline.errors import (
     TaskMigratedError,
     TopicGoneError,
 )
+from pipeline.runtime.kafka.refusals import is_refusal, lacks_token, refusal
 
 #: Nobody answered, or nobody who could: asking again later is right.
 UNREACHABLE: Final = frozenset(
@@ -60,19 +61,6 @@ MIGRATED: Final = frozenset(
     }
 )
 
-#: The broker answers and says no to who we are: the client would try for ever.
-REFUSED: Final = frozenset(
-    {
-        KafkaError._AUTHENTICATION,  # noqa: SLF001
-        KafkaError._SSL,  # noqa: SLF001
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.UNSUPPORTED_SASL_MECHANISM,
-    }
-)
-
 #: A record was not acknowledged in time: the broker is away, nothing is wrong with the record.
 TIMED_OUT: Final = frozenset({KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT})  # noqa: SLF001
 
@@ -88,7 +76,8 @@ MAX_POLL_EXCEEDED: Final = KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001
 def unreachable(address: str, what: str, reason: str) -> BrokerUnreachableError:
     """Return the error for a cluster that does not answer."""
     return BrokerUnreachableError(
-        f"no broker answers at {address} ({what}: {reason}): check that it runs and that the address is right"
+        f"no broker answers at {address} ({what}: {reason}): check that it runs, that the address "
+        "is right, and that security.protocol is what is spoken there"
     )
 
 
@@ -100,8 +89,10 @@ def translated(error: KafkaError, address: str, what: str) -> StreamsError:
         address: of the cluster.
         what: what was being done, to be named in the message.
     """
+    if is_refusal(error):
+        return refusal(error, address, what)
     code, reason = error.code(), f"{error.name()}: {error.str()}"
-    if code in UNREACHABLE or code in LEADERLESS:
+    if code in UNREACHABLE or code in LEADERLESS or lacks_token(error):
         return unreachable(address, what, reason)
     if code in MIGRATED:
         return TaskMigratedError(

@@ -7,7 +7,6 @@ learns who leads instead.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -18,6 +17,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 
 from pipeline.errors import StreamsError
 from pipeline.record import TopicPartition
+from pipeline.runtime.kafka.clients import new_consumer
 from pipeline.runtime.kafka.errors import (
     LEADERLESS,
     UNKNOWN_TOPIC,
@@ -25,13 +25,13 @@ from pipeline.runtime.kafka.errors import (
     translated,
     unreachable,
 )
+from pipeline.runtime.kafka.refusals import Reports
 from pipeline.runtime.kafka.settings import Settings
 
 #: Timestamps of Kafka's ListOffsets request that mean the end, and the beginning.
 LATEST: Final = -1
 EARLIEST: Final = -2
 
-_log: Final = logging.getLogger(__name__)
 #: Of one question: a leader that is gone does not answer, and another one is asked.
 _TIMEOUT_MS: Final = 4_000
 _PAUSE_MS: Final = 20
@@ -57,6 +57,7 @@ class OffsetLookup:
         self._address = str(settings["bootstrap.servers"])
         self._settings = {**settings, "isolation.level": isolation}
         self._client: confluent_kafka.Consumer | None = None
+        self._reports = Reports()
 
     def find(self, partitions: Sequence[TopicPartition], timestamp: int) -> dict[TopicPartition, int]:
         """Return the offset of the first record at `timestamp` (ms) or later, or of LATEST or EARLIEST.
@@ -93,16 +94,17 @@ class OffsetLookup:
         self, partitions: Sequence[TopicPartition], timestamp: int
     ) -> Mapping[TopicPartition, int | KafkaError]:
         if self._client is None:
-            self._client = confluent_kafka.Consumer(self._settings, logger=_log)
+            self._client = new_consumer(self._settings, self._reports)
         asked = [ClientPartition(*partition, timestamp) for partition in partitions]
         try:
             found = self._client.offsets_for_times(asked, timeout=_TIMEOUT_MS / 1_000)
             # The client's log lines wait until somebody polls; nothing is assigned, so nothing is read.
             self._client.poll(0)
+            self._reports.answered()
         except KafkaException as error:
             # It asks who it thinks the leader is, and does not look again: a new client does.
             self.close()
-            cause: KafkaError = error.args[0]
+            cause: KafkaError = self._reports.explained(error.args[0])
             return dict.fromkeys(partitions, _SILENT if cause.code() in UNREACHABLE else cause)
         return {
             TopicPartition(each.topic, each.partition): each.offset if each.error is None else each.error

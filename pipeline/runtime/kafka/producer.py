@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
@@ -13,17 +12,16 @@ from confluent_kafka import KafkaError, KafkaException
 from pipeline.errors import RecordTooLargeError, StreamsError, UnknownTopicError
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.runtime.broker import Undelivered
+from pipeline.runtime.kafka.clients import new_producer
 from pipeline.runtime.kafka.errors import (
-    REFUSED,
     TIMED_OUT,
     UNKNOWN_TOPIC,
     translated,
     translated_exception,
     unreachable,
 )
+from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings
-
-_log: Final = logging.getLogger(__name__)
 
 #: Of a record that failed before a partition was chosen for it.
 _NO_PARTITION: Final = -1
@@ -50,13 +48,11 @@ class KafkaProducer:
     def __init__(self, settings: Settings) -> None:
         self._address = str(settings["bootstrap.servers"])
         self._undelivered: list[Undelivered] = []
-        self._refusal: KafkaError | None = None
+        self._refusal: StreamsError | None = None
         self._stalled: str | None = None
-        self._crowd = int(settings["queue.buffering.max.messages"]) // 2
+        self._crowd = int(str(settings["queue.buffering.max.messages"])) // 2
         # Delivered records never call Python (delivery.report.only.error): 0.3 us each saved.
-        self._client = confluent_kafka.Producer(
-            {**settings, "on_delivery": self._on_failure, "error_cb": self._on_error}, logger=_log
-        )
+        self._client = new_producer(settings, self._on_error, self._on_failure)
         self._produce = self._client.produce
 
     def produce(
@@ -147,7 +143,7 @@ class KafkaProducer:
         """
         remaining = self._client.flush(timeout_s)
         if self._refusal is not None:
-            raise translated(self._refusal, self._address, "producing")
+            raise self._refusal
         if remaining:
             what = f"{remaining} records unacknowledged after {timeout_s:g} s"
             raise unreachable(self._address, "producing", what)
@@ -166,6 +162,11 @@ class KafkaProducer:
         timestamp: int = _NO_TIMESTAMP,
         headers: Headers = NO_HEADERS,
     ) -> None:
+        if error is not None and is_refusal(error):
+            # Whatever the settings say of records that a topic does not take: it would take none.
+            what = f"producing to {message.topic()}"
+            self._refusal = self._refusal or translated(error, self._address, what)
+            return
         reason = "unknown" if error is None else f"{error.name()}: {error.str()}"
         self._undelivered.append(
             Undelivered(
@@ -181,8 +182,8 @@ class KafkaProducer:
         )
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() in REFUSED:
-            self._refusal = error
+        if error.fatal() or is_refusal(error):
+            self._refusal = self._refusal or translated(error, self._address, "producing")
 
     def _produce_error(
         self, error: KafkaException, topic: str, value: bytes | None, key: bytes | None

@@ -10,9 +10,10 @@ import logging
 from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
-from pipeline.runtime.kafka.errors import translated_exception
+from pipeline.runtime.kafka.clients import new_admin
+from pipeline.runtime.kafka.errors import translated
+from pipeline.runtime.kafka.refusals import Reports
 from pipeline.runtime.kafka.settings import Settings
 
 #: Requests as librdkafka's log numbers them: of members under KIP-848 (Apache Kafka 4), and of tools
@@ -63,11 +64,14 @@ def features(settings: Settings) -> Features:
     # Not from getLogger: nobody but this function is to see the client's debug log.
     logger = logging.Logger("pipeline.kafka.protocol", logging.DEBUG)  # noqa: LOG001 (see above)
     logger.addHandler(watch)
-    client = AdminClient({**settings, "debug": "feature,broker"}, logger=logger)
+    reports = Reports()
+    client = new_admin({**settings, "debug": "feature,broker"}, reports, logger)
     try:
         client.list_topics(timeout=_TIMEOUT_S)
     except KafkaException as error:
+        client.poll(0)
+        cause = reports.explained(error.args[0])
         what = "asking for the group protocols"
-        raise translated_exception(error, str(settings["bootstrap.servers"]), what) from error
+        raise translated(cause, str(settings["bootstrap.servers"]), what) from error
     client.poll(0)
     return Features(watch.named(_HEARTBEAT), watch.named(_DESCRIBE_TRANSACTIONS))

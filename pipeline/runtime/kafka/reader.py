@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -12,15 +11,14 @@ from confluent_kafka import TopicPartition as ClientPartition
 
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Message
+from pipeline.runtime.kafka.clients import new_consumer
 from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
     PARTITION_END,
-    REFUSED,
     translated,
 )
+from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings
-
-_log: Final = logging.getLogger(__name__)
 
 _error_of: Final = confluent_kafka.Message.error
 
@@ -38,7 +36,7 @@ class KafkaReader:
         self._endless: set[TopicPartition] = set()
         self._finished: list[TopicPartition] = []
         self._trouble: KafkaError | None = None
-        self._client = confluent_kafka.Consumer({**settings, "error_cb": self._on_error}, logger=_log)
+        self._client = new_consumer(settings, self._on_error)
 
     def add(self, partition: TopicPartition, start: int, end: int | None) -> None:
         """Read this partition from offset `start` to before `end`, without an end for ever."""
@@ -134,7 +132,7 @@ class KafkaReader:
         return batch
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() == ALL_BROKERS_DOWN or error.code() in REFUSED:
+        if error.fatal() or error.code() == ALL_BROKERS_DOWN or is_refusal(error):
             self._trouble = error
 
     def _raise_trouble(self) -> None:

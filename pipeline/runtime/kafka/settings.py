@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-Setting: TypeAlias = str | int | float | bool
+#: `oauth_cb`: from `sasl.oauthbearer.config` to a token and its end, in seconds since 1970.
+TokenSource: TypeAlias = Callable[[str], tuple[str, float]]
+Setting: TypeAlias = str | int | float | bool | TokenSource
 Settings: TypeAlias = dict[str, Setting]
 
 #: The largest record that is produced or fetched, in bytes: a dead letter carries the record it
@@ -149,7 +151,7 @@ def transactional_settings(
         overrides: what the user asked for.
     """
     settings = producer_settings(address, client_id, overrides)
-    delivery = min(int(settings.get("delivery.timeout.ms", timeout_ms)), timeout_ms)
+    delivery = min(int(str(settings.get("delivery.timeout.ms", timeout_ms))), timeout_ms)
     return settings | {
         "transactional.id": transactional_id,
         "transaction.timeout.ms": timeout_ms,

@@ -16,6 +16,7 @@ from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.kafka.abandoned import CallAbandonedError, CallThread
 from pipeline.runtime.kafka.errors import translated_exception, unreachable
 from pipeline.runtime.kafka.producer import KafkaProducer
+from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings
 
 _log: Final = logging.getLogger(__name__)
@@ -113,6 +114,8 @@ class KafkaTransactionalProducer(KafkaProducer):
     def _translated(self, error: KafkaException, what: str) -> StreamsError:
         cause: KafkaError = error.args[0]
         reason = f"{cause.name()}: {cause.str()}"
+        if is_refusal(cause):
+            return translated_exception(error, self._address, what)
         if cause.code() == KafkaError._FENCED:  # noqa: SLF001 (librdkafka's own codes begin with an underscore)
             return TaskMigratedError(
                 f"{what}: it took longer than transaction_timeout and the broker aborted it, or another "
