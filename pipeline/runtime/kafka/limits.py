@@ -10,6 +10,7 @@ from pipeline.runtime.kafka.settings import (
     Setting,
     Settings,
     consumer_settings,
+    number,
     producer_settings,
     reader_settings,
 )
@@ -65,5 +66,5 @@ def _limits(
     who: str, bounds: Mapping[str, tuple[str, str]], settings: Settings, defaults: Settings
 ) -> Iterator[Limit]:
     for name, (unit, action) in bounds.items():
-        value, default = (int(each.get(name, _DEFAULTS.get(name, 0))) for each in (settings, defaults))
+        value, default = (number(each, name, _DEFAULTS.get(name, 0)) for each in (settings, defaults))
         yield Limit(f"{who}: {name}", value, default, unit, "App(broker_settings=)", action)

@@ -151,7 +151,7 @@ def transactional_settings(
         overrides: what the user asked for.
     """
     settings = producer_settings(address, client_id, overrides)
-    delivery = min(int(str(settings.get("delivery.timeout.ms", timeout_ms))), timeout_ms)
+    delivery = min(number(settings, "delivery.timeout.ms", timeout_ms), timeout_ms)
     return settings | {
         "transactional.id": transactional_id,
         "transaction.timeout.ms": timeout_ms,
@@ -162,6 +162,11 @@ def transactional_settings(
 def admin_settings(address: str, overrides: Mapping[str, Setting]) -> Settings:
     """Return the settings of an admin client."""
     return {**_connection(address), **_without_consumers(_without_producers(overrides))}
+
+
+def number(settings: Mapping[str, Setting], name: str, default: int) -> int:
+    """Return a whole number that may be written as text, as librdkafka takes it."""
+    return int(str(settings.get(name, default)))
 
 
 def _connection(address: str) -> Settings:
