@@ -21,7 +21,7 @@ from pipeline.runtime.kafka.errors import (
     unreachable,
 )
 from pipeline.runtime.kafka.refusals import is_refusal
-from pipeline.runtime.kafka.settings import Settings
+from pipeline.runtime.kafka.settings import Settings, number
 
 #: Of a record that failed before a partition was chosen for it.
 _NO_PARTITION: Final = -1
@@ -50,7 +50,7 @@ class KafkaProducer:
         self._undelivered: list[Undelivered] = []
         self._refusal: StreamsError | None = None
         self._stalled: str | None = None
-        self._crowd = int(str(settings["queue.buffering.max.messages"])) // 2
+        self._crowd = number(settings, "queue.buffering.max.messages", 0) // 2
         # Delivered records never call Python (delivery.report.only.error): 0.3 us each saved.
         self._client = new_producer(settings, self._on_error, self._on_failure)
         self._produce = self._client.produce
