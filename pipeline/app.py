@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, Unpack
+from typing import Any, NoReturn, Unpack
 
 import click
 import faust
@@ -23,7 +22,7 @@ from mode import ServiceT
 
 from pipeline import commands
 from pipeline.clock import SystemClock
-from pipeline.config import ErrorAction, StreamsConfig
+from pipeline.config import StreamsConfig
 from pipeline.credentials import connection_settings
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.global_table import GlobalKTable
@@ -46,22 +45,12 @@ from pipeline.refusals import Refusals
 from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.runtime.worker import Worker
-from pipeline.settings import (
-    ENGINE_SETTINGS,
-    Duration,
-    broker_address,
-    check_shell_settings,
-    client_settings,
-    engine_settings,
-)
+from pipeline.settings import AppSettings, broker_address, client_settings, engine_settings, split_settings
 from pipeline.shell import BoundedWorker
 from pipeline.state.provider import RocksDBProvider
 from pipeline.state.rocksdb import RocksDBSettings
 from pipeline.topology import OffsetReset, TimestampExtractor, Topology
 from pipeline.web.server import WebServer
-
-#: Readers of the results see them at the next commit, not before.
-_EXACTLY_ONCE_INTERVAL: Final = timedelta(milliseconds=100)
 
 
 class BootStrategy(FaustBootStrategy):
@@ -82,54 +71,19 @@ class BootStrategy(FaustBootStrategy):
 class App(Refusals, faust.App):
     """A streams application: `faust -A <module> worker` runs it.
 
-    Settings and their precedence over the environment are described in `pipeline.settings`; the
-    meaning of the engine's settings in `pipeline.config.StreamsConfig`. Durations are timedeltas,
-    or seconds.
+    Settings and their precedence over the environment are described in `pipeline.settings`; what the
+    engine does at each bound in `pipeline.config.StreamsConfig`.
 
     Args:
         id: application id: consumer group, prefix of internal topics, name of the state folder.
         broker: `kafka://host:port`, several separated by `;` or in a list.
         datadir: where state is kept.
         web_port: port of the HTTP server.
-        processing_guarantee: `at_least_once` (default) or `exactly_once`.
-        transaction_timeout: with `exactly_once`: how long a transaction may be open.
-        commit_interval: how often results and offsets are committed: a second, or with `exactly_once`
-            a tenth of one, unless told.
-        poll_records: at most so many records are taken from the client at once.
-        buffered_records: a partition with more records waiting than this is paused.
-        buffered_bytes: likewise every partition, once all together have more waiting.
-        cache_entries: a task commits before a store's cache holds more uncommitted entries.
-        block_cache_bytes: of RocksDB, for all stores of the worker.
-        write_buffer_bytes: of each store, before RocksDB writes them to a file.
-        write_buffers_bytes: of all stores of the worker together, likewise.
-        store_open_files: files that RocksDB keeps open of each store.
-        max_record_bytes: a larger value is an error of that record.
-        max_internal_record_bytes: the limit that internal topics and the dead-letter topic get.
-        restore_records: changelog records applied before the worker turns to its consumer again.
-        delivery_timeout: how long a record may wait for the broker's acknowledgement.
-        replication_factor: of internal topics; -1 is the broker's default.
-        changelog_retention: how long a window changelog keeps records beyond the store's retention.
-        compaction_lag: a changelog keeps every record at least this long.
-        shutdown_timeout: how long stopping may take; then the process ends all the same, with exit code 3.
-        metadata_interval: how often topics are looked for that match a pattern.
-        max_task_idle: how long a task waits for an empty partition of which the broker has no more before
-            it processes records of others: with more, joined topics are read in the order of their
-            timestamps even where one is written late. 0: only for what the broker has; None: for nothing.
-        source_idle: once no record has come for a task for so long by the wall clock, its time goes on
-            with the wall clock, so that windows close without input; records that come later with older
-            timestamps are late. None: time stands still without records.
-        dead_letter: topic for records that fail; None: such a record stops the worker.
-        on_decode_error: what becomes of a record whose bytes or time cannot be read: `fail`, `continue`
-            (skipped and counted) or `dead-letter`; the latter unless told, if there is such a topic.
-        on_processing_error: likewise where a user's function raises.
-        on_produce_error: likewise where a result cannot be encoded, or a topic does not take it.
-        corrupt_stores: so many damaged stores are kept aside, for looking into.
-        application_version: what dead letters and logs call the version of the application.
         merge_repartitions: leave out repartition topics that are not needed; see `StreamsBuilder`.
         broker_credentials: Faust's: `SASLCredentials`, `SSLCredentials`, an `ssl.SSLContext`.
         broker_settings: librdkafka's own settings, such as `security.protocol` and `sasl.username`
             (https://github.com/confluentinc/librdkafka, CONFIGURATION.md); they count before the credentials.
-        options: settings of Faust's shell, such as `web_bind` or `logging_config`.
+        settings: the engine's, see `EngineSettings`; and those of Faust's shell, see `ShellSettings`.
 
     Raises:
         ConfigError: a setting is unknown, has no effect here, or cannot work.
@@ -144,51 +98,18 @@ class App(Refusals, faust.App):
         broker: str | Sequence[str] | None = None,
         datadir: str | Path | None = None,
         web_port: int | None = None,
-        processing_guarantee: Literal["at_least_once", "exactly_once"] | None = None,
-        transaction_timeout: Duration | None = None,
-        commit_interval: Duration | None = None,
-        poll_records: int | None = None,
-        buffered_records: int | None = None,
-        buffered_bytes: int | None = None,
-        cache_entries: int | None = None,
-        block_cache_bytes: int | None = None,
-        write_buffer_bytes: int | None = None,
-        write_buffers_bytes: int | None = None,
-        store_open_files: int | None = None,
-        max_record_bytes: int | None = None,
-        max_internal_record_bytes: int | None = None,
-        restore_records: int | None = None,
-        delivery_timeout: Duration | None = None,
-        replication_factor: int | None = None,
-        changelog_retention: Duration | None = None,
-        compaction_lag: Duration | None = None,
-        shutdown_timeout: Duration | None = None,
-        metadata_interval: Duration | None = None,
-        max_task_idle: Duration | None = 0,
-        source_idle: Duration | None = None,
-        corrupt_stores: int | None = None,
-        application_version: str | None = None,
-        dead_letter: str | None = None,
-        on_decode_error: ErrorAction | None = None,
-        on_processing_error: ErrorAction | None = None,
-        on_produce_error: ErrorAction | None = None,
         merge_repartitions: bool = False,
         broker_credentials: CredentialsArg | None = None,
         broker_settings: Mapping[str, Setting] | None = None,
-        **options: Any,
+        **settings: Unpack[AppSettings],
     ) -> None:
-        check_shell_settings(options)
-        given = {name: value for name, value in locals().items() if name in ENGINE_SETTINGS}
-        if commit_interval is None and processing_guarantee == "exactly_once":
-            given["commit_interval"] = _EXACTLY_ONCE_INTERVAL
-        self._engine_settings = engine_settings(given)
-        if max_task_idle is None:
-            self._engine_settings["max_task_idle_ms"] = None
+        engine, shell = split_settings(settings)
+        self._engine_settings = engine_settings(engine)
         self._broker_settings = dict(broker_settings or {})
         self._merge_repartitions = merge_repartitions
         # Checked where it is written; the folder is known only when the command line is.
         self._config(id, Path())
-        options.setdefault("Worker", BoundedWorker)
+        shell.setdefault("Worker", BoundedWorker)
         connection_settings(to_credentials(broker_credentials), self._broker_settings)
         # None is Faust's "not given", for these as well.
         super().__init__(
@@ -197,7 +118,7 @@ class App(Refusals, faust.App):
             datadir=datadir,
             web_port=web_port,
             broker_credentials=broker_credentials,
-            **options,
+            **shell,
         )
 
     @cached_property

@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError
 MIB: Final = 1024 * 1024
 GUARANTEES: Final = ("at_least_once", "exactly_once")
 
-_MAY_BE_ZERO: Final = frozenset({"max_task_idle_ms", "corrupt_stores"})
+_MAY_BE_ZERO: Final = frozenset({"max_task_idle_ms", "corrupt_stores", "agent_drain_ms"})
 
 #: Where a record can fail.
 Stage: TypeAlias = Literal["decode", "processing", "produce"]
@@ -65,6 +65,8 @@ class StreamsConfig:
             record that comes later with an older timestamp is late. None: time stands still without records.
         corrupt_stores: so many stores that were found damaged are kept aside in the data folder, for looking
             into; older ones are removed.
+        agent_drain_ms: how long a worker that stops, or gives partitions away, waits for agents to finish
+            the records that they have in hand; what is not finished comes again.
         application_version: what dead letters and logs call the version of the application.
         dead_letter: topic for records that fail; None: there is none.
         on_decode_error: what becomes of a record whose bytes cannot be decoded, or whose time cannot be
@@ -100,6 +102,7 @@ class StreamsConfig:
     max_task_idle_ms: int | None = 0
     source_idle_ms: int | None = None
     corrupt_stores: int = 2
+    agent_drain_ms: int = 5_000
     application_version: str = "1"
     dead_letter: str | None = None
     on_decode_error: ErrorAction | None = None

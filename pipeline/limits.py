@@ -43,6 +43,7 @@ ENGINE: Final = {
     "metadata_interval_ms": ("ms", "topics that match a pattern are looked for; new ones are taken in"),
     "max_task_idle_ms": ("ms", "the task processes records of other partitions; off: it never waits"),
     "source_idle_ms": ("ms", "the time of a task without records goes on with the wall clock"),
+    "agent_drain_ms": ("ms", "agents are ended; the records that they have in hand come again"),
     "corrupt_stores": ("stores", "damaged stores that were set aside before are removed"),
     "compaction_lag_ms": ("ms", "the broker may compact older records of changelogs"),
 }

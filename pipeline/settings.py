@@ -16,12 +16,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from faust.types.settings import Settings as FaustSettings
 from yarl import URL
 
-from pipeline.config import StreamsConfig
+from pipeline.config import ErrorAction, StreamsConfig
 from pipeline.errors import ConfigError
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.topology import check_topic_name
@@ -34,30 +34,133 @@ DEFAULT_PORT: Final = 9092
 #: What the client has unless told: a worker that is stuck for longer loses its partitions.
 _POLL_INTERVAL_MS: Final = 300_000
 
-#: Faust's settings that have a meaning here: they configure the shell.
-SHELL_SETTINGS: Final = frozenset(
-    {
-        "autodiscover",
-        "blocking_timeout",
-        "broker",
-        "broker_credentials",
-        "cache",
-        "datadir",
-        "debug",
-        "env_prefix",
-    }
-    | {"id_format", "logging_config", "loghandlers", "origin", "tabledir", "timezone", "version"}
-    | {"canonical_url", "web_application_options", "web_bind", "web_cors_options", "web_enabled"}
-    | {"web_host", "web_in_thread", "web_port", "web_ssl_context", "web_stats_enabled", "web_transport"}
-    | {"HttpClient", "Monitor", "Worker", "worker_redirect_stdouts", "worker_redirect_stdouts_level"}
-    # Arguments of faust.App itself.
-    | {"beacon", "config_source", "loop", "monitor"}
-)
 
-ENGINE_SETTINGS: Final = frozenset(field.name.removesuffix("_ms") for field in fields(StreamsConfig)) - {
-    "application_id",
-    "state_dir",
+class EngineSettings(TypedDict, total=False):
+    """Settings of the engine, with their defaults in `StreamsConfig`. Durations are timedeltas, or seconds.
+
+    Attributes:
+        processing_guarantee: `at_least_once` (default) or `exactly_once`.
+        transaction_timeout: with `exactly_once`: how long a transaction may be open.
+        commit_interval: how often results and offsets are committed: a second, or with `exactly_once`
+            a tenth of one, unless told.
+        poll_records: at most so many records are taken from the client at once.
+        buffered_records: a partition with more records waiting than this is paused.
+        buffered_bytes: likewise every partition, once all together have more waiting.
+        cache_entries: a task commits before a store's cache holds more uncommitted entries.
+        block_cache_bytes: of RocksDB, for all stores of the worker.
+        write_buffer_bytes: of each store, before RocksDB writes them to a file.
+        write_buffers_bytes: of all stores of the worker together, likewise.
+        store_open_files: files that RocksDB keeps open of each store.
+        max_record_bytes: a larger value is an error of that record.
+        max_internal_record_bytes: the limit that internal topics and the dead-letter topic get.
+        restore_records: changelog records applied before the worker turns to its consumer again.
+        delivery_timeout: how long a record may wait for the broker's acknowledgement.
+        replication_factor: of internal topics; -1 is the broker's default.
+        changelog_retention: how long a window changelog keeps records beyond the store's retention.
+        compaction_lag: a changelog keeps every record at least this long.
+        metadata_interval: how often topics are looked for that match a pattern.
+        max_task_idle: how long a task waits for an empty partition of which the broker has no more before
+            it processes records of others: with more, joined topics are read in the order of their
+            timestamps even where one is written late. 0: only for what the broker has; None: for nothing.
+        agent_drain: how long a worker that stops, or gives partitions away, waits for agents.
+        source_idle: once no record has come for a task for so long by the wall clock, its time goes on
+            with the wall clock, so that windows close without input; records that come later with older
+            timestamps are late. None: time stands still without records.
+        dead_letter: topic for records that fail; None: such a record stops the worker.
+        on_decode_error: what becomes of a record whose bytes or time cannot be read: `fail`, `continue`
+            (skipped and counted) or `dead-letter`; the latter unless told, if there is such a topic.
+        on_processing_error: likewise where a user's function raises.
+        on_produce_error: likewise where a result cannot be encoded, or a topic does not take it.
+        corrupt_stores: so many damaged stores are kept aside, for looking into.
+        application_version: what dead letters and logs call the version of the application.
+    """
+
+    processing_guarantee: Literal["at_least_once", "exactly_once"] | None
+    transaction_timeout: Duration | None
+    commit_interval: Duration | None
+    poll_records: int | None
+    buffered_records: int | None
+    buffered_bytes: int | None
+    cache_entries: int | None
+    block_cache_bytes: int | None
+    write_buffer_bytes: int | None
+    write_buffers_bytes: int | None
+    store_open_files: int | None
+    max_record_bytes: int | None
+    max_internal_record_bytes: int | None
+    restore_records: int | None
+    delivery_timeout: Duration | None
+    replication_factor: int | None
+    changelog_retention: Duration | None
+    compaction_lag: Duration | None
+    shutdown_timeout: Duration | None
+    metadata_interval: Duration | None
+    max_task_idle: Duration | None
+    source_idle: Duration | None
+    agent_drain: Duration | None
+    corrupt_stores: int | None
+    application_version: str | None
+    dead_letter: str | None
+    on_decode_error: ErrorAction | None
+    on_processing_error: ErrorAction | None
+    on_produce_error: ErrorAction | None
+
+
+class ShellSettings(TypedDict, total=False):
+    """Faust's settings that have a meaning here: they configure the shell. Described in Faust's guide."""
+
+    autodiscover: Any
+    blocking_timeout: Any
+    cache: Any
+    debug: Any
+    env_prefix: Any
+    id_format: Any
+    logging_config: Any
+    loghandlers: Any
+    origin: Any
+    tabledir: Any
+    timezone: Any
+    version: Any
+    canonical_url: Any
+    web_application_options: Any
+    web_bind: Any
+    web_cors_options: Any
+    web_enabled: Any
+    web_host: Any
+    web_in_thread: Any
+    web_ssl_context: Any
+    web_stats_enabled: Any
+    web_transport: Any
+    HttpClient: Any
+    Monitor: Any
+    Worker: Any
+    worker_redirect_stdouts: Any
+    worker_redirect_stdouts_level: Any
+    # Arguments of faust.App itself.
+    beacon: Any
+    config_source: Any
+    loop: Any
+    monitor: Any
+
+
+class AppSettings(EngineSettings, ShellSettings, total=False):
+    """What `App` takes beside what it names."""
+
+
+#: With those that `App` names.
+SHELL_SETTINGS: Final = frozenset(ShellSettings.__annotations__) | {
+    "broker",
+    "broker_credentials",
+    "datadir",
+    "web_port",
 }
+
+ENGINE_SETTINGS: Final = frozenset(EngineSettings.__annotations__)
+
+#: Readers of the results see them at the next commit, not before.
+_EXACTLY_ONCE_INTERVAL_MS: Final = 100
+#: For this one, None has a meaning of its own.
+_MAY_BE_NONE: Final = "max_task_idle"
 
 _TEXTS: Final = frozenset(
     {"application_version", "dead_letter", "processing_guarantee"}
@@ -92,6 +195,8 @@ def engine_settings(given: Mapping[str, object]) -> dict[str, int | str | None]:
     settings: dict[str, int | str | None] = {}
     for name, value in given.items():
         if value is None:
+            if name == _MAY_BE_NONE:
+                settings[f"{name}_ms"] = None
             continue
         if f"{name}_ms" in names:
             settings[f"{name}_ms"] = to_milliseconds(name, value)
@@ -100,6 +205,8 @@ def engine_settings(given: Mapping[str, object]) -> dict[str, int | str | None]:
         else:
             wanted = "a string" if name in _TEXTS else "a whole number"
             raise ConfigError(f"{name} is {value!r}: it must be {wanted}")
+    if settings.get("processing_guarantee") == "exactly_once":
+        settings.setdefault("commit_interval_ms", _EXACTLY_ONCE_INTERVAL_MS)
     if "dead_letter" in settings:
         check_topic_name(str(settings["dead_letter"]), "dead_letter")
     return settings
@@ -114,6 +221,18 @@ def client_settings(config: StreamsConfig) -> dict[str, Setting]:
         # reason to lose partitions.
         "max.poll.interval.ms": max(_POLL_INTERVAL_MS, 2 * config.delivery_timeout_ms),
     }
+
+
+def split_settings(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the engine's settings among those given, and the shell's.
+
+    Raises:
+        ConfigError: one is neither.
+    """
+    engine = {name: value for name, value in given.items() if name in ENGINE_SETTINGS}
+    shell = {name: value for name, value in given.items() if name not in engine}
+    check_shell_settings(shell)
+    return engine, shell
 
 
 def check_shell_settings(names: Iterable[str]) -> None:

@@ -26,6 +26,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "aggregator": _FOLD,
     "aggregators": _FOLD,
     "foreign_key": _KEY_VALUE,
+    "function": ("stream",),
     "initializer": (),
     "joiner": _SIDES,
     "key_mapper": _KEY_VALUE,
@@ -40,6 +41,9 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "timestamp": ("record", "partition_time"),
     "topic": _KEY_VALUE,
 }
+
+#: Functions that are async: an agent waits where an operator does not.
+_ASYNC: Final = "function"
 
 
 def check_functions(node: Node) -> None:
@@ -66,12 +70,17 @@ def check_function(function: object, role: str, who: str) -> None:
         who: operator and line, for messages.
 
     Raises:
-        TopologyError: it is no function, is async, or cannot be called as it will be.
+        TopologyError: it is no function, is async (or not, for an agent), or cannot be called as it will be.
     """
     called_with = f"({', '.join(PARAMETERS[role])})"
     if not callable(function):
         raise TopologyError(f"{who}: {role} must be a function of {called_with}, not {function!r}")
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+    is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    if role == _ASYNC and not is_async:
+        raise TopologyError(
+            f"{who}: an agent is an async function of {called_with}, and {describe_function(function)} is not"
+        )
+    if is_async and role != _ASYNC:
         raise TopologyError(
             f"{who}: {role} must be a plain function, and {describe_function(function)} is async: operators "
             "do not wait"

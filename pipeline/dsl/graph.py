@@ -10,7 +10,6 @@ from pipeline.errors import TopologyError
 from pipeline.serde import STRING, Serde, SerdeLike, serde_for
 from pipeline.topology import (
     Node,
-    Process,
     Source,
     StoreSpec,
     check_topic_name,
@@ -58,10 +57,10 @@ class Graph:
         return node
 
     def _take_store(self, store: StoreSpec, node: Node) -> None:
-        """Processors that declare a store alike share it; any other belongs to one operator."""
+        """Processors and agents that declare a store alike share it; any other belongs to one operator."""
         if store.name in self._stores:
             owner, known = self._stores[store.name]
-            shared = isinstance(owner, Process) and isinstance(node, Process) and known.is_like(store)
+            shared = owner.shares_stores and node.shares_stores and known.is_like(store)
             if not shared:
                 raise _used_twice("store", store.name, owner, node)
         self._stores.setdefault(store.name, (node, store))
@@ -74,7 +73,7 @@ class Graph:
 
 def _used_twice(what: str, name: str, one: Node, other: Node) -> TopologyError:
     advice = "give one of them another name"
-    if what == "store" and isinstance(one, Process) and isinstance(other, Process):
+    if what == "store" and one.shares_stores and other.shares_stores:
         advice += ", or, to share the store, declare it alike for both"
     return TopologyError(f"{what} name {name!r} is used twice: by {one} and by {other}; {advice}")
 

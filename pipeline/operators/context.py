@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from pipeline.agents.in_flight import InFlight
+from pipeline.agents.loop import AgentLoop
 from pipeline.errors import ProcessingError, RecordError
 from pipeline.processor import ProcessorContext
 from pipeline.record import Forward, Headers
@@ -126,6 +128,28 @@ class OperatorContext(Protocol):
         """
         ...
 
+    @property
+    def agent_loop(self) -> AgentLoop:
+        """Where agents await what is not here yet."""
+        ...
+
+    @property
+    def in_flight(self) -> InFlight:
+        """The task's records that are not done when they have been processed."""
+        ...
+
+    def take_up(self) -> object:
+        """Return what is in hand: an operator that goes on with it later keeps it."""
+        ...
+
+    def taking_up(self, in_hand: Any) -> AbstractContextManager[None]:
+        """Say that what is done within is done for what was in hand before, not for what is now."""
+        ...
+
+    def on_drain(self, callback: Callable[[], None]) -> None:
+        """Call `callback()` when a commit waits for what is in flight."""
+        ...
+
     def drop(self, node: Node, reason: str) -> None:
         """Count a record that a rule of the operator drops, such as a late one."""
         ...
@@ -151,7 +175,7 @@ class OperatorContext(Protocol):
         ...
 
 
-def failed(node: Node, function: object, error: Exception) -> ProcessingError:
+def failed(node: Node, function: object, error: BaseException) -> ProcessingError:
     """Return the error that says which operator and which of the user's functions raised."""
     failure = ProcessingError(f"{node}: {describe_function(function)} raised {type(error).__name__}: {error}")
     failure.__cause__ = error

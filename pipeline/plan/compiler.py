@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from pipeline.operators.agent import build_agent
 from pipeline.operators.aggregate import build_aggregate, build_to_stream
 from pipeline.operators.context import OperatorContext, fan_out
 from pipeline.operators.foreign_key import (
@@ -41,6 +42,7 @@ from pipeline.operators.table_rows import build_table_filter, build_table_map_va
 from pipeline.plan.planner import SubTopology
 from pipeline.record import Forward, Headers
 from pipeline.topology import (
+    Agent,
     Aggregate,
     AnswerSubscriptions,
     Branch,
@@ -96,6 +98,7 @@ OPERATORS: dict[type[Node], Build] = {
     BranchArm: build_pass_through,
     Process: build_process,
     ProcessValues: build_process_values,
+    Agent: build_agent,
     Aggregate: build_aggregate,
     ToStream: build_to_stream,
     ToTable: build_table_source,

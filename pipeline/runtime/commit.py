@@ -28,12 +28,16 @@ class Committer:
         self._dead_letters = environment.counters["dead_letters"]
         self._internal = environment.plan.internal_topics
 
-    def commit(self, tasks: Iterable[Task], *, leaving: bool = False) -> None:
+    def commit(self, tasks: Iterable[Task], *, leaving: bool = False) -> bool:
         """Commit everything that `tasks` have done so far.
 
         Args:
             tasks: what to commit.
             leaving: whether they are about to be closed: another worker goes on from here.
+
+        Returns:
+            Whether it was everything. If not, agents of some task have records in flight: it takes up no
+            more, and can be committed when they are done; with exactly-once, so can all.
 
         Raises:
             BrokerUnreachableError: not now; nothing is lost, commit again before processing on.
@@ -43,10 +47,17 @@ class Committer:
         now = self._environment.clock.now_ms()
         due = [task for task in tasks if task.started and task.needs_commit(now, leaving=leaving)]
         if not due and self._environment.counters["dead_letters"] == self._dead_letters:
-            return
+            return True
         # 1. Flush caches: updates are forwarded downstream, changelog records are produced.
-        for task in due:
+        settled = [task for task in due if task.settle()]
+        for task in settled:
             task.flush()
+        # What was forwarded may be in flight now.
+        settled = [task for task in settled if task.settle()]
+        whole = len(settled) == len(due)
+        if not whole and (self._environment.transactions is not None or not settled):
+            return False
+        due = settled
         # 2. Flush the producer: every record is acknowledged, or has gone to the dead letters.
         self._deliver()
         logged = [changelog for task in due for changelog in task.logged]
@@ -66,6 +77,7 @@ class Committer:
         # 5. Report.
         self._dead_letters = self._environment.counters["dead_letters"]
         self._environment.counters["commits"] += 1
+        return whole
 
     def _deliver(self) -> None:
         refused = self._environment.producer.flush(FLUSH_S)

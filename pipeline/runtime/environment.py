@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
+from pipeline.agents.loop import AgentLoop
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
 from pipeline.plan.planner import Plan
@@ -37,6 +39,30 @@ class TaskEnvironment:
         self.partition_count = partition_counts
         #: The stores of global tables, by name.
         self.global_stores = global_stores
+
+    @cached_property
+    def agent_loop(self) -> AgentLoop:
+        """Where agents await; made for the first that is there."""
+        return AgentLoop(self.clock)
+
+    def run_agents(self) -> int:
+        """Let agents go on that waited for something which is here now; return how many did."""
+        return self.agent_loop.run_once() if self.has_agents else 0
+
+    @property
+    def agents_wait(self) -> bool:
+        """Whether an agent waits for anything but records."""
+        return self.has_agents and self.agent_loop.waiting
+
+    @property
+    def has_agents(self) -> bool:
+        """Whether a task of this worker has had an agent."""
+        return "agent_loop" in self.__dict__
+
+    def close(self) -> None:
+        """End what agents have left behind."""
+        if self.has_agents:
+            self.agent_loop.close()
 
     def partition_for(self, topic: str, key: bytes) -> int:
         """Return the partition of `topic` that a record with this key goes to."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from pipeline.agents.in_flight import InFlight
 from pipeline.errors import NoTimeError, RecordError, SerdeError, TaskMigratedError
 from pipeline.plan.compiler import compile_subtopology
 from pipeline.plan.planner import SubTopology
@@ -53,6 +54,8 @@ class Task:
         #: A record that waited in a store, while an operator lets it go on.
         self.waited: Update | None = None
         self.closers: list[Callable[[], None]] = []
+        #: What agents have taken up and not done with.
+        self.in_flight = InFlight()
         self.flushing = False
         #: By the place of an operator: called when the update in hand has reached all that it reaches.
         self.deferred: dict[int, Callable[[], None]] = {}
@@ -188,7 +191,10 @@ class Task:
             count = self._drain(only, limit)
         else:
             count = 0
-            while count < limit and (chosen := self._group.choose(has_lag, now_ms)) is not None:
+            blocked = self.in_flight.blocked
+            while (
+                count < limit and not blocked and (chosen := self._group.choose(has_lag, now_ms)) is not None
+            ):
                 self._run(chosen)
                 count += 1
         self.message = None
@@ -202,8 +208,9 @@ class Task:
         time, partition_time = self.time, queue.partition_time
         # The list, for it costs less to see whether it is empty.
         schedules = time.stream_punctuations.schedules
+        blocked = self.in_flight.blocked
         message, count = None, 0
-        while messages and count < limit:
+        while messages and count < limit and not blocked:
             message = messages.popleft()
             try:
                 key, value, timestamp, headers = decode(message)
@@ -247,7 +254,12 @@ class Task:
     def is_silent(self, now_ms: int) -> bool:
         """Whether time is to go on without records, unless the broker has some (`source_idle_ms`)."""
         wait_ms, queues = self.environment.config.source_idle_ms, self.queues.values()
-        return wait_ms is not None and self.time.is_silent(now_ms, wait_ms) and not any(map(len, queues))
+        return (
+            wait_ms is not None
+            and self.time.is_silent(now_ms, wait_ms)
+            and not any(map(len, queues))
+            and not self.in_flight
+        )
 
     def advance(self, now_ms: int) -> None:
         """Let time go on as long as no record has come; operators do what is due."""
@@ -264,6 +276,10 @@ class Task:
         self._punctuate(self.time.stream_punctuations, time_ms)
         self._processed_since_commit += self.environment.counters["records_produced"] - produced
 
+    def settle(self) -> bool:
+        """Return whether a commit may include this task now; see `InFlight.settle`."""
+        return self.in_flight.settle(stateful=bool(self.stores) or self.environment.transactions is not None)
+
     def needs_commit(self, now_ms: int, *, leaving: bool) -> bool:
         """Whether anything happened since the last commit, or the last is so old that it may expire.
 
@@ -272,7 +288,11 @@ class Task:
         A broker forgets a group's offset of a topic that the group does not subscribe to, as
         changelogs, when it has not been committed for `offsets.retention.minutes` (KIP-211).
         """
-        if self._processed_since_commit > 0 or any(store.dirty for store in self.stores.values()):
+        if (
+            self._processed_since_commit > 0
+            or self.in_flight.moved
+            or any(store.dirty for store in self.stores.values())
+        ):
             return True
         if leaving and self.time.moved:
             return True
@@ -339,7 +359,9 @@ class Task:
         for partition, queue in self.queues.items():
             if queue.next_offset is not None:
                 progress = Progress(times, numbers, queue.partition_time, self.time.stream)
-                offsets[partition] = Committed(queue.next_offset, encode_progress(progress))
+                first = self.in_flight.first(partition)
+                offset = queue.next_offset if first is None else first
+                offsets[partition] = Committed(offset, encode_progress(progress))
         for name, partition in self.source_logs.items():
             if partition in offsets:
                 self._positions[name] = offsets[partition].offset
@@ -365,6 +387,7 @@ class Task:
         self._logged.clear()
         self._processed_since_commit = 0
         self.time.moved = False
+        self.in_flight.committed()
         self._committed_ms = now_ms
 
     def close(self) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pipeline.agents.loop import AgentLoop
 from pipeline.errors import ProcessingError, StreamsError, TopologyError
 from pipeline.operators.context import StreamTime, failed
 from pipeline.plan.old_values import sending_old_values
 from pipeline.processor import Cancellable, PunctuationSchedule, PunctuationType
 from pipeline.record import Forward, Headers, Record, TaskId, TopicPartition
-from pipeline.runtime.failures import Update
+from pipeline.runtime.failures import InHand, Punctuation, Update
 from pipeline.state.store import Entry
 from pipeline.topology import Node
 from pipeline.windows import milliseconds
@@ -30,7 +31,7 @@ class TaskContext:
 
     def __init__(self, task: Task, times: Mapping[str, int]) -> None:
         self._task, self._times = task, times
-        self.fail = task.fail
+        self.fail, self.in_flight = task.fail, task.in_flight
         self._places = {node: place for place, node in enumerate(task.sub.nodes)}
         self._sending_old_values = sending_old_values(task.sub.nodes)
         self.partition = task.id.partition
@@ -90,6 +91,23 @@ class TaskContext:
         """Say that what is done within is done for a record that waited."""
         return Holding(self._task, Update(self._task.changelog(store), key, entry, serialize))
 
+    @property
+    def agent_loop(self) -> AgentLoop:
+        """The worker's."""
+        return self._task.environment.agent_loop
+
+    def take_up(self) -> InHand:
+        """Return what the task has in hand."""
+        return self._task.in_hand
+
+    def taking_up(self, in_hand: InHand) -> TakingUp:
+        """Say that what is done within is done for what was in hand before."""
+        return TakingUp(self._task, in_hand)
+
+    def on_drain(self, callback: Callable[[], None]) -> None:
+        """Call back when a commit waits for what is in flight."""
+        self._task.in_flight.drainers.append(callback)
+
     def drop(self, node: Node, reason: str) -> None:
         """Count a record that a rule drops, and log it now and then."""
         self._task.environment.failures.count("records_dropped", node, reason, self._task.in_hand)
@@ -121,6 +139,27 @@ class Holding:
 
     def __exit__(self, *_error: object) -> None:
         self._task.waited = self._outer
+
+
+class TakingUp:
+    """For as long as it lasts, a task has in hand what it had in hand before. They may be nested."""
+
+    __slots__ = ("_in_hand", "_outer", "_task")
+
+    def __init__(self, task: Task, in_hand: InHand) -> None:
+        self._task, self._in_hand = task, in_hand
+
+    def __enter__(self) -> None:
+        task, in_hand = self._task, self._in_hand
+        self._outer = task.message, task.waited
+        task.message = task.waited = None
+        if isinstance(in_hand, Update):
+            task.waited = in_hand
+        elif not isinstance(in_hand, Punctuation):
+            task.message = in_hand
+
+    def __exit__(self, *_error: object) -> None:
+        self._task.message, self._task.waited = self._outer
 
 
 class ProcessorTaskContext:

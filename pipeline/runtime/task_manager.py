@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pipeline.errors import BrokerUnreachableError, StateError, TaskMigratedError
@@ -24,6 +24,8 @@ from pipeline.runtime.task import Task
 
 #: How long a batch of changelog records is gathered: tasks that are whole already wait so long at most.
 _GATHER_S = 0.01
+#: How long a turn is in which agents finish before their task goes away.
+_DRAIN_TURN_MS = 10
 #: How often a commit is tried before partitions are given up; each waits up to `commit.FLUSH_S`.
 _REVOCATION_ATTEMPTS = 30
 
@@ -127,13 +129,20 @@ class TaskManager:
     def _commit_before_leaving(self, tasks: Sequence[Task]) -> bool:
         for _ in range(_REVOCATION_ATTEMPTS):
             try:
-                self._committer.commit(tasks, leaving=True)
+                return self._commit_whole(tasks)
             except BrokerUnreachableError:
                 continue
             except TaskMigratedError:
                 return False
-            return True
         return False
+
+    def _commit_whole(self, tasks: Collection[Task]) -> bool:
+        """Commit, agents being given time for what they have in flight; return whether all was committed."""
+        for _ in range(self._environment.config.agent_drain_ms // _DRAIN_TURN_MS):
+            if self._committer.commit(tasks, leaving=True):
+                return True
+            self._environment.agent_loop.run_once(patience_s=_DRAIN_TURN_MS / 1_000)
+        return self._committer.commit(tasks, leaving=True)
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Close the tasks of these partitions without committing.
@@ -311,10 +320,12 @@ class TaskManager:
         """Whether a store holds as many uncommitted entries as it may."""
         return any(task.cache_full for task in self._tasks.values())
 
-    def commit(self, *, leaving: bool) -> None:
-        """Commit all tasks; see `Committer.commit`."""
+    def commit(self, *, leaving: bool) -> bool:
+        """Commit all tasks, and return whether it was everything; see `Committer.commit`."""
         try:
-            self._committer.commit(self._tasks.values(), leaving=leaving)
+            if leaving:
+                return self._commit_whole(self._tasks.values())
+            return self._committer.commit(self._tasks.values())
         except TaskMigratedError:
             self.broken = True
             raise

@@ -42,6 +42,8 @@ State: TypeAlias = Literal["connecting", "rebalancing", "restoring", "running", 
 
 #: How long `step` waits in poll for records when there is nothing else to do.
 IDLE_POLL_S = 0.02
+#: Likewise, while agents wait for something else: they are looked after so often.
+AGENT_POLL_S = 0.002
 _FIRST_BACKOFF_MS = 500
 _MAX_BACKOFF_MS = 15_000
 #: How often `close` tries the last commit once more; each waits up to `commit.FLUSH_S`.
@@ -78,6 +80,7 @@ class _Connection(NamedTuple):
     globals: GlobalState
     consumer: Consumer
     producer: Producer
+    environment: TaskEnvironment
     tasks: TaskManager
     opened: ExitStack
 
@@ -223,9 +226,10 @@ class Worker:
             opened.callback(global_state.close)
             tasks = TaskManager(environment, consumer, admin, engines, restoration, self.registry, counts)
             topics = sorted({name for sub in plan.subtopologies for name in sub.topics if name in counts})
+            opened.callback(environment.close)
             opened.callback(tasks.abandon)
             self._connection = _Connection(
-                tuple(topics), admin, global_state, consumer, producer, tasks, opened.pop_all()
+                tuple(topics), admin, global_state, consumer, producer, environment, tasks, opened.pop_all()
             )
         if global_state.loaded:
             self._connection.join()
@@ -255,34 +259,35 @@ class Worker:
         if now_ms >= self._next_commit_ms or tasks.cache_full or connection.producer.crowded:
             # Owed until it succeeds: a cache that is full was flushed by the attempt that fails.
             self._next_commit_ms = now_ms
-            self._commit(connection)
-            self._next_commit_ms = now_ms + self._config.commit_interval_ms
+            if self._commit(connection):
+                self._next_commit_ms = now_ms + self._config.commit_interval_ms
         if not connection.globals.loaded:
             moved = connection.globals.load()
             if connection.globals.loaded:
                 connection.join()
             return moved
-        timeout_s = 0.0 if self._moved else IDLE_POLL_S
+        agents = connection.environment
+        timeout_s = 0.0 if self._moved else AGENT_POLL_S if agents.agents_wait else IDLE_POLL_S
         moved = connection.globals.follow(0)
         moved += tasks.dispatch(connection.consumer.poll(self._config.poll_records, timeout_s))
         moved += tasks.restore()
         idle = tasks.idle(now_ms)
         try:
-            moved += tasks.process(now_ms) + tasks.punctuate(now_ms) + len(idle)
+            moved += tasks.process(now_ms) + agents.run_agents() + tasks.punctuate(now_ms) + len(idle)
             for task in idle:
                 task.advance(now_ms)
         except BrokerUnreachableError as error:
             raise _in_the_middle(error) from error
         return moved
 
-    def _commit(self, connection: _Connection) -> None:
-        """Commit; if the broker does not take it, stay a member until it does.
+    def _commit(self, connection: _Connection) -> bool:
+        """Commit, and return whether it was everything; if the broker does not take it, stay a member.
 
         Records are taken on meanwhile and not processed: partitions are paused when they have enough, and
         the group hears that this member is alive.
         """
         try:
-            connection.tasks.commit(leaving=False)
+            return connection.tasks.commit(leaving=False)
         except BrokerUnreachableError:
             connection.tasks.dispatch(connection.consumer.poll(self._config.poll_records, 0.0))
             raise

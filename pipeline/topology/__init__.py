@@ -20,6 +20,7 @@ from pipeline.topology.node import Keyed, Node, StoreSpec, TableNode
 from pipeline.topology.pattern import TopicPattern, is_pattern, topic_pattern
 from pipeline.topology.sources import OffsetReset, Source, same_source
 from pipeline.topology.streams import (
+    Agent,
     Branch,
     BranchArm,
     Filter,
@@ -53,6 +54,7 @@ from pipeline.topology.tables import (
 from pipeline.topology.topology import Topology
 
 __all__ = [
+    "Agent",
     "Aggregate",
     "AnswerSubscriptions",
     "Branch",

@@ -103,6 +103,8 @@ class Node:
     changes_key: ClassVar[bool] = False
     #: Output is partitioned by key again, whatever happened upstream.
     restores_partitioning: ClassVar[bool] = False
+    #: Another node that declares a store alike has the same one; else a store belongs to one node.
+    shares_stores: ClassVar[bool] = False
 
     @property
     def inputs_by_key(self) -> tuple[Keyed | None, ...]:

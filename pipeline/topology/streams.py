@@ -107,6 +107,7 @@ class Process(Node):
     supplier: Callable[[], Any]
     declared_stores: tuple[StoreSpec, ...] = ()
     changes_key = True
+    shares_stores = True
 
     @property
     def stores(self) -> tuple[StoreSpec, ...]:
@@ -119,6 +120,26 @@ class ProcessValues(Process):
     """A user's processor that leaves keys as they are."""
 
     changes_key = False
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Agent(Node):
+    """A user's coroutine, or asynchronous generator, with its tables; what it yields has the record's key."""
+
+    function: Callable[[Any], Any]
+    concurrency: int = 1
+    declared_stores: tuple[StoreSpec, ...] = ()
+    shares_stores = True
+
+    @property
+    def stores(self) -> tuple[StoreSpec, ...]:
+        """The stores of the tables that it uses."""
+        return self.declared_stores
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """How many records it takes at once."""
+        return () if self.concurrency == 1 else (f"concurrency: {self.concurrency}",)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -76,6 +76,9 @@ def pair(key: Any, value: Any) -> Any: ...
 def made() -> Any: ...
 
 
+async def made_later() -> Any: ...
+
+
 #: By method and parameter, as they are declared: how a function comes there, and how the message begins.
 FUNCTIONS: dict[str, tuple[Declare, str]] = {
     # Sources.
@@ -227,6 +230,7 @@ FUNCTIONS: dict[str, tuple[Declare, str]] = {
         lambda b, f: table(b).join(other_table(b), joiner, foreign_key=f, name="fk", value=str),
         "",
     ),
+    "StatelessOperators.agent(function)": (lambda b, f: text(b).agent(f), "agent-1"),
     "TableJoinOperators.left_join(foreign_key)": (
         lambda b, f: table(b).left_join(other_table(b), joiner, foreign_key=f, name="fk", value=str),
         "",
@@ -254,7 +258,8 @@ def role(function: str) -> str:
 )
 def test_every_operator_checks_its_function(name: str, declare: Declare, begins: str) -> None:
     """`made` takes nothing, which is too little everywhere but where nothing is given: `one` is for these."""
-    wrong, takes = (made, "takes ():") if PARAMETERS[role(name)] else (one, "takes (argument):")
+    wrong: Any = one if not PARAMETERS[role(name)] else made_later if role(name) == "function" else made
+    takes = "takes (argument):" if wrong is one else "takes ():"
     with pytest.raises(TopologyError) as raised:
         declare(StreamsBuilder("test"), wrong)
     message = str(raised.value)

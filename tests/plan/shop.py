@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from pipeline import (
     until_time_limit,
     until_window_closes,
 )
+from pipeline.agents.stream import AgentStream
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.plan.planner import Plan, plan
@@ -253,6 +254,18 @@ def processor_with_stores(builder: StreamsBuilder) -> None:
     orders(builder).process(Silent, *stores, name="dedup", key=str, value=Order).to("out")
 
 
+async def audited(stream: AgentStream[Order]) -> AsyncIterator[int]:
+    async for _order in stream:
+        yield 1
+
+
+def agents(builder: StreamsBuilder) -> None:
+    """Coroutines, with a store that they share."""
+    seen = Store("seen", value=int)
+    orders(builder).agent(audited, seen, name="audit", concurrency=3, value=int).to("out")
+    orders(builder, "paid").agent(audited, seen, value=int).to("out")
+
+
 def shared_sources(builder: StreamsBuilder) -> None:
     """Two streams of one topic are one source."""
     orders(builder).to("a")
@@ -331,6 +344,7 @@ TOPOLOGIES: list[Callable[[StreamsBuilder], None]] = [
     grouped_table,
     foreign_key_join,
     processor_with_stores,
+    agents,
     shared_sources,
     patterns,
     restored_from_its_topic,

@@ -18,6 +18,7 @@ from pipeline import App, Record, Windowed
 from pipeline.dsl.cogrouped import SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream
 from pipeline.dsl.options import StoreOptions
 from pipeline.processor import Cancellable
+from pipeline.settings import AppSettings
 from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.session import SessionStore
 from pipeline.state.window import WindowStore
@@ -157,6 +158,7 @@ def check_call(call: ast.Call) -> None:
     options = next((p for p in parameters.values() if p.kind is p.VAR_KEYWORD), None)
     if options is not None:
         known = keywords & parameters.keys()
-        assert keywords - known <= StoreOptions.__optional_keys__, f"{ast.unparse(call)}: no such option"
+        named = (AppSettings if function is App else StoreOptions).__optional_keys__
+        assert keywords - known <= named, f"{ast.unparse(call)}: no such option"
         keywords = known
     signature.bind(*([None] if method else []), *call.args, **dict.fromkeys(filter(None, keywords)))

@@ -1,0 +1,187 @@
+"""One running instance of an agent: a coroutine, or an asynchronous generator, that takes events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from inspect import iscoroutine
+from typing import Any, Protocol
+
+from pipeline.agents.loop import AgentLoop
+from pipeline.agents.stream import NEXT, AgentStream, Event, Request
+
+#: How often a function that is to end may go on awaiting.
+_FAREWELLS = 3
+
+
+class Listener(Protocol):
+    """Whoever has an actor."""
+
+    def taking_up(self, event: Event[Any]) -> AbstractContextManager[None]:
+        """Return a context in which an event's record is in hand again."""
+        ...
+
+    def emit(self, event: Event[Any], value: Any) -> None:
+        """Take a value that the actor yielded for an event."""
+        ...
+
+    def done(self, events: list[Event[Any]]) -> None:
+        """Take note that the actor has done with these events."""
+        ...
+
+    def failed(self, events: list[Event[Any]], error: BaseException) -> None:
+        """Take note that it raised with these events in hand; it begins anew with the next."""
+        ...
+
+
+class Actor:
+    """Drives a user's function: sends it events, emits what it yields.
+
+    Args:
+        function: makes the coroutine, or the asynchronous generator, from a stream.
+        loop: where it awaits.
+        listener: who is told.
+
+    Attributes:
+        events: what it has in hand.
+        takes: whether it waits for an event, and for nothing else.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], loop: AgentLoop, listener: Listener) -> None:
+        self.events: list[Event[Any]] = []
+        self.takes = True
+        self._function, self._listener = function, listener
+        self._host = loop.host(self._resume)
+        #: What the function returned; None: it is to be called for the next event.
+        self._running: Any = None
+        #: What is sent to: the coroutine, or the generator's current step.
+        self._step: Any = None
+        #: An event that was given before the function asked for its first one.
+        self._early: Event[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def give(self, event: Event[Any]) -> None:
+        """Hand over an event; `takes` must hold."""
+        self.events.append(event)
+        if self._running is None:
+            self._early = event
+            self._begin()
+        else:
+            self._advance(event, None)
+
+    def hurry(self) -> None:
+        """End a batch that waits for more: who commits wants to know what is done."""
+        if self.takes and self.events:
+            self._forget_timer()
+            self._resume(None)
+
+    def close(self) -> None:
+        """End the function, wherever it is.
+
+        Raises:
+            Exception: what it raises on the way out.
+        """
+        self._forget_timer()
+        running, self._running = self._running, None
+        self.events.clear()
+        try:
+            if running is not None:
+                self._end(running)
+        finally:
+            self._host.close()
+
+    def _end(self, running: Any) -> None:
+        for _ in range(_FAREWELLS):
+            try:
+                self._run(None, asyncio.CancelledError())
+            except (StopIteration, StopAsyncIteration, asyncio.CancelledError):
+                return
+        if iscoroutine(running):
+            running.close()
+
+    def _begin(self) -> None:
+        self._running = self._function(AgentStream())
+        self._step = self._running if iscoroutine(self._running) else self._running.__anext__()
+        self._advance(None, None)
+
+    def _resume(self, error: BaseException | None) -> None:
+        with self._listener.taking_up(self.events[-1]):
+            self._advance(None, error)
+
+    def _expire(self) -> bool:
+        if self._timer is None or not self.takes:
+            return False
+        self.hurry()
+        return True
+
+    def _run(self, sent: Any, error: BaseException | None) -> Any:
+        """Run the function's code until it yields a request or a future: return that."""
+        self._host.enter()
+        try:
+            return self._step.send(sent) if error is None else self._step.throw(error)
+        finally:
+            self._host.leave()
+
+    def _advance(self, sent: Any, error: BaseException | None) -> None:
+        """Run the function's code until it asks for an event, awaits something else, or ends."""
+        self.takes = False
+        while True:
+            try:
+                request = self._run(sent, error)
+            except StopIteration as stop:
+                if iscoroutine(self._running):
+                    self._ended()
+                    return
+                yielded = stop.value
+            except StopAsyncIteration:
+                self._ended()
+                return
+            except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - the user's: it is named and handled
+                self._failed(raised)
+                return
+            else:
+                if request is NEXT or isinstance(request, Request):
+                    if self._early is None:
+                        self._wait_for_event(request)
+                        return
+                    sent, error, self._early = self._early, None, None
+                    continue
+                self._host.wait_for(request)
+                return
+            self._listener.emit(self.events[-1], yielded)
+            self._step = self._running.__anext__()
+            sent = error = None
+
+    def _wait_for_event(self, request: Request) -> None:
+        if request.acknowledges:
+            self._forget_timer()
+            events, self.events = self.events, []
+            self.takes = True
+            if events:
+                self._listener.done(events)
+        else:
+            if request.within_s is not None and self._timer is None:
+                self._timer = self._host.call_later(request.within_s, self._expire)
+            self.takes = True
+
+    def _ended(self) -> None:
+        """The function returned: what it had in hand is done, and the next event has it called again."""
+        events = self._forget()
+        if events:
+            self._listener.done(events)
+
+    def _failed(self, error: BaseException) -> None:
+        self._listener.failed(self._forget(), error)
+
+    def _forget(self) -> list[Event[Any]]:
+        self._forget_timer()
+        events, self.events = self.events, []
+        self._running = self._step = self._early = None
+        self.takes = True
+        return events
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,210 @@
+"""The event loop of a worker's agents: where what they await happens.
+
+It belongs to the engine's thread, and runs only when the engine lets it, between two batches of
+records. Each actor has an asyncio task, its host, for two reasons: while the actor's code runs, the
+host is the current task, as `asyncio.timeout` and others need; and what the actor awaits, the host
+awaits in its place, then says that the actor can go on. The actor's code itself is run by nobody but
+the engine (`agents.actor`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from asyncio import events, tasks
+from collections import deque
+from collections.abc import Callable, Generator
+from contextvars import Context
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVarTuple
+
+from pipeline.clock import Clock
+
+#: Called when what an actor awaited is there, or, with an error, when waiting ended with that.
+Resume: TypeAlias = Callable[[BaseException | None], None]
+
+
+_Arguments = TypeVarTuple("_Arguments")
+
+#: A task that never rests must not keep the engine from its records: so many turns are enough.
+_TURNS: Final = 20
+
+
+class _PatientSelector(selectors.DefaultSelector):
+    """A selector that waits a little where the loop, about to stop, would not wait at all."""
+
+    patience_s = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        found: list[tuple[selectors.SelectorKey, int]] = super().select(timeout or self.patience_s)
+        return found
+
+
+class _ClockedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose timers go by the worker's clock."""
+
+    def __init__(self, clock: Clock, selector: selectors.BaseSelector) -> None:
+        self._clock = clock
+        #: Whether the next turn has something to do.
+        self.busy = False
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self._clock.now_ms() / 1_000
+
+    def call_soon(
+        self,
+        callback: Callable[[*_Arguments], object],
+        *args: *_Arguments,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        self.busy = True
+        return super().call_soon(callback, *args, context=context)
+
+
+class AgentLoop:
+    """Runs what agents await, a turn at a time, and resumes those that can go on.
+
+    Args:
+        clock: drives `asyncio.sleep` and timeouts.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._selector = _PatientSelector()
+        self._loop = _ClockedLoop(clock, self._selector)
+        #: What to call at the end of a turn; returns whether an actor went on.
+        self._arrived: deque[Callable[[], bool]] = deque()
+        self._hosts: set[Host] = set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an agent waits for anything."""
+        return any(host.waits for host in self._hosts)
+
+    def host(self, resume: Resume) -> Host:
+        """Return a new host for one actor."""
+        host = Host(self._loop, resume, self._arrived, self._hosts)
+        self._hosts.add(host)
+        return host
+
+    def run_once(self, patience_s: float = 0.0) -> int:
+        """Run what is ready; return how many agents went on.
+
+        Args:
+            patience_s: how long to wait, in real time, for what is not ready.
+
+        Raises:
+            UnhandledRecordError: one failed, and the worker is to stop.
+        """
+        self._selector.patience_s = patience_s
+        self._turn()
+        self._selector.patience_s = 0.0
+        resumed = 0
+        while self._arrived:
+            resumed += self._arrived.popleft()()
+        return resumed
+
+    def _turn(self) -> None:
+        """Run the loop until nothing is ready, but not for ever."""
+        # Another loop may be running in this thread: a test can be a coroutine.
+        outer = events._get_running_loop()
+        events._set_running_loop(None)
+        try:
+            for _ in range(_TURNS):
+                self._loop.busy = False
+                self._loop.stop()
+                self._loop.run_forever()
+                if not self._loop.busy:
+                    break
+        finally:
+            events._set_running_loop(outer)
+
+    def close(self) -> None:
+        """Cancel what agents have left behind."""
+        for host in list(self._hosts):
+            host.close()
+        while left := asyncio.all_tasks(self._loop):
+            for task in left:
+                task.cancel()
+            self._turn()
+        self._loop.close()
+
+
+class Host:
+    """Awaits in an actor's place; the current task while the actor's code runs.
+
+    Attributes:
+        waits: whether the actor waits for something.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        resume: Resume,
+        arrived: deque[Callable[[], bool]],
+        hosts: set[Host],
+    ) -> None:
+        self.waits = False
+        self._loop, self._resume, self._arrived, self._hosts = loop, resume, arrived, hosts
+        self._request: Any = None
+        #: Of what is awaited: what arrives for an earlier one is out of date.
+        self._number = 0
+        self._called = loop.create_future()
+        self._outer: asyncio.AbstractEventLoop | None = None
+        self._task = loop.create_task(self._run())
+
+    def enter(self) -> None:
+        """Make this the current task of the running loop."""
+        self._outer = events._get_running_loop()
+        events._set_running_loop(self._loop)
+        tasks._enter_task(self._loop, self._task)
+
+    def leave(self) -> None:
+        """Undo `enter`."""
+        tasks._leave_task(self._loop, self._task)
+        events._set_running_loop(self._outer)
+
+    def wait_for(self, request: Any) -> None:
+        """Await what the actor awaits: a future that its coroutine yielded, or None (one turn)."""
+        self.waits, self._request = True, request
+        self._number += 1
+        if not self._called.done():
+            self._called.set_result(None)
+
+    def call_later(self, delay_s: float, callback: Callable[[], bool]) -> asyncio.TimerHandle:
+        """Call back at the end of a turn, after a delay by the worker's clock."""
+        return self._loop.call_later(delay_s, self._arrived.append, callback)
+
+    def close(self) -> None:
+        """Stop awaiting: the actor is gone."""
+        self.waits = False
+        self._hosts.discard(self)
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        while self in self._hosts:
+            error: BaseException | None = None
+            try:
+                await self._called
+                await _Again(self._request)
+            except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - what was awaited raised it
+                error = raised
+            self._called = self._loop.create_future()
+            self._arrived.append(partial(self._go_on, self._number, error))
+
+    def _go_on(self, number: int, error: BaseException | None) -> bool:
+        if not self.waits or number != self._number:
+            return False
+        self.waits = False
+        self._resume(error)
+        return True
+
+
+class _Again:
+    """Yields once more what an actor's coroutine yielded."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return (yield self._request)

@@ -1,0 +1,176 @@
+"""What an agent iterates over, and what it asks the engine for.
+
+The engine sends events into the coroutine; the coroutine answers with a request for the next. No
+event-loop turn, task or queue lies between them. Whatever else the coroutine awaits reaches
+`agents.loop`.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import AsyncIterator, Callable, Generator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from pipeline.record import Headers
+
+V = TypeVar("V")
+W = TypeVar("W")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an agent asks for: the next event.
+
+    Attributes:
+        acknowledges: whether it has done with the events it was given before.
+        within_s: after so long without an event it wants to hear that there is none (None); None: it waits.
+    """
+
+    acknowledges: bool
+    within_s: float | None = None
+
+
+#: The usual request: done with the last event, give me the next.
+NEXT: Final = Request(acknowledges=True)
+
+
+class Event(NamedTuple, Generic[V]):
+    """A record as an agent sees it.
+
+    Attributes:
+        key: its key, None if it has none.
+        value: its value.
+        timestamp: event time, ms since the epoch.
+        headers: Kafka's record headers.
+        in_hand: where it comes from; the engine's.
+    """
+
+    key: Any
+    value: V
+    timestamp: int
+    headers: Headers
+    in_hand: Any
+
+    @property
+    def topic(self) -> str:
+        """The topic that the record in hand was read from, which may lie before a repartition."""
+        topic: str = self.in_hand.topic()
+        return topic
+
+    @property
+    def partition(self) -> int:
+        """Likewise, its partition."""
+        partition: int = self.in_hand.partition()
+        return partition
+
+    @property
+    def offset(self) -> int:
+        """Likewise, its offset."""
+        offset: int = self.in_hand.offset()
+        return offset
+
+
+@types.coroutine
+def _next_value() -> Generator[Request, Event[Any], Any]:
+    event = yield NEXT
+    return event[1]
+
+
+@types.coroutine
+def _next_item() -> Generator[Request, Event[Any], tuple[Any, Any]]:
+    event = yield NEXT
+    return event[:2]
+
+
+@types.coroutine
+def _next_event() -> Generator[Request, Event[Any], Event[Any]]:
+    return (yield NEXT)
+
+
+@types.coroutine
+def _ask(request: Request) -> Generator[Request, Event[Any] | None, Event[Any] | None]:
+    return (yield request)
+
+
+class _Items:
+    """`stream.items()`."""
+
+    def __aiter__(self) -> _Items:
+        return self
+
+    def __anext__(self) -> Any:
+        return _next_item()
+
+
+class _Events:
+    """`stream.events()`."""
+
+    def __aiter__(self) -> _Events:
+        return self
+
+    def __anext__(self) -> Any:
+        return _next_event()
+
+
+class AgentStream(Generic[V]):
+    """The records of one partition, as an agent takes them: `async for value in stream`.
+
+    An event is done when the agent asks for the next one; an offset is committed only past events
+    that are done. If the agent raises, the record that it had in hand goes where
+    `on_processing_error` says, and the agent begins anew with the record after it.
+    """
+
+    def __aiter__(self) -> AgentStream[V]:
+        return self
+
+    def __anext__(self) -> Any:
+        return _next_value()
+
+    def items(self) -> AsyncIterator[tuple[Any, V]]:
+        """Iterate over keys and values."""
+        return _Items()
+
+    def events(self) -> AsyncIterator[Event[V]]:
+        """Iterate over events: key, value, timestamp, headers, and where they come from."""
+        return _Events()
+
+    async def enumerate(self, start: int = 0) -> AsyncIterator[tuple[int, V]]:
+        """Iterate over values with their number, counted from when this agent began."""
+        number = start
+        async for value in self:
+            yield number, value
+            number += 1
+
+    async def filter(self, predicate: Callable[[V], bool]) -> AsyncIterator[V]:
+        """Iterate over the values for which `predicate(value)` holds; the others are done at once."""
+        async for value in self:
+            if predicate(value):
+                yield value
+
+    async def take(self, n: int, within: timedelta | float | None = None) -> AsyncIterator[list[V]]:
+        """Iterate over batches of up to `n` values.
+
+        The events of a batch are done when the agent asks for the next batch.
+
+        Args:
+            n: a batch has no more values.
+            within: a batch that is not full is handed over so long after its first event (a timedelta,
+                or seconds; by the worker's clock); None: it waits until it is full. A commit in a task with
+                stores, or with exactly-once, ends a batch early.
+
+        Raises:
+            ValueError: `n` is not positive.
+        """
+        if n < 1:
+            raise ValueError(f"take({n}): a batch has at least one value")
+        within_s = within.total_seconds() if isinstance(within, timedelta) else within
+        begin, more = NEXT, Request(acknowledges=False, within_s=within_s)
+        while True:
+            first = await _ask(begin)
+            assert first is not None  # noqa: S101 - only who set a deadline is told of one
+            batch = [first.value]
+            while len(batch) < n and (event := await _ask(more)) is not None:
+                batch.append(event.value)
+            yield batch

@@ -1,0 +1,149 @@
+"""Running a user's agent as an operator: a coroutine that takes records one after the other.
+
+While it awaits something, its task takes up no more records; other tasks go on. With
+`concurrency=n`, n instances of it take records of different keys at once:
+
+```
+records    a1  b1  a2  c1         two instances
+instance   a1 ------> a2 --->     a2 waits for a1: they have the same key
+instance       b1 ->      c1 ->   c1 waits for a2, which came before it
+```
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, Final
+
+from pipeline.agents.actor import Actor
+from pipeline.agents.stream import Event
+from pipeline.errors import BrokerError, StateError, TopologyError, UnhandledRecordError
+from pipeline.operators.context import OperatorContext, failed
+from pipeline.record import Forward, Headers
+from pipeline.topology import Agent
+
+#: What passes through an agent on its way up, to stop the worker.
+_FATAL: Final = (UnhandledRecordError, BrokerError, StateError, TopologyError)
+
+
+def build_agent(node: Agent, context: OperatorContext, forward: Forward) -> Forward:
+    """Make the agent's instances for this task, and give them every record."""
+    operator = _AgentOperator(node, context, forward)
+    context.on_close(operator.close)
+    return operator.process
+
+
+class _AgentOperator:
+    """Shares records out among the instances; keeps what none of them can take yet, in order."""
+
+    def __init__(self, node: Agent, context: OperatorContext, forward: Forward) -> None:
+        self._node, self._context, self._forward = node, context, forward
+        self._flight, self._take_up = context.in_flight, context.take_up
+        loop = context.agent_loop
+        self._actors = [Actor(node.function, loop, self) for _ in range(node.concurrency)]
+        self._only = self._actors[0] if node.concurrency == 1 else None
+        #: What came while nobody could take it: more of a record that the task has taken up already.
+        self._waiting: deque[Event[Any]] = deque()
+        self._sharing = False
+        #: The event that is being given to `_only`, until that has done with it.
+        self._given: Event[Any] | None = None
+        context.on_drain(self._hurry)
+
+    def process(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        """Give a record to an instance, or keep it until one takes it."""
+        event = Event(key, value, timestamp, headers, self._take_up())
+        only = self._only
+        if only is not None and only.takes and not self._waiting:
+            self._given = event
+            only.give(event)
+            if self._given is not None:
+                self._given = None
+                self._flight.hold(event.in_hand)
+                self._block()
+            return
+        self._flight.hold(event.in_hand)
+        self._waiting.append(event)
+        self._share_out()
+
+    def _share_out(self) -> None:
+        if self._sharing:
+            return
+        self._sharing = True
+        try:
+            while self._waiting and (actor := self._taker(self._waiting[0])) is not None:
+                event = self._waiting.popleft()
+                with self._context.taking_up(event.in_hand):
+                    actor.give(event)
+        finally:
+            self._sharing = False
+        self._block()
+
+    def _taker(self, event: Event[Any]) -> Actor | None:
+        """Return the instance that is to take an event: the one that has its key, if one has."""
+        if event.key is not None:
+            for actor in self._actors:
+                if any(other.key == event.key for other in actor.events):
+                    return actor if actor.takes else None
+        return min((actor for actor in self._actors if actor.takes), key=_load, default=None)
+
+    def _block(self) -> None:
+        """Let the task take up more records only while there is somebody to give them to."""
+        if self._waiting or not any(actor.takes for actor in self._actors):
+            self._flight.blocked.add(self)
+        else:
+            self._flight.blocked.discard(self)
+
+    def _hurry(self) -> None:
+        for actor in self._actors:
+            actor.hurry()
+
+    # What actors tell
+
+    def taking_up(self, event: Event[Any]) -> AbstractContextManager[None]:
+        """Have an event's record in hand again."""
+        return self._context.taking_up(event.in_hand)
+
+    def emit(self, event: Event[Any], value: Any) -> None:
+        """Forward what was yielded, under the event's key, time and headers."""
+        self._forward(event.key, value, event.timestamp, event.headers)
+
+    def done(self, events: list[Event[Any]]) -> None:
+        """Let go of events; somebody may wait for the instance, or for their keys."""
+        for event in events:
+            self._release(event)
+        if self._waiting or self in self._flight.blocked:
+            self._share_out()
+
+    def failed(self, events: list[Event[Any]], error: BaseException) -> None:
+        """Handle an error as that of all the records that were in hand."""
+        if isinstance(error, _FATAL):
+            raise error
+        for event in events:
+            with self._context.taking_up(event.in_hand):
+                self._context.fail(failed(self._node, self._node.function, error))
+            self._release(event)
+        if self._waiting or self in self._flight.blocked:
+            self._share_out()
+
+    def _release(self, event: Event[Any]) -> None:
+        if event is self._given:
+            self._given = None
+        else:
+            self._flight.release(event.in_hand)
+
+    def close(self) -> None:
+        """End all instances; what they have in hand comes again."""
+        with ExitStack() as stack:
+            for actor in self._actors:
+                stack.callback(self._close, actor)
+
+    def _close(self, actor: Actor) -> None:
+        try:
+            actor.close()
+        except Exception as error:
+            raise failed(self._node, self._node.function, error) from error
+
+
+def _load(actor: Actor) -> int:
+    return len(actor.events)
