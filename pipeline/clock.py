@@ -17,6 +17,10 @@ class Clock(Protocol):
         """Milliseconds since the epoch, UTC."""
         ...
 
+    def now_ns(self) -> int:
+        """Nanoseconds since some moment: for durations. It never goes back."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -24,6 +28,10 @@ class SystemClock:
     def now_ms(self) -> int:
         """Milliseconds since the epoch, UTC."""
         return time.time_ns() // 1_000_000
+
+    def now_ns(self) -> int:
+        """Nanoseconds since some moment."""
+        return time.perf_counter_ns()
 
 
 class ManualClock:
@@ -41,6 +49,10 @@ class ManualClock:
     def now_ms(self) -> int:
         """Milliseconds since the epoch, as last set."""
         return self._now_ms
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the epoch, as last set."""
+        return self._now_ms * 1_000_000
 
     def advance(self, ms: int) -> None:
         """Move forward by `ms` milliseconds."""

@@ -19,6 +19,7 @@ from mode.utils.logging import get_logger
 
 from pipeline.declaration import describe_frame
 from pipeline.errors import StreamsError
+from pipeline.runtime.metrics.snapshot import Snapshot
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.worker import Worker, WorkerStatus
 
@@ -35,7 +36,7 @@ class Engine(Service):
 
     Args:
         worker: the worker to run. From `start` on it belongs to the engine's thread, except for
-            what is thread-safe: `status` and `registry`.
+            what is thread-safe: `status`, `measured` and `registry`.
         service: arguments of `mode.Service`.
     """
 
@@ -70,6 +71,10 @@ class Engine(Service):
     def status(self) -> WorkerStatus:
         """Return how the worker is doing."""
         return self._worker.status()
+
+    def measured(self) -> Snapshot:
+        """Return what the worker measured lately."""
+        return self._worker.measured()
 
     async def on_start(self) -> None:
         """Start the thread."""

@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict
 from faust.types.settings import Settings as FaustSettings
 from yarl import URL
 
-from pipeline.config import ErrorAction, StreamsConfig
+from pipeline.config import ErrorAction, MetricsLevel, StreamsConfig
 from pipeline.errors import ConfigError
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.topology import check_topic_name
@@ -71,6 +71,8 @@ class EngineSettings(TypedDict, total=False):
             (skipped and counted) or `dead-letter`; the latter unless told, if there is such a topic.
         on_processing_error: likewise where a user's function raises.
         on_produce_error: likewise where a result cannot be encoded, or a topic does not take it.
+        metrics_recording_level: how much `/metrics` measures: `off`, `info` or `debug` (see docs/metrics.md).
+        metrics_topics: so many topics have counts of their own there, in each direction.
         corrupt_stores: so many damaged stores are kept aside, for looking into.
         application_version: what dead letters and logs call the version of the application.
     """
@@ -104,6 +106,8 @@ class EngineSettings(TypedDict, total=False):
     on_decode_error: ErrorAction | None
     on_processing_error: ErrorAction | None
     on_produce_error: ErrorAction | None
+    metrics_recording_level: MetricsLevel | None
+    metrics_topics: int | None
 
 
 class ShellSettings(TypedDict, total=False):
@@ -164,7 +168,7 @@ _MAY_BE_NONE: Final = "max_task_idle"
 
 _TEXTS: Final = frozenset(
     {"application_version", "dead_letter", "processing_guarantee"}
-    | {"on_decode_error", "on_processing_error", "on_produce_error"}
+    | {"on_decode_error", "on_processing_error", "on_produce_error", "metrics_recording_level"}
 )
 
 

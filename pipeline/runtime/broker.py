@@ -139,6 +139,13 @@ class Consumer(Protocol):
         """
         ...
 
+    def known_end(self, partition: TopicPartition) -> int | None:
+        """Return the offset that follows the last record that the client has heard of; None if of none.
+
+        Makes no request: how old it is depends on the last fetch. For measuring how far behind it is.
+        """
+        ...
+
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Stop fetching from these until resumed."""
         ...
@@ -203,6 +210,11 @@ class Producer(Protocol):
 
         May be asked from any thread.
         """
+        ...
+
+    @property
+    def queued(self) -> int:
+        """Number of records that are not acknowledged yet."""
         ...
 
     def close(self) -> None:

@@ -48,6 +48,15 @@ class Committer:
         due = [task for task in tasks if task.started and task.needs_commit(now, leaving=leaving)]
         if not due and self._environment.counters["dead_letters"] == self._dead_letters:
             return True
+        recorder = self._environment.recorder
+        try:
+            with recorder.committing:
+                return self._commit(due, now)
+        except BrokerError:
+            recorder.commit_failures += 1
+            raise
+
+    def _commit(self, due: list[Task], now: int) -> bool:
         # 1. Flush caches: updates are forwarded downstream, changelog records are produced.
         settled = [task for task in due if task.settle()]
         for task in settled:

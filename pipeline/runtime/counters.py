@@ -7,8 +7,6 @@ from typing import Literal, TypeAlias, get_args
 CounterName: TypeAlias = Literal[
     # Records taken from source topics and processed, whatever came of them.
     "records_processed",
-    # Records handed to the producer, changelog records included.
-    "records_produced",
     # Records sent to the dead-letter topic.
     "dead_letters",
     # Records that a rule dropped: late, null value, no event time.

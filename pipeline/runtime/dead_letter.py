@@ -11,8 +11,8 @@ from typing import NamedTuple
 from pipeline.config import StreamsConfig
 from pipeline.errors import DeliveryError, RecordError, StreamsError
 from pipeline.record import Headers
-from pipeline.runtime.broker import Producer
-from pipeline.runtime.counters import Counters
+from pipeline.runtime.metrics.recorder import Recorder
+from pipeline.runtime.metrics.traffic import Produce
 
 _log = logging.getLogger(__name__)
 
@@ -46,13 +46,18 @@ class Letter(NamedTuple):
 class DeadLetters:
     """Sends what fails to the dead-letter topic."""
 
-    def __init__(self, config: StreamsConfig, producer: Producer, counters: Counters) -> None:
-        self._producer, self._counters = producer, counters
+    def __init__(self, config: StreamsConfig, produce: Produce, recorder: Recorder) -> None:
+        self._produce, self._recorder = produce, recorder
         self.topic = config.dead_letter
         self._application = f"{config.application_id} {config.application_version}"
 
-    def send(self, letter: Letter, error: Exception) -> None:
+    def send(self, letter: Letter, error: Exception, reason: str) -> None:
         """Put a record aside.
+
+        Args:
+            letter: the record.
+            error: what to say of it.
+            reason: as what to count it.
 
         Raises:
             DeliveryError: it cannot be written.
@@ -70,12 +75,14 @@ class DeadLetters:
         }
         headers = [*letter.headers, *((_PREFIX + name, text.encode()) for name, text in why.items())]
         try:
-            self._producer.produce(self.topic, letter.value, letter.key, -1, letter.timestamp, headers)
+            self._produce(self.topic, letter.value, letter.key, -1, letter.timestamp, headers)
         except RecordError as refusal:
             raise DeliveryError(
                 f"a dead letter cannot be written: {refusal}; it was to say: {message}"
             ) from refusal
-        count = self._counters["dead_letters"] = self._counters["dead_letters"] + 1
+        self._recorder.put_aside(letter.topic, reason)
+        counters = self._recorder.counters
+        count = counters["dead_letters"] = counters["dead_letters"] + 1
         if count & (count - 1) == 0:
             # The 1st, 2nd, 4th, 8th, ...: the topic has them all, the log says that there are some.
             _log.warning("dead letter %d, in topic %s: %s", count, self.topic, message)

@@ -11,9 +11,9 @@ from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
 from pipeline.plan.planner import Plan
 from pipeline.runtime.broker import Producer, TransactionalProducer
-from pipeline.runtime.counters import Counters
 from pipeline.runtime.dead_letter import DeadLetters
 from pipeline.runtime.failures import Failures
+from pipeline.runtime.metrics.recorder import Recorder
 from pipeline.runtime.partitioner import partition_for
 
 
@@ -26,16 +26,18 @@ class TaskEnvironment:
         config: StreamsConfig,
         clock: Clock,
         producer: Producer,
-        counters: Counters,
+        recorder: Recorder,
         partition_counts: Callable[[str], int],
         global_stores: Mapping[str, Any],
         transactions: TransactionalProducer | None = None,
     ) -> None:
         self.plan, self.config, self.clock = plan, config, clock
-        self.producer, self.counters = producer, counters
+        self.producer, self.recorder, self.counters = producer, recorder, recorder.counters
+        #: The producer's, counting.
+        self.produce = recorder.traffic.metered(producer.produce, sizes=recorder.enabled)
         #: The producer, if it is a transactional one: with exactly-once.
         self.transactions = transactions
-        self.failures = Failures(config, DeadLetters(config, producer, counters), counters)
+        self.failures = Failures(config, DeadLetters(config, self.produce, recorder), recorder)
         self.partition_count = partition_counts
         #: The stores of global tables, by name.
         self.global_stores = global_stores

@@ -21,8 +21,9 @@ from pipeline.errors import (
 )
 from pipeline.record import NO_HEADERS, TaskId, TopicPartition
 from pipeline.runtime.broker import Message, Undelivered
-from pipeline.runtime.counters import CounterName, Counters
+from pipeline.runtime.counters import CounterName
 from pipeline.runtime.dead_letter import LONGEST_TEXT, DeadLetters, Letter
+from pipeline.runtime.metrics.recorder import Recorder
 from pipeline.state.store import Entry
 
 _log: Final = logging.getLogger(__name__)
@@ -60,12 +61,17 @@ class Failures:
     A record that fails in several operators is one failure: the first reason counts.
     """
 
-    def __init__(self, config: StreamsConfig, dead_letters: DeadLetters, counters: Counters) -> None:
-        self._config, self._dead_letters, self._counters = config, dead_letters, counters
+    def __init__(self, config: StreamsConfig, dead_letters: DeadLetters, recorder: Recorder) -> None:
+        self._config, self._dead_letters, self._recorder = config, dead_letters, recorder
         self._last: dict[str, InHand] = {}
 
-    def handle(self, in_hand: InHand, error: RecordError) -> None:
+    def handle(self, in_hand: InHand, error: RecordError, task: str = "") -> None:
         """Handle an error that a record has, or that came up while it was processed.
+
+        Args:
+            in_hand: what fails.
+            error: why.
+            task: of which task, if any.
 
         Raises:
             UnhandledRecordError: the worker is to stop.
@@ -81,17 +87,29 @@ class Failures:
             return
         self._last[action] = in_hand
         if action == "dead-letter":
-            self._dead_letters.send(_letter(in_hand), error)
+            self._dead_letters.send(_letter(in_hand), error, stage)
         else:
+            self._recorder.drop(task, f"{stage}_error")
             self.count(_SKIPPED[stage], "skipped", error, in_hand)
 
-    def drop(self, in_hand: InHand, counter: CounterName, error: RecordError) -> None:
-        """Put aside what a rule drops although it is no error; count it where there is no topic for that."""
+    def drop(
+        self, in_hand: InHand, counter: CounterName, error: RecordError, reason: str, task: str = ""
+    ) -> None:
+        """Put aside what a rule drops although it is no error; count it where there is no topic for that.
+
+        Args:
+            in_hand: what is dropped.
+            counter: counts it.
+            error: what to say.
+            reason: why, in few words that are the same for all such records.
+            task: of which task, if any.
+        """
         if self._dead_letters.topic is None:
+            self._recorder.drop(task, reason)
             self.count(counter, "dropped", error, in_hand)
         elif self._last.get("dead-letter") is not in_hand:
             self._last["dead-letter"] = in_hand
-            self._dead_letters.send(_letter(in_hand), error)
+            self._dead_letters.send(_letter(in_hand), error, reason)
 
     def undelivered(self, records: Sequence[Undelivered], internal: frozenset[str]) -> None:
         """Handle records that the broker refused.
@@ -111,6 +129,7 @@ class Failures:
             if lost or record.timed_out or action == "fail":
                 raise DeliveryError(f"{error}; the worker stops before it commits")
             if action == "continue":
+                self._recorder.drop("", "produce_error")
                 self.count(_SKIPPED["produce"], "skipped", error, record)
             else:
                 letter = Letter(
@@ -121,11 +140,12 @@ class Failures:
                     record.topic,
                     record.partition,
                 )
-                self._dead_letters.send(letter, error)
+                self._dead_letters.send(letter, error, "produce")
 
     def count(self, counter: CounterName, who: object, why: object, in_hand: InHand | Undelivered) -> None:
         """Count what is dropped or skipped; log the 1st, the 2nd, the 4th, ...: input may be full of it."""
-        count = self._counters[counter] = self._counters[counter] + 1
+        counters = self._recorder.counters
+        count = counters[counter] = counters[counter] + 1
         if count & (count - 1) == 0:
             text = f"{who}: {why}"[:LONGEST_TEXT]
             _log.warning("%s: %d so far; %s [%s]", counter, count, text, _where(in_hand))

@@ -114,7 +114,9 @@ class GlobalState:
         runs: dict[str, dict[TopicPartition, list[Message]]] = {}
         for partition, run in by_partition(messages).items():
             runs.setdefault(partition.topic, {})[partition] = run
-        for topic_runs in runs.values():
+        for topic, topic_runs in runs.items():
+            for run in topic_runs.values():
+                self._environment.recorder.polled_from(topic, run)
             reading = self._by_partition[next(iter(topic_runs))]
             reading.apply(topic_runs)
             self._report(reading)
@@ -203,7 +205,7 @@ class _Reading:
 
     def _keyless(self, message: Message) -> None:
         error = ProcessingError(f"{self.table}: null key")
-        self._environment.failures.drop(message, "records_rejected", error)
+        self._environment.failures.drop(message, "records_rejected", error, "null_key", "global")
 
     def finish(self, partition: TopicPartition, end: int) -> None:
         """Take note that a partition is read up to where it ended at the start."""
@@ -221,9 +223,9 @@ class _Reading:
     def _reject(self, message: Message, error: RecordError) -> None:
         failures = self._environment.failures
         if isinstance(error, NoTimeError):
-            failures.drop(message, "records_dropped", error)
+            failures.drop(message, "records_dropped", error, "no_time", "global")
         else:
-            failures.handle(message, error)
+            failures.handle(message, error, "global")
 
 
 def _nowhere(_key: Any, _value: Any, _timestamp: int, _headers: Headers) -> None:

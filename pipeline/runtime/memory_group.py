@@ -72,6 +72,7 @@ class MemoryConsumer:
         self._assigned = False
         self._positions: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
+        self._known_ends: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._turn = 0
 
@@ -136,6 +137,10 @@ class MemoryConsumer:
         """Return the offset at which a fetch last found nothing more; None if none has yet."""
         return self._ends.get(partition)
 
+    def known_end(self, partition: TopicPartition) -> int | None:
+        """Return where the partition ended when it was last fetched; None if it has not been."""
+        return self._known_ends.get(partition)
+
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Stop fetching from these until resumed."""
         self._paused.update(partitions)
@@ -187,6 +192,7 @@ class MemoryConsumer:
             self._paused.discard(partition)
             self._positions.pop(partition, None)
             self._ends.pop(partition, None)
+            self._known_ends.pop(partition, None)
 
     def _fetch(self, max_records: int, listener: RebalanceListener) -> list[MemoryMessage]:
         """Read the partitions in turn, another one first each time, so that none starves."""
@@ -200,6 +206,7 @@ class MemoryConsumer:
             start = self._positions[partition]
             if not log.begin <= start <= log.end:
                 start = self._positions[partition] = listener.on_offset_lost(partition, start)
+            self._known_ends[partition] = log.end
             records = log.read(start, log.end, max_records - len(batch))
             batch += records
             # Markers and aborted records take offsets, too: nothing found means that nothing is there.

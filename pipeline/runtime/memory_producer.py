@@ -81,6 +81,11 @@ class MemoryProducer:
     def stalled(self) -> None:
         """Nothing: its queue takes everything."""
 
+    @property
+    def queued(self) -> int:
+        """Number of records that wait for a broker that does not answer."""
+        return len(self._queue)
+
     def close(self) -> None:
         """Drop what is still queued."""
         self._queue.clear()

@@ -15,12 +15,12 @@ from pipeline.record import NO_HEADERS, TaskId, TopicPartition
 from pipeline.runtime.broker import Committed, Message
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.failures import InHand, Punctuation, Update
+from pipeline.runtime.forwarding import forwarding
 from pipeline.runtime.partition_group import HasLag, PartitionGroup
 from pipeline.runtime.progress import Progress, encode_progress
 from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.task_context import TaskContext
 from pipeline.runtime.task_time import TaskTime
-from pipeline.state.store import Entry
 
 #: What `Producer.produce` takes for "now".
 WRITE_TIME = -1
@@ -62,6 +62,7 @@ class Task:
         #: By store: called when the stores before it have been flushed.
         self.before_flush: dict[str, list[Callable[[], None]]] = {}
         self.environment = environment
+        self.metrics = environment.recorder.open_task(task_id)
         self._group = PartitionGroup(environment.config.max_task_idle_ms)
         self.queues = self._group.queues
         #: By store, keys that a crashed worker had logged without committing: set by the restoration.
@@ -106,7 +107,7 @@ class Task:
         forwards = compile_subtopology(self.sub, TaskContext(self, progress.times))
         for name, store in self.stores.items():
             if store.on_flush is not None:
-                store.on_flush = self._forwarding(name, store.on_flush)
+                store.on_flush = forwarding(self, name, store.on_flush)
         self._log_again()
         clock, config = self.environment.clock, self.environment.config
         for source, forward in forwards.items():
@@ -125,10 +126,11 @@ class Task:
     def _reject(self, message: Message, error: RecordError) -> None:
         """Handle a record that cannot be decoded; its offset is to be committed like any other."""
         if isinstance(error, NoTimeError):
-            self.environment.failures.drop(message, "records_dropped", error)
+            self.environment.failures.drop(message, "records_dropped", error, "no_time", str(self.id))
         else:
-            self.environment.failures.handle(message, error)
+            self.environment.failures.handle(message, error, str(self.id))
         self.environment.counters["records_processed"] += 1
+        self.metrics.processed += 1
         self._processed_since_commit += 1
 
     def _log_again(self) -> None:
@@ -143,27 +145,11 @@ class Task:
         self.uncommitted.clear()
 
     def _log(self, name: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
-        produce, (topic, partition) = self.environment.producer.produce, self.changelogs[name]
+        produce, (topic, partition) = self.environment.produce, self.changelogs[name]
         for key, value in records:
             produce(topic, value, key, partition, WRITE_TIME, NO_HEADERS)
         self.log_ends[name] += len(records)
         self._logged.add(name)
-        self.environment.counters["records_produced"] += len(records)
-
-    def _forwarding(self, name: str, on_flush: Callable[..., None]) -> Callable[..., None]:
-        """Show the update in hand to whatever fails on it."""
-        changelog, serialize = self.changelog(name), self.stores[name].value_serde.serialize
-
-        def forwarding(key: bytes, *rest: Any) -> None:
-            entry: Entry = rest[-2]
-            # A store without caching forwards what another one's flush forwards to it.
-            outer, self.update = self.update, Update(changelog, key, entry, serialize)
-            on_flush(key, *rest)
-            while outer is None and self.deferred:
-                self.deferred.pop(min(self.deferred))()
-            self.update = outer
-
-        return forwarding
 
     @property
     def in_hand(self) -> InHand:
@@ -176,7 +162,7 @@ class Task:
 
     def fail(self, error: RecordError) -> None:
         """Do with what is in hand as the settings say; see `OperatorContext.fail`."""
-        self.environment.failures.handle(self.in_hand, error)
+        self.environment.failures.handle(self.in_hand, error, str(self.id))
 
     def skip_to(self, partition: TopicPartition, offset: int) -> None:
         """Take note that reading goes on at `offset`, wherever it was before; the next commit says so."""
@@ -200,6 +186,7 @@ class Task:
         self.message = None
         self._processed_since_commit += count
         self.environment.counters["records_processed"] += count
+        self.metrics.processed += count
         return count
 
     def _drain(self, queue: RecordQueue, limit: int) -> int:
@@ -265,7 +252,8 @@ class Task:
         """Let time go on as long as no record has come; operators do what is due."""
         time_ms = self._punctuated_ms = self.time.go_on(now_ms)
         self.message = None
-        produced = self.environment.counters["records_produced"]
+        traffic = self.environment.recorder.traffic
+        produced = traffic.records_produced
         for timed in self.time.timed:
             # What the operators before it have in caches belongs to the time before.
             self.flush()
@@ -274,7 +262,7 @@ class Task:
             for callback in timed.callbacks:
                 callback(time_ms, NO_HEADERS)
         self._punctuate(self.time.stream_punctuations, time_ms)
-        self._processed_since_commit += self.environment.counters["records_produced"] - produced
+        self._processed_since_commit += traffic.records_produced - produced
 
     def settle(self) -> bool:
         """Return whether a commit may include this task now; see `InFlight.settle`."""
@@ -398,3 +386,4 @@ class Task:
                 stack.callback(store.close)
             for closer in self.closers:
                 stack.callback(closer)
+            self.environment.recorder.close_task(self.id)

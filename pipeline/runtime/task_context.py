@@ -13,6 +13,7 @@ from pipeline.plan.old_values import sending_old_values
 from pipeline.processor import Cancellable, PunctuationSchedule, PunctuationType
 from pipeline.record import Forward, Headers, Record, TaskId, TopicPartition
 from pipeline.runtime.failures import InHand, Punctuation, Update
+from pipeline.runtime.metrics.recorder import as_label
 from pipeline.state.store import Entry
 from pipeline.topology import Node
 from pipeline.windows import milliseconds
@@ -32,6 +33,7 @@ class TaskContext:
     def __init__(self, task: Task, times: Mapping[str, int]) -> None:
         self._task, self._times = task, times
         self.fail, self.in_flight = task.fail, task.in_flight
+        self._name = str(task.id)
         self._places = {node: place for place, node in enumerate(task.sub.nodes)}
         self._sending_old_values = sending_old_values(task.sub.nodes)
         self.partition = task.id.partition
@@ -39,20 +41,7 @@ class TaskContext:
         self.max_record_bytes = environment.config.max_record_bytes
         self.partition_count = environment.partition_count
         self.partition_for, self.check_topic = environment.partition_for, environment.check_topic
-        counters, produce = environment.counters, environment.producer.produce
-
-        def counted(
-            topic: str,
-            value: bytes | None,
-            key: bytes | None,
-            partition: int,
-            timestamp: int,
-            headers: Headers,
-        ) -> None:
-            produce(topic, value, key, partition, timestamp, headers)
-            counters["records_produced"] += 1
-
-        self.produce: Callable[[str, bytes | None, bytes | None, int, int, Headers], None] = counted
+        self.produce = environment.produce
 
     def store(self, name: str) -> Any:
         """Return a store of the task, or a global one."""
@@ -110,12 +99,15 @@ class TaskContext:
 
     def drop(self, node: Node, reason: str) -> None:
         """Count a record that a rule drops, and log it now and then."""
-        self._task.environment.failures.count("records_dropped", node, reason, self._task.in_hand)
+        environment = self._task.environment
+        environment.recorder.drop(self._name, as_label(reason))
+        environment.failures.count("records_dropped", node, reason, self._task.in_hand)
 
     def reject(self, node: Node, reason: str) -> None:
         """Dead-letter the record in hand, or count it as dropped where there is no such topic."""
         error = ProcessingError(f"{node}: {reason}")
-        self._task.environment.failures.drop(self._task.in_hand, "records_rejected", error)
+        failures, task = self._task.environment.failures, self._task
+        failures.drop(task.in_hand, "records_rejected", error, as_label(reason), self._name)
 
     def processor_context(self, node: Node, forward: Forward) -> ProcessorTaskContext:
         """Return what a user's processor is given."""

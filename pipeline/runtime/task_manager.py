@@ -14,6 +14,7 @@ from pipeline.runtime.broker import Admin, Committed, Consumer, Message
 from pipeline.runtime.commit import Committer
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.idle import IdleSources
+from pipeline.runtime.metrics.snapshot import Sources
 from pipeline.runtime.progress import decode_progress
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.record_queue import RecordQueue
@@ -83,6 +84,17 @@ class TaskManager:
             return "rebalancing"
         return "running" if all(task.started for task in self._tasks.values()) else "restoring"
 
+    def sources(self) -> Sources:
+        """Return what metrics tell of the client."""
+        queues = (queue for task in self._tasks.values() for queue in task.queues.values())
+        lags = {
+            queue.partition: max(0, end - queue.next_offset)
+            for queue in queues
+            if queue.next_offset is not None
+            and (end := self._consumer.known_end(queue.partition)) is not None
+        }
+        return Sources(lags, len(self._offsets), self._environment.producer.queued)
+
     # Rebalance callbacks
 
     def on_assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
@@ -100,6 +112,7 @@ class TaskManager:
             raise
 
     def _assign(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        self._environment.recorder.rebalances += 1
         committed = self._consumer.committed(partitions)
         offsets = self._starts.of(partitions, committed)
         self._offsets |= offsets
@@ -248,7 +261,8 @@ class TaskManager:
         """Restore a bounded number of records; start the tasks that are whole."""
         restored = 0
         if self._restoration.active:
-            restored = self._restoration.step(self._environment.config.restore_records, _GATHER_S)
+            with self._environment.recorder.restoring:
+                restored = self._restoration.step(self._environment.config.restore_records, _GATHER_S)
         for task in self._tasks.values():
             if not task.started and self._restoration.is_restored(task):
                 self._start(task)
@@ -271,6 +285,7 @@ class TaskManager:
     def dispatch(self, messages: Sequence[Message]) -> int:
         """Put polled records on their tasks' queues; pause partitions that have enough."""
         for partition, run in by_partition(messages).items():
+            self._environment.recorder.polled_from(partition.topic, run)
             task = self._by_partition.get(partition)
             if task is None:
                 # Its partition has just gone: its next owner reads it again.
@@ -288,11 +303,13 @@ class TaskManager:
 
     def process(self, now_ms: int) -> int:
         """Process a bounded number of records of each task."""
-        limit, count = self._environment.config.poll_records, 0
-        for task in self._tasks.values():
-            if task.started and (processed := task.process(limit, self._has_lag, now_ms)):
-                task.time.heard(now_ms)
-                count += processed
+        limit, count, recorder = self._environment.config.poll_records, 0, self._environment.recorder
+        with recorder.processing:
+            for task in self._tasks.values():
+                if task.started and (processed := task.process(limit, self._has_lag, now_ms)):
+                    task.time.heard(now_ms)
+                    count += processed
+        recorder.processed.record(count)
         self._backpressure.release(self._queues())
         return count
 
@@ -313,7 +330,11 @@ class TaskManager:
 
     def punctuate(self, now_ms: int) -> int:
         """Fire wall-clock punctuations that are due, and return how many tasks had one."""
-        return sum(task.punctuate(now_ms) for task in self._tasks.values() if task.started)
+        recorder = self._environment.recorder
+        with recorder.punctuating:
+            fired = sum(task.punctuate(now_ms) for task in self._tasks.values() if task.started)
+        recorder.punctuated += fired
+        return fired
 
     @property
     def cache_full(self) -> bool:

@@ -25,9 +25,10 @@ from pipeline.errors import (
 from pipeline.plan.planner import plan as make_plan
 from pipeline.record import TaskId
 from pipeline.runtime.broker import Admin, Broker, Consumer, Producer, TransactionalProducer
-from pipeline.runtime.counters import Counters
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.global_state import GlobalState, open_global_stores
+from pipeline.runtime.metrics.recorder import Recorder
+from pipeline.runtime.metrics.snapshot import Snapshot, Snapshots, Sources
 from pipeline.runtime.pattern_topics import PatternTopics
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
@@ -127,7 +128,8 @@ class Worker:
         self._config, self._broker, self._clock, self._stores = config, broker, clock, stores
         self._client_id = client_id or config.application_id
         self._topic_check = TopicCheck(broker.address, config)
-        self._counters = Counters()
+        self._recorder = Recorder(config, clock)
+        self._snapshots = Snapshots(self._recorder, clock)
         self._connection: _Connection | None = None
         self._problem: str | None = None
         self._backoff_ms = _FIRST_BACKOFF_MS
@@ -147,6 +149,15 @@ class Worker:
         # A step may take long: it waits for a broker that takes no more.
         stalled = None if connection is None else connection.producer.stalled
         return self._status if stalled is None else replace(self._status, problem=stalled)
+
+    def measured(self) -> Snapshot:
+        """Return what was measured lately. May be called from any thread."""
+        return self._snapshots.latest
+
+    def measure(self) -> Snapshot:
+        """Return what is measured so far; `step` does it once a second."""
+        connection = self._connection
+        return self._snapshots.take(Sources() if connection is None else connection.tasks.sources())
 
     def step(self) -> int:
         """Do a bounded amount of work; return the number of records it moved, 0 if it was idle.
@@ -169,6 +180,8 @@ class Worker:
             self._retry(error, now)
         self._moved = moved
         self._status = self._report()
+        if self._snapshots.is_due(now):
+            self.measure()
         return moved
 
     def _retry(self, error: BrokerError | CorruptStoreError, now_ms: int) -> None:
@@ -204,7 +217,7 @@ class Worker:
             opened.callback(producer.close)
             consumer = self._broker.consumer(self._config.application_id, self._client_id)
             opened.callback(consumer.close)
-            restoration = Restoration(self._broker.reader(), self.registry, self._counters)
+            restoration = Restoration(self._broker.reader(), self.registry, self._recorder.counters)
             opened.callback(restoration.close)
             engines = Engines(self._stores, self._config, self._clock)
             global_stores = open_global_stores(plan, engines, self._config, opened)
@@ -213,7 +226,7 @@ class Worker:
                 self._config,
                 self._clock,
                 producer,
-                self._counters,
+                self._recorder,
                 _partition_counts(admin, counts),
                 {name: store.rows for name, store in global_stores.items()},
                 transactions,
@@ -269,7 +282,10 @@ class Worker:
         agents = connection.environment
         timeout_s = 0.0 if self._moved else AGENT_POLL_S if agents.agents_wait else IDLE_POLL_S
         moved = connection.globals.follow(0)
-        moved += tasks.dispatch(connection.consumer.poll(self._config.poll_records, timeout_s))
+        with self._recorder.polling:
+            polled = connection.consumer.poll(self._config.poll_records, timeout_s)
+        self._recorder.polled.record(len(polled))
+        moved += tasks.dispatch(polled)
         moved += tasks.restore()
         idle = tasks.idle(now_ms)
         try:
@@ -310,8 +326,9 @@ class Worker:
         state: State = "connecting" if connection is None else connection.state
         if self._stopped:
             state = "stopped"
+        counters = self._recorder.counters.snapshot()
         tasks = 0 if connection is None else len(connection.tasks)
-        return WorkerStatus(state, self._broker.address, self._problem, tasks, self._counters.snapshot())
+        return WorkerStatus(state, self._broker.address, self._problem, tasks, counters)
 
     def close(self) -> None:
         """Commit, leave the group at once, and close the stores.

@@ -1,76 +1,81 @@
-"""`GET /metrics`: the worker's counters as Prometheus reads them (text format 0.0.4)."""
+"""`GET /metrics`: what the worker measures, as Prometheus reads it (text format 0.0.4).
+
+Answered from the last snapshot that the engine's thread has made: nothing is asked of it, and nobody waits.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import get_args
 
 from faust.web.base import Request, Response
 from faust.web.blueprints import Blueprint
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-from pipeline.runtime.queries import StoreRegistry
-from pipeline.runtime.worker import WorkerStatus
+from pipeline.engine import Engine
+from pipeline.runtime.metrics.catalog import CATALOG
+from pipeline.runtime.metrics.snapshot import Sample
+from pipeline.runtime.worker import State
 from pipeline.web.view import EngineView
 
 blueprint = Blueprint("metrics")
 
-PREFIX = "headrace"
-_ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
-
 
 @blueprint.route("/metrics", name="metrics")
 class Metrics(EngineView):
-    """Counters since the start of the process, and what the worker holds."""
+    """Counts since the start of the process, and what the worker holds."""
 
     async def get(self, request: Request) -> Response:  # noqa: ARG002 - Faust hands it over; nothing is read from it
         """Answer with one snapshot."""
-        engine = self.engine
-        text = render(self.app.conf.id, engine.status(), engine.stores)
+        text = render(self.app.conf.id, self.engine)
         return self.text(text, content_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
-def render(application: str, status: WorkerStatus, stores: StoreRegistry) -> str:
+def render(application: str, engine: Engine) -> str:
     """Return the metrics as text.
 
     Args:
         application: application id, a label of every sample.
-        status: the worker's counters and state.
-        stores: for the progress of restoring.
+        engine: what is measured.
     """
-    labels = {"application": application}
-    lines = [
-        *_samples("tasks", "gauge", "Tasks held by this worker.", [(labels, status.tasks)]),
-        *_samples(
-            "running",
-            "gauge",
-            "1 while records are processed, 0 while connecting, rebalancing, restoring or stopped.",
-            [(labels, int(status.state == "running"))],
-        ),
-        *_samples(
-            "store_restore_remaining_records",
-            "gauge",
-            "Changelog records still to be read before a store can be queried.",
-            [
-                ({**labels, "store": name, "partition": str(task.partition)}, progress.remaining)
-                for name in stores.names()
-                for task, progress in stores.restoring(name).items()
-            ],
-        ),
-    ]
-    for name, value in sorted(status.metrics.items()):
-        words = name.replace("_", " ")
-        lines += _samples(f"{name}_total", "counter", f"Since the start: {words}.", [(labels, value)])
-    return "\n".join(lines) + "\n"
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(application, {**engine.measured().samples, **_of_now(engine)}))
+    return generate_latest(registry).decode()
 
 
-def _samples(name: str, kind: str, text: str, samples: list[tuple[Mapping[str, str], int]]) -> Iterator[str]:
-    full = f"{PREFIX}_{_ILLEGAL.sub('_', name)}"
-    yield f"# HELP {full} {text}"
-    yield f"# TYPE {full} {kind}"
-    for labels, value in samples:
-        inside = ",".join(f'{key}="{_escape(label)}"' for key, label in labels.items())
-        yield f"{full}{{{inside}}} {value}"
+def _of_now(engine: Engine) -> dict[str, list[Sample]]:
+    """Return what is known in this thread, too, and need not wait for a snapshot."""
+    status = engine.status()
+    return {
+        "headrace:state": [((state,), int(status.state == state)) for state in get_args(State)],
+        "headrace:tasks": [((), status.tasks)],
+        "stream-metrics:alive-stream-threads": [((), int(engine.alive))],
+        "headrace:store-restore-remaining-records": [
+            ((name, str(task.partition)), progress.remaining)
+            for name in engine.stores.names()
+            for task, progress in engine.stores.restoring(name).items()
+        ],
+    }
 
 
-def _escape(label: str) -> str:
-    return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+class _Families(Collector):
+    """Samples as the library writes them, in the catalogue's order."""
+
+    def __init__(self, application: str, samples: Mapping[str, list[Sample]]) -> None:
+        self._application, self._samples = application, samples
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric, those without samples left out."""
+        for key, metric in CATALOG.items():
+            if samples := self._samples.get(key):
+                kind = CounterMetricFamily if metric.is_counter else GaugeMetricFamily
+                family = kind(metric.prometheus, metric.help, labels=("application", *metric.labels))
+                for labels, number in samples:
+                    family.add_metric((self._application, *labels), number)
+                yield family
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: names are unique by the catalogue."""
+        return ()

@@ -126,6 +126,9 @@ class Epoch:
     def now_ms(self) -> int:
         return 1_700_000_000_001
 
+    def now_ns(self) -> int:
+        return self.now_ms() * 1_000_000
+
 
 def one_keyed(producer: Producer, topic: str, key: bytes) -> None:
     producer.produce(topic, b"value", key, 0, 1_000, NO_HEADERS)

@@ -91,7 +91,8 @@ def test_a_worker_serves_its_tables_and_keeps_them(tmp_path: Path, address: str,
         composite = quote('["é/b",2]', safe="")
         first.wait_for(f"/stores/users/keys/{composite}", lambda _, body: body.get("value") == {"name": "Bo"})
         assert first.get("/health")[0] == 200
-        assert f'headrace_records_processed_total{{application="{name}"}} 16' in first.get("/metrics")[1]
+        processed = f'kafka_streams_stream_thread_metrics_process_total{{application="{name}"}} 16.0'
+        first.wait_for("/metrics", lambda _, body: processed in body)
         assert first.terminate() == 0
         assert "Traceback" not in first.output
     produce(address, f"{name}.events", [("k4", {"at": START + 400_000})])

@@ -250,7 +250,7 @@ def test_while_a_store_is_restored_its_progress_is_told() -> None:
     assert listed["state"] == "restoring"
     assert listed["restoring"][str(partition)]["total"] > 0
     assert (
-        f'headrace_store_restore_remaining_records{{application="web",store="counts",partition="{partition}"}}'
+        f'headrace_store_restore_remaining_records{{application="web",partition="{partition}",store="counts"}}'
         in metrics[1]["text"]
     )
     step(restarted)
@@ -289,9 +289,9 @@ def test_metrics_are_prometheus_text() -> None:
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain")
     lines = body["text"].splitlines()
-    assert 'headrace_records_processed_total{application="web"} 21' in lines
-    assert 'headrace_running{application="web"} 1' in lines
-    assert "# TYPE headrace_records_processed_total counter" in lines
+    assert 'kafka_streams_stream_thread_metrics_process_total{application="web"} 21.0' in lines
+    assert 'headrace_state{application="web",state="running"} 1.0' in lines
+    assert "# TYPE kafka_streams_stream_thread_metrics_process_total counter" in lines
 
 
 def test_fausts_index_stays_and_its_tables_are_gone() -> None:

@@ -57,7 +57,7 @@ def test_a_table_that_is_being_loaded_says_how_far_it_is() -> None:
         assert (status, body["restored"], body["total"], body["state"]) == (503, 4, 12, "restoring")
         assert headers["Retry-After"] == "1"
     assert (ready[0], ready[1]["state"]) == (503, "restoring")
-    remaining = 'headrace_store_restore_remaining_records{application="web",store="rates",partition="0"} 8'
+    remaining = 'headrace_store_restore_remaining_records{application="web",partition="0",store="rates"} 8'
     assert remaining in metrics[1]["text"]
     step(place)
     ((status, _, _),) = ask(place.app, "/stores/rates/keys/k1")

@@ -175,6 +175,12 @@ class KafkaConsumer:
         """Return the offset at which a fetch last found nothing more; None if none has yet."""
         return self._ends.get(partition)
 
+    def known_end(self, partition: TopicPartition) -> int | None:
+        """Return the offset that follows the last record of which a fetch has told; None if none has."""
+        # Of a partition that it has not heard of, too, the client tells: a number below zero.
+        _, end = self._client.get_watermark_offsets(ClientPartition(*partition), cached=True)
+        return None if end < 0 else int(end)
+
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Stop fetching from these until resumed."""
         self._paused.update(partitions)

@@ -150,6 +150,11 @@ class KafkaProducer:
         undelivered, self._undelivered = self._undelivered, []
         return undelivered
 
+    @property
+    def queued(self) -> int:
+        """Number of records that are not acknowledged yet."""
+        return len(self._client)
+
     def close(self) -> None:
         """Drop what is still queued and free the connection."""
         self._client.purge()

@@ -155,6 +155,11 @@ class LinkConsumer:
         end: int | None = self._inner.end_offset(partition)
         return end
 
+    def known_end(self, partition: TopicPartition) -> int | None:
+        """Return where the partition ended when it was last fetched."""
+        end: int | None = self._inner.known_end(partition)
+        return end
+
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Stop fetching from these."""
         self._inner.pause(partitions)
@@ -224,6 +229,11 @@ class LinkProducer:
     @property
     def stalled(self) -> None:
         """Nothing: its queue takes everything."""
+
+    @property
+    def queued(self) -> int:
+        """Number of records that are not delivered yet."""
+        return len(self.queue)
 
     def close(self) -> None:
         """Drop what is queued."""

@@ -106,11 +106,11 @@ class Flagship:
         wait_until(lambda: self.get("/ready").status == 200, f"the worker is ready: {self.log()}")
 
     def metric(self, name: str) -> int:
-        """Return one of its counters; 0 before it first counted."""
-        for line in self.get("/metrics").text.splitlines():
-            if line.startswith(f"headrace_{name}{{"):
-                return int(line.rpartition(" ")[2])
-        return 0
+        """Return one of its counters, over all labels; 0 before it first counted."""
+        lines = self.get("/metrics").text.splitlines()
+        return sum(
+            int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(f"headrace_{name}{{")
+        )
 
     def rows(self, store: str) -> list[dict[str, Any]]:
         """Return all rows of a table, page by page."""

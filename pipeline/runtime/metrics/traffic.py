@@ -1,0 +1,92 @@
+"""Records and bytes that came in and went out, by topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from pipeline.record import Headers
+from pipeline.runtime.broker import Message
+
+#: What topics beyond the bound are counted as, together: no topic is called so.
+OTHER: Final = "(other)"
+
+#: `runtime.broker.Producer.produce`.
+Produce: TypeAlias = Callable[[str, bytes | None, bytes | None, int, int, Headers], None]
+
+
+class Flow:
+    """What went through one topic, in one direction."""
+
+    __slots__ = ("bytes", "records")
+
+    def __init__(self) -> None:
+        self.records = self.bytes = 0
+
+
+class Traffic:
+    """Counts by topic.
+
+    Args:
+        bound: so many topics are counted by themselves in each direction; others as one.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self.consumed: dict[str, Flow] = {}
+        self.produced: dict[str, Flow] = {}
+
+    def polled(self, topic: str, run: Sequence[Message]) -> None:
+        """Count records of one topic that were polled."""
+        flow = self.consumed.get(topic) or self._flow(self.consumed, topic)
+        flow.records += len(run)
+        flow.bytes += sum([len(value) for message in run if (value := message.value())])
+        flow.bytes += sum([len(key) for message in run if (key := message.key())])
+
+    def metered(self, produce: Produce, *, sizes: bool) -> Produce:
+        """Return `Producer.produce` that counts what was taken.
+
+        Args:
+            produce: the producer's.
+            sizes: whether to count bytes, too.
+        """
+        flows, new_flow = self.produced, self._flow
+
+        def counted(
+            topic: str,
+            value: bytes | None,
+            key: bytes | None,
+            partition: int,
+            timestamp: int,
+            headers: Headers,
+        ) -> None:
+            produce(topic, value, key, partition, timestamp, headers)
+            (flows.get(topic) or new_flow(flows, topic)).records += 1
+
+        def measured(
+            topic: str,
+            value: bytes | None,
+            key: bytes | None,
+            partition: int,
+            timestamp: int,
+            headers: Headers,
+        ) -> None:
+            produce(topic, value, key, partition, timestamp, headers)
+            flow = flows.get(topic) or new_flow(flows, topic)
+            flow.records += 1
+            if value:
+                flow.bytes += len(value)
+            if key:
+                flow.bytes += len(key)
+
+        return measured if sizes else counted
+
+    @property
+    def records_produced(self) -> int:
+        """Records handed to the producer, whatever the topic."""
+        return sum(flow.records for flow in self.produced.values())
+
+    def _flow(self, flows: dict[str, Flow], topic: str) -> Flow:
+        if topic not in flows and len(flows) >= self._bound:
+            topic = OTHER
+        return flows.setdefault(topic, Flow())
