@@ -21,6 +21,7 @@ from faust.types.auth import CredentialsArg, to_credentials
 from mode import ServiceT
 
 from pipeline import commands
+from pipeline.actors.declarations import Declarations
 from pipeline.clock import SystemClock
 from pipeline.config import StreamsConfig
 from pipeline.credentials import connection_settings
@@ -42,6 +43,7 @@ from pipeline.engine import Engine
 from pipeline.plan.planner import Plan
 from pipeline.plan.planner import plan as make_plan
 from pipeline.refusals import Refusals
+from pipeline.runtime.broker import Broker
 from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.runtime.worker import Worker
@@ -68,7 +70,7 @@ class BootStrategy(FaustBootStrategy):
         yield app.engine
 
 
-class App(Refusals, faust.App):
+class App(Declarations, Refusals, faust.App):  # type: ignore[misc]  # topics, agents and tables are ours
     """A streams application: `faust -A <module> worker` runs it.
 
     Settings and their precedence over the environment are described in `pipeline.settings`; what the
@@ -178,6 +180,10 @@ class App(Refusals, faust.App):
         """
         return Engine(self.make_worker(), loop=self.loop, beacon=self.beacon)
 
+    def make_broker(self) -> Broker:
+        """Return where records are read from and written to: Kafka."""
+        return KafkaBroker(self.broker_address, settings=self.client_settings)
+
     def make_worker(self) -> Worker:
         """Return what the engine runs: a worker on Kafka, with its state in RocksDB.
 
@@ -193,7 +199,7 @@ class App(Refusals, faust.App):
         return Worker(
             self.topology,
             config,
-            KafkaBroker(self.broker_address, settings=self.client_settings),
+            self.make_broker(),
             SystemClock(),
             RocksDBProvider(config.state_dir, config.application_id, memory),
         )

@@ -55,6 +55,10 @@ class UnknownTopicError(ProduceError):
     """A record was to be written to a topic that does not exist."""
 
 
+class OutsideAgentError(StreamsError):
+    """Something was used outside of an agent that belongs to an agent's task."""
+
+
 class StateError(StreamsError):
     """A state store cannot be opened, read or written."""
 

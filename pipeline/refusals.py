@@ -31,10 +31,7 @@ class Refusals:
     its order.
     """
 
-    agent: Any = _unavailable("agent", _STREAM)
-    topic: Any = _unavailable("topic", _STREAM)
     channel: Any = _unavailable("channel", _STREAM)
-    Table: Any = _unavailable("Table", _TABLE)
     SetTable: Any = _unavailable("SetTable", _TABLE)
     GlobalTable: Any = _unavailable("GlobalTable", _TABLE)
     SetGlobalTable: Any = _unavailable("SetGlobalTable", _TABLE)

@@ -9,7 +9,8 @@ from inspect import iscoroutine
 from typing import Any, Protocol
 
 from pipeline.agents.loop import AgentLoop
-from pipeline.agents.stream import NEXT, AgentStream, Event, Request
+from pipeline.agents.scope import RUNNING, Scope
+from pipeline.agents.stream import NEXT, Event, Request
 
 #: How often a function that is to end may go on awaiting.
 _FAREWELLS = 3
@@ -39,16 +40,20 @@ class Actor:
     """Drives a user's function: sends it events, emits what it yields.
 
     Args:
-        function: makes the coroutine, or the asynchronous generator, from a stream.
+        function: makes the coroutine, or the asynchronous generator.
         loop: where it awaits.
         listener: who is told.
+        scope: what its tables and topics see.
 
     Attributes:
         events: what it has in hand.
         takes: whether it waits for an event, and for nothing else.
     """
 
-    def __init__(self, function: Callable[[Any], Any], loop: AgentLoop, listener: Listener) -> None:
+    def __init__(
+        self, function: Callable[[], Any], loop: AgentLoop, listener: Listener, scope: Scope
+    ) -> None:
+        self._scope = scope
         self.events: list[Event[Any]] = []
         self.takes = True
         self._function, self._listener = function, listener
@@ -101,7 +106,7 @@ class Actor:
             running.close()
 
     def _begin(self) -> None:
-        self._running = self._function(AgentStream())
+        self._running = self._function()
         self._step = self._running if iscoroutine(self._running) else self._running.__anext__()
         self._advance(None, None)
 
@@ -117,11 +122,13 @@ class Actor:
 
     def _run(self, sent: Any, error: BaseException | None) -> Any:
         """Run the function's code until it yields a request or a future: return that."""
+        RUNNING.scope, RUNNING.event = self._scope, self.events[-1] if self.events else None
         self._host.enter()
         try:
             return self._step.send(sent) if error is None else self._step.throw(error)
         finally:
             self._host.leave()
+            RUNNING.scope = RUNNING.event = None
 
     def _advance(self, sent: Any, error: BaseException | None) -> None:
         """Run the function's code until it asks for an event, awaits something else, or ends."""
@@ -149,8 +156,8 @@ class Actor:
                     continue
                 self._host.wait_for(request)
                 return
-            self._listener.emit(self.events[-1], yielded)
             self._step = self._running.__anext__()
+            self._listener.emit(self.events[-1], yielded)
             sent = error = None
 
     def _wait_for_event(self, request: Request) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from pipeline.errors import TopologyError
 from pipeline.record import Headers
 
 V = TypeVar("V")
@@ -120,13 +121,39 @@ class AgentStream(Generic[V]):
     An event is done when the agent asks for the next one; an offset is committed only past events
     that are done. If the agent raises, the record that it had in hand goes where
     `on_processing_error` says, and the agent begins anew with the record after it.
+
+    Args:
+        regroups: how many repartitions its agent was seen to ask for; they lie before it.
     """
+
+    def __init__(self, regroups: int = 0) -> None:
+        self._regroups = regroups
 
     def __aiter__(self) -> AgentStream[V]:
         return self
 
     def __anext__(self) -> Any:
         return _next_value()
+
+    def group_by(self, key: Any, *, name: str | None = None, topic: object = None) -> AgentStream[V]:
+        """Take the events by another key, through a repartition topic: before the first one.
+
+        Args:
+            key: a model's field, or a function of the value.
+            name: names the topic, with the agent's name; needed with a function.
+            topic: Faust's; the name is what counts.
+
+        Raises:
+            TopologyError: it is called where nobody could foresee it.
+        """
+        del key, name, topic
+        if not self._regroups:
+            raise TopologyError(
+                "group_by is called by name in the agent's own function, before its first event: the "
+                "topology is fixed before anything runs"
+            )
+        self._regroups -= 1
+        return self
 
     def items(self) -> AsyncIterator[tuple[Any, V]]:
         """Iterate over keys and values."""

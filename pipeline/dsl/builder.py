@@ -25,6 +25,7 @@ from pipeline.dsl.table import KTable
 from pipeline.errors import TopologyError
 from pipeline.timestamps import fail_on_invalid_timestamp
 from pipeline.topology import (
+    DeclaredTopic,
     GlobalTable,
     OffsetReset,
     Source,
@@ -61,6 +62,7 @@ class StreamsBuilder:
         self._merge_repartitions = merge_repartitions
         self.application_id = application_id
         self._graph = Graph()
+        self._topics: dict[str, DeclaredTopic] = {}
 
     def stream(
         self,
@@ -206,13 +208,22 @@ class StreamsBuilder:
         )
         return GlobalKTable(cast("GlobalTable", node))
 
+    def declare_topic(self, topic: DeclaredTopic) -> None:
+        """Have a topic made when a worker starts, unless it exists."""
+        self._topics[topic.name] = topic
+
     def build(self) -> Topology:
         """Return what was declared so far, checked. May be called again.
 
         Raises:
             TopologyError: what was declared cannot run.
         """
-        topology = Topology(self.application_id, tuple(self._graph.nodes), self._merge_repartitions)
+        topology = Topology(
+            self.application_id,
+            tuple(self._graph.nodes),
+            self._merge_repartitions,
+            tuple(self._topics.values()),
+        )
         topology.validate()
         return topology
 

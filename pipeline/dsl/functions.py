@@ -32,6 +32,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "key_mapper": _KEY_VALUE,
     "mapper": _KEY_VALUE,
     "merger": _SIDES,
+    "uses": (),
     "partitioner": ("topic", "key", "value", "partitions"),
     "predicate": _KEY_VALUE,
     "predicates": _KEY_VALUE,
@@ -42,6 +43,8 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "topic": _KEY_VALUE,
 }
 
+#: What one of several is called.
+_SINGULAR: Final = {"aggregators": "aggregator", "predicates": "predicate"}
 #: Functions that are async: an agent waits where an operator does not.
 _ASYNC: Final = "function"
 
@@ -55,7 +58,7 @@ def check_functions(node: Node) -> None:
     for field in dataclasses.fields(node):
         if field.name in PARAMETERS:
             for function in _functions(field, getattr(node, field.name)):
-                check_function(function, field.name.removesuffix("s"), str(node))
+                check_function(function, _SINGULAR.get(field.name, field.name), str(node))
 
 
 def check_function(function: object, role: str, who: str) -> None:

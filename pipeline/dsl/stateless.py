@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.agents.stream import AgentStream
 from pipeline.dsl.base import StreamBase
 from pipeline.dsl.graph import common, expect, key_serde, known, resolve
 from pipeline.dsl.stores import DeclaredStore
@@ -13,7 +12,6 @@ from pipeline.errors import TopologyError
 from pipeline.processor import Processor
 from pipeline.serde import SerdeLike
 from pipeline.topology import (
-    Agent,
     Branch,
     BranchArm,
     Filter,
@@ -224,45 +222,6 @@ class StatelessOperators(StreamBase[K, V]):
             declared_stores=tuple(store.spec() for store in stores),
         )
         return self._stream(node, self.key_serde, resolve(value, None, "process_values"))
-
-    def agent(
-        self,
-        function: Callable[[AgentStream[V]], Coroutine[Any, Any, None] | AsyncIterator[V2]],
-        *stores: DeclaredStore,
-        name: str | None = None,
-        concurrency: int = 1,
-        value: SerdeLike | None = None,
-    ) -> KStream[K, V2]:
-        """Run a coroutine of yours that takes records one after the other; what it yields goes on.
-
-        One is started for each task, and begins anew after an exception, which goes where
-        `on_processing_error` says. While it awaits something, its task takes up no more records; other tasks
-        go on.
-
-        Args:
-            function: `async def function(stream)`, which loops `async for value in stream`; what it yields
-                has the key, the time and the headers of the record in hand.
-            stores: the stores of the tables that it uses; see `process`.
-            name: display name.
-            concurrency: so many instances take records of different keys at once; those of one key stay in
-                their order.
-            value: serde of the values that it yields.
-        """
-        for store in stores:
-            expect(store, DeclaredStore, "agent", "stores such as Store('name') after the function")
-        expect(concurrency, int, "agent", "a whole number for concurrency=")
-        if concurrency < 1:
-            raise TopologyError(f"agent at {declaration_site()}: concurrency is {concurrency}: at least 1")
-        node = self._graph.add(
-            Agent,
-            "agent",
-            name,
-            parents=(self.node,),
-            function=function,
-            concurrency=concurrency,
-            declared_stores=tuple(store.spec() for store in stores),
-        )
-        return self._stream(node, self.key_serde, resolve(value, None, "agent"))
 
     def to(
         self,

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Final
 
 from pipeline.agents.actor import Actor
-from pipeline.agents.stream import Event
+from pipeline.agents.stream import AgentStream, Event
 from pipeline.errors import BrokerError, StateError, TopologyError, UnhandledRecordError
 from pipeline.operators.context import OperatorContext, failed
 from pipeline.record import Forward, Headers
@@ -41,7 +41,8 @@ class _AgentOperator:
         self._node, self._context, self._forward = node, context, forward
         self._flight, self._take_up = context.in_flight, context.take_up
         loop = context.agent_loop
-        self._actors = [Actor(node.function, loop, self) for _ in range(node.concurrency)]
+        scope = _TaskScope(node, context)
+        self._actors = [Actor(self._begin, loop, self, scope) for _ in range(node.concurrency)]
         self._only = self._actors[0] if node.concurrency == 1 else None
         #: What came while nobody could take it: more of a record that the task has taken up already.
         self._waiting: deque[Event[Any]] = deque()
@@ -49,6 +50,9 @@ class _AgentOperator:
         #: The event that is being given to `_only`, until that has done with it.
         self._given: Event[Any] | None = None
         context.on_drain(self._hurry)
+
+    def _begin(self) -> Any:
+        return self._node.function(AgentStream(self._node.regroups))
 
     def process(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         """Give a record to an instance, or keep it until one takes it."""
@@ -143,6 +147,46 @@ class _AgentOperator:
             actor.close()
         except Exception as error:
             raise failed(self._node, self._node.function, error) from error
+
+
+class _TaskScope:
+    """Implements `agents.scope.Scope`."""
+
+    def __init__(self, node: Agent, context: OperatorContext) -> None:
+        self._node, self._context, self._produce = node, context, context.produce
+        self._stores = {spec.name: context.store(spec.name) for spec in node.stores}
+        self._topics: set[str] = set()
+
+    def store(self, name: str) -> Any:
+        """Return a store that the agent was declared with."""
+        try:
+            return self._stores[name]
+        except KeyError:
+            raise TopologyError(
+                f"{self._node} uses table {name!r}, and nobody could see that from its code: declare it "
+                "with tables=[...]"
+            ) from None
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: Headers,
+    ) -> None:
+        """Write a record with the results of the task."""
+        if topic not in self._topics:
+            # The producer would wait for it to appear, and everything with it.
+            self._context.check_topic(topic)
+            self._topics.add(topic)
+        self._produce(topic, value, key, partition, timestamp, headers)
+
+    @property
+    def now_ms(self) -> int:
+        """The worker's clock."""
+        return self._context.now_ms
 
 
 def _load(actor: Actor) -> int:

@@ -138,6 +138,11 @@ class OperatorContext(Protocol):
         """The task's records that are not done when they have been processed."""
         ...
 
+    @property
+    def now_ms(self) -> int:
+        """The worker's clock."""
+        ...
+
     def take_up(self) -> object:
         """Return what is in hand: an operator that goes on with it later keeps it."""
         ...

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.plan.nodes import Nodes
 from pipeline.plan.rewrites import rewrite
-from pipeline.topology import GlobalTable, Node, Sink, Source, StoreSpec, TableSource, Topology
+from pipeline.topology import DeclaredTopic, GlobalTable, Node, Sink, Source, StoreSpec, TableSource, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,13 @@ class Plan:
         application_id: prefix of internal topics.
         subtopologies: by number.
         global_tables: what every worker reads whole, apart from sub-topologies.
+        topics: what is made at the start, unless it exists.
     """
 
     application_id: str
     subtopologies: tuple[SubTopology, ...]
     global_tables: tuple[GlobalTable, ...] = ()
+    topics: tuple[DeclaredTopic, ...] = ()
 
     @property
     def repartitions(self) -> tuple[tuple[str, SubTopology, Sink], ...]:
@@ -152,6 +154,7 @@ def plan(topology: Topology) -> Plan:
         topology.application_id,
         tuple(SubTopology(number, component) for number, component in enumerate(components)),
         tuple(node for node in nodes if isinstance(node, GlobalTable)),
+        topology.topics,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from pipeline.errors import TopologyError
+from pipeline.plan.agents import bind_tables
 from pipeline.plan.foreign_keys import expand_foreign_key_joins
 from pipeline.plan.nodes import Nodes, with_parents
 from pipeline.plan.repartitions import (
@@ -95,6 +96,7 @@ def check_join_keys(_topology: Topology, nodes: Nodes) -> Nodes:
 
 #: The rules, in the order they are applied.
 REWRITES: Sequence[Rewrite] = (
+    bind_tables,
     merge_sources,
     check_join_keys,
     share_self_join_store,

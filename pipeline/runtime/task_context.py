@@ -85,6 +85,11 @@ class TaskContext:
         """The worker's."""
         return self._task.environment.agent_loop
 
+    @property
+    def now_ms(self) -> int:
+        """The worker's clock."""
+        return self._task.environment.clock.now_ms()
+
     def take_up(self) -> InHand:
         """Return what the task has in hand."""
         return self._task.in_hand

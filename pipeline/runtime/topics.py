@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from pipeline.config import StreamsConfig
 from pipeline.errors import TopologyError
 from pipeline.plan.partitions import resolve_partitions
@@ -36,7 +38,10 @@ def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin, check: Topic
     names = {*plan.external_sources, *plan.repartition_topics, *plan.fixed_sinks}
     names |= {plan.changelog(store.name) for _sub, store in stores}
     names |= {config.dead_letter} if config.dead_letter else set()
-    existing = admin.partition_counts(sorted(names))
+    existing = admin.partition_counts(sorted(names | {topic.name for topic in plan.topics}))
+    declared = [TopicSpec(*dataclasses.astuple(topic)) for topic in plan.topics if topic.name not in existing]
+    admin.create_topics(declared)
+    existing |= {spec.name: spec.partitions for spec in declared}
     _check_present(plan, existing)
     check_kept(plan, admin)
     counts = resolve_partitions(plan, existing)

@@ -51,7 +51,7 @@ from pipeline.topology.tables import (
     ToStream,
     ToTable,
 )
-from pipeline.topology.topology import Topology
+from pipeline.topology.topology import DeclaredTopic, Topology
 
 __all__ = [
     "Agent",
@@ -59,6 +59,7 @@ __all__ = [
     "AnswerSubscriptions",
     "Branch",
     "BranchArm",
+    "DeclaredTopic",
     "Filter",
     "FilterNot",
     "FlatMap",

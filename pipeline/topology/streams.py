@@ -129,6 +129,10 @@ class Agent(Node):
     function: Callable[[Any], Any]
     concurrency: int = 1
     declared_stores: tuple[StoreSpec, ...] = ()
+    #: Asked, when the topology is planned and its module is loaded, what its code uses besides.
+    uses: Callable[[], tuple[StoreSpec, ...]] | None = None
+    #: How many repartitions before it its own code asks for.
+    regroups: int = 0
     shares_stores = True
 
     @property

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pipeline.errors import TopologyError
 from pipeline.topology.node import Node
 from pipeline.topology.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTopic:
+    """A topic that a user declared together with how it is made.
+
+    Attributes:
+        name: its name.
+        partitions: how many.
+        config: settings under Kafka's names, and `replication.factor`.
+    """
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +34,13 @@ class Topology:
         nodes: the nodes in the order they were declared.
         merge_repartitions: whether repartition topics that are not needed are left out, at the price
             that names of others decide over their own: see `StreamsBuilder`.
+        topics: what is made at the start, unless it exists.
     """
 
     application_id: str
     nodes: tuple[Node, ...]
     merge_repartitions: bool = False
+    topics: tuple[DeclaredTopic, ...] = ()
 
     def validate(self) -> None:
         """Check the whole: each of its parts was checked when it was declared.

@@ -79,6 +79,9 @@ def made() -> Any: ...
 async def made_later() -> Any: ...
 
 
+async def waits_for(stream: Any) -> None: ...
+
+
 #: By method and parameter, as they are declared: how a function comes there, and how the message begins.
 FUNCTIONS: dict[str, tuple[Declare, str]] = {
     # Sources.
@@ -230,7 +233,8 @@ FUNCTIONS: dict[str, tuple[Declare, str]] = {
         lambda b, f: table(b).join(other_table(b), joiner, foreign_key=f, name="fk", value=str),
         "",
     ),
-    "StatelessOperators.agent(function)": (lambda b, f: text(b).agent(f), "agent-1"),
+    "AgentOperators.agent(uses)": (lambda b, f: text(b).agent(waits_for, uses=f), "agent-1"),
+    "AgentOperators.agent(function)": (lambda b, f: text(b).agent(f), "agent-1"),
     "TableJoinOperators.left_join(foreign_key)": (
         lambda b, f: table(b).left_join(other_table(b), joiner, foreign_key=f, name="fk", value=str),
         "",
@@ -243,14 +247,15 @@ def other_table(builder: StreamsBuilder) -> Any:
 
 
 #: Without one of these, something else is declared.
-OPTIONAL = ("(timestamp)", "(partitioner)", "(foreign_key)", "to_stream(mapper)")
+OPTIONAL = ("(timestamp)", "(partitioner)", "(foreign_key)", "(uses)", "to_stream(mapper)")
 
 
 def role(function: str) -> str:
     """The parameter, as `PARAMETERS` has it. A grouped table's `reduce` takes two reducers."""
     if function.startswith("KGroupedTable.reduce"):
         return "reducer"
-    return function.partition("(")[2].removesuffix(")").removesuffix("s")
+    name = function.partition("(")[2].removesuffix(")")
+    return name if name == "uses" else name.removesuffix("s")
 
 
 @pytest.mark.parametrize(

@@ -92,10 +92,7 @@ def test_declarations_name_the_users_line() -> None:
 @pytest.mark.parametrize(
     ("name", "instead"),
     [
-        ("agent", "app.stream"),
-        ("topic", "app.stream"),
         ("channel", "app.stream"),
-        ("Table", "app.table"),
         ("SetTable", "app.table"),
         ("GlobalTable", "app.table"),
         ("SetGlobalTable", "app.table"),

@@ -1,0 +1,211 @@
+"""What an application declares as Faust does: topics, agents, tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from pipeline.actors.agent import Agent, Sink
+from pipeline.actors.outbox import Outbox
+from pipeline.actors.table import Table
+from pipeline.actors.topic import Topic, TopicOptions
+from pipeline.dsl.builder import StreamsBuilder
+from pipeline.dsl.stream import KStream
+from pipeline.errors import OutsideAgentError, TopologyError
+from pipeline.record import Headers
+from pipeline.runtime.broker import Broker
+from pipeline.runtime.queries import StoreRegistry
+from pipeline.topology import declaration_site
+
+#: Of the topic of an agent that names none; Faust's default.
+_PARTITIONS = 8
+
+
+class Declarations:
+    """`app.topic`, `app.agent`, `app.Table`: objects of the application's one topology."""
+
+    _outbox: Outbox | None = None
+
+    @property
+    def builder(self) -> StreamsBuilder:
+        """What was declared so far."""
+        raise NotImplementedError
+
+    def stream(self, topic: Any, *, key: Any, value: Any) -> KStream[Any, Any]:
+        """Read topics as a stream."""
+        return self.builder.stream(topic, key=key, value=value)
+
+    def make_broker(self) -> Broker:
+        """Return where records are read from and written to."""
+        raise NotImplementedError
+
+    @property
+    def agents_declared(self) -> dict[str, Agent]:
+        """The agents by name."""
+        found: dict[str, Agent] = self.__dict__.setdefault("_agents_declared", {})
+        return found
+
+    @property
+    def tables_declared(self) -> dict[str, Table[Any, Any]]:
+        """The tables by name."""
+        found: dict[str, Table[Any, Any]] = self.__dict__.setdefault("_tables_declared", {})
+        return found
+
+    def topic(
+        self,
+        *topics: str,
+        pattern: str | re.Pattern[str] | None = None,
+        key_type: Any = None,
+        value_type: Any = None,
+        partitions: int | None = None,
+        retention: timedelta | float | None = None,
+        compacting: bool | None = None,
+        deleting: bool | None = None,
+        replicas: int | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> Topic:
+        """Declare a topic, or several of one shape.
+
+        Args:
+            topics: names.
+            pattern: a regular expression of whole names, in place of names.
+            key_type: of the keys; None: bytes.
+            value_type: of the values (a `faust.Record`, a msgspec Struct, a dataclass, `str`, ...); None: any
+                JSON.
+            partitions: if the topic does not exist, it is made with so many; None: it must exist.
+            retention: how long records are kept, then.
+            compacting: whether the last record of each key is kept, then.
+            deleting: whether records are deleted by age, then.
+            replicas: how many copies there are, then.
+            config: further settings of the topic, then.
+
+        Raises:
+            TopologyError: a name or a type cannot be used.
+        """
+        if bool(topics) == (pattern is not None):
+            raise TopologyError(f"topic at {declaration_site()} takes names, or pattern=")
+        options = TopicOptions(partitions, retention, compacting, deleting, replicas, config)
+        names = topics if pattern is None else re.compile(pattern)
+        topic = Topic(self, names, key_type=key_type, value_type=value_type, options=options)
+        for declared in topic.declared():
+            self.builder.declare_topic(declared)
+        return topic
+
+    def agent(
+        self,
+        channel: str | Topic | KStream[Any, Any] | None = None,
+        *,
+        name: str | None = None,
+        concurrency: int = 1,
+        sink: Iterable[Sink] = (),
+        tables: Iterable[Table[Any, Any]] = (),
+        key_type: Any = None,
+        value_type: Any = None,
+        yields: Any = None,
+        help: str = "",  # noqa: A002 - Faust's name for it
+    ) -> Callable[[Callable[[Any], Any]], Agent]:
+        """Declare a coroutine as an agent: a decorator.
+
+        Args:
+            channel: a topic, its name, or a stream of the DSL; None: a topic of its own, named
+                `<application>-<name>`.
+            name: the function's name unless told.
+            concurrency: so many instances take events of different keys at once.
+            sink: where what it yields goes: topics, agents, functions.
+            tables: tables that its code uses and does not name; see `pipeline.actors.code`.
+            key_type: of the keys, of a topic given by name, or of its own.
+            value_type: of the values, likewise.
+            yields: of the values that it yields, where the DSL or a sink given by name needs to know.
+            help: what it is for; the first line of its docstring unless told.
+
+        Raises:
+            TopologyError: one of these cannot be used.
+        """
+
+        def declared(function: Callable[[Any], Any]) -> Agent:
+            known_as = name or getattr(function, "__qualname__", repr(function)).rpartition("<locals>.")[2]
+            agent = Agent(
+                function,
+                self._source(channel, known_as, key_type, value_type),
+                name=known_as,
+                concurrency=concurrency,
+                tables=tables,
+                value_type=yields,
+                help=help,
+            )
+            for each in sink:
+                agent.add_sink(each)
+            self.agents_declared[known_as] = agent
+            return agent
+
+        return declared
+
+    def _source(
+        self, channel: str | Topic | KStream[Any, Any] | None, name: str, key_type: Any, value_type: Any
+    ) -> Topic | KStream[Any, Any]:
+        if channel is None:
+            own = f"{self.builder.application_id}-{name}"
+            return self.topic(own, key_type=key_type, value_type=value_type, partitions=_PARTITIONS)
+        if isinstance(channel, str):
+            return self.topic(channel, key_type=key_type, value_type=value_type)
+        if not isinstance(channel, Topic | KStream):
+            raise TopologyError(
+                f"agent {name!r} at {declaration_site()} takes a topic, its name or a stream, not {channel!r}"
+            )
+        if key_type is not None or value_type is not None:
+            raise TopologyError(f"agent {name!r} at {declaration_site()}: its topic says what its types are")
+        return channel
+
+    def Table(  # noqa: N802 - Faust's name for it
+        self,
+        name: str,
+        *,
+        default: Callable[[], Any] | None = None,
+        key_type: Any = None,
+        value_type: Any = None,
+        on_recover: Callable[[], Any] | None = None,
+        help: str = "",  # noqa: A002 - Faust's name for it
+    ) -> Table[Any, Any]:
+        """Declare a table that agents read and write as a dictionary; see `pipeline.actors.table.Table`."""
+        table: Table[Any, Any] = Table(
+            self,
+            name,
+            default=default,
+            key_type=key_type,
+            value_type=value_type,
+            on_recover=on_recover,
+            help=help,
+        )
+        known = self.tables_declared.setdefault(name, table)
+        if known is not table:
+            raise TopologyError(f"table name {name!r} is used twice: at {known.site} and at {table.site}")
+        return table
+
+    @property
+    def store_registry(self) -> StoreRegistry:
+        """The stores of this process's worker.
+
+        Raises:
+            OutsideAgentError: no worker runs in this process.
+        """
+        engine = self.__dict__.get("engine")
+        if engine is None:
+            raise OutsideAgentError("no worker runs in this process whose tables could be read")
+        registry: StoreRegistry = engine.stores
+        return registry
+
+    def write(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: Headers,
+    ) -> Awaitable[None]:
+        """Write a record from outside of agents; done when it is acknowledged."""
+        if self._outbox is None:
+            self._outbox = Outbox(self.make_broker())
+        return self._outbox.write(topic, value, key, partition, timestamp, headers)

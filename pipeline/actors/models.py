@@ -1,0 +1,109 @@
+"""How the values of Faust's declarations become bytes.
+
+As Faust has it: keys are bytes, text or a number's digits, values are JSON; a type says what they
+are decoded into. So topics that a Faust application wrote can be read, and the other way round.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pipeline.serde import BYTES, JSON, STRING, Serde, TypedJsonSerde, serde_for
+
+_RAW: dict[Any, Serde[Any]] = {bytes: BYTES, str: STRING, None: BYTES}
+
+
+class RecordSerde:
+    """JSON of a `faust.Record`: what its `to_representation` returns, read by its `from_data`.
+
+    Args:
+        model: the class.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.name = f"record:{model.__name__}"
+        self._from_data = model.from_data
+        self._encode = msgspec.json.Encoder().encode
+        self._decode = msgspec.json.Decoder().decode
+
+    def serialize(self, value: Any) -> bytes:
+        """Return the record as JSON."""
+        return self._encode(value.to_representation())
+
+    def deserialize(self, data: bytes) -> Any:
+        """Return the record that the JSON stands for."""
+        return self._from_data(self._decode(data))
+
+
+class AnyKeySerde:
+    r"""Keys of any JSON type that keep their type; text is itself, as in a topic with text keys.
+
+    >>> AnyKeySerde().serialize("a"), AnyKeySerde().serialize(1)
+    (b'a', b'\x001')
+    """
+
+    name = "any"
+
+    def serialize(self, key: Any) -> bytes:
+        """Return text as UTF-8, bytes and other keys marked as such."""
+        if type(key) is str:
+            return key.encode() if key[:1] not in {"\x00", "\x01"} else b"\x00" + msgspec.json.encode(key)
+        if type(key) is bytes:
+            return b"\x01" + key
+        return b"\x00" + msgspec.json.encode(key)
+
+    def deserialize(self, data: bytes) -> Any:
+        """Return the key."""
+        if data[:1] == b"\x00":
+            key = msgspec.json.decode(data[1:])
+            return tuple(key) if isinstance(key, list) else key
+        return data[1:] if data[:1] == b"\x01" else data.decode()
+
+
+ANY_KEY = AnyKeySerde()
+
+
+def is_record(type_: Any) -> bool:
+    """Whether a type is a model such as `faust.Record`."""
+    return hasattr(type_, "from_data") and hasattr(type_, "to_representation")
+
+
+def key_serde_of(type_: Any) -> Serde[Any]:
+    """Return the serde of a topic's keys: bytes unless a type is given.
+
+    Raises:
+        TopologyError: nothing can be made of it.
+    """
+    if type_ in _RAW:
+        raw: Serde[Any] = _RAW[type_]
+        return raw
+    return _typed(type_)
+
+
+def value_serde_of(type_: Any) -> Serde[Any]:
+    """Return the serde of values: open JSON unless a type is given.
+
+    Raises:
+        TopologyError: nothing can be made of it.
+    """
+    if type_ is None or type_ is Any:
+        return JSON
+    return BYTES if type_ is bytes else STRING if type_ is str else _typed(type_)
+
+
+def table_key_serde_of(type_: Any) -> Serde[Any]:
+    """Return the serde of a table's keys: of any type unless one is given."""
+    return ANY_KEY if type_ is None else key_serde_of(type_)
+
+
+def _typed(type_: Any) -> Serde[Any]:
+    if not isinstance(type_, type) and isinstance(type_, Serde):
+        return type_
+    if is_record(type_):
+        return RecordSerde(type_)
+    try:
+        return TypedJsonSerde(type_)
+    except TypeError:
+        return serde_for(type_)

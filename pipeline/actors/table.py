@@ -1,0 +1,188 @@
+"""Tables that agents read and write as dictionaries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from pipeline.actors.models import table_key_serde_of, value_serde_of
+from pipeline.agents.scope import RUNNING, current_event, current_scope
+from pipeline.errors import OutsideAgentError, TopologyError
+from pipeline.runtime.queries import Queries, StoreRegistry
+from pipeline.topology import StoreSpec, check_topic_name, declaration_site
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MISSING: Any = object()
+
+
+class StoreOwner(Protocol):
+    """What a table needs of its application."""
+
+    @property
+    def store_registry(self) -> StoreRegistry:
+        """The stores of this process's worker.
+
+        Raises:
+            OutsideAgentError: no worker runs.
+        """
+        ...
+
+
+class Table(MutableMapping[K, V], Generic[K, V]):
+    """A dictionary in a state store with a changelog, partitioned as the topics of its agents are.
+
+    In an agent's code it is the part that belongs to the agent's task, uncommitted changes included;
+    elsewhere, as in a view, what this worker holds and has committed, for reading. A value that is
+    changed in place must be put again: `table[key] = value`.
+
+    Args:
+        owner: the application.
+        name: names the store, its changelog and its HTTP view.
+        default: makes the value of a key that is not there; None: such a key is a KeyError.
+        key_type: of the keys; None: any JSON type.
+        value_type: of the values; None: any JSON.
+        on_recover: called when a worker has restored a part of it.
+        help: what it is for, as `faust tables` shows it.
+
+    Raises:
+        TopologyError: its name or a type cannot be used.
+    """
+
+    def __init__(
+        self,
+        owner: StoreOwner,
+        name: str,
+        *,
+        default: Callable[[], V] | None = None,
+        key_type: Any = None,
+        value_type: Any = None,
+        on_recover: Callable[[], Any] | None = None,
+        help: str = "",  # noqa: A002 - Faust's name for it
+    ) -> None:
+        self.site = declaration_site()
+        check_topic_name(name, f"table at {self.site}: name")
+        if default is not None and not callable(default):
+            raise TopologyError(
+                f"table {name!r} at {self.site}: default= makes a value, as int does; it is {default!r}"
+            )
+        self.name, self.help, self.default = name, help, default
+        self.spec = StoreSpec(name, "key-value", table_key_serde_of(key_type), value_serde_of(value_type))
+        self.recover_callbacks = [] if on_recover is None else [on_recover]
+        self._owner = owner
+
+    def on_recover(self, callback: Callable[[], Any]) -> Callable[[], Any]:
+        """Have a function called when a worker has restored a part of the table: a decorator."""
+        self.recover_callbacks.append(callback)
+        return callback
+
+    def __getitem__(self, key: K) -> V:
+        found = self._store.get(key) if RUNNING.scope is not None else self._committed(key)
+        if found is not None:
+            value: V = found
+            return value
+        return self.__missing__(key)
+
+    def __missing__(self, key: K) -> V:
+        if self.default is None:
+            raise KeyError(key)
+        return self.default()
+
+    def __setitem__(self, key: K, value: V) -> None:
+        if value is None:
+            raise TopologyError(f"table {self.name!r}: None is no value; del removes a key")
+        self._put(key, value)
+
+    def __delitem__(self, key: K) -> None:
+        if self._store.get(key) is None:
+            raise KeyError(key)
+        self._put(key, None)
+
+    def __contains__(self, key: object) -> bool:
+        found = self._store.get(key) if RUNNING.scope is not None else self._committed(key)
+        return found is not None
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """Return the value under `key`, else `default`; the table's own default is not asked."""
+        found = self._store.get(key) if RUNNING.scope is not None else self._committed(key)
+        return default if found is None else found
+
+    def pop(self, key: K, default: Any = _MISSING) -> Any:
+        """Remove a key and return its value, else `default`.
+
+        Raises:
+            KeyError: it is not there, and no default was given.
+        """
+        found = self._store.get(key)
+        if found is None:
+            if default is _MISSING:
+                raise KeyError(key)
+            return default
+        self._put(key, None)
+        return found
+
+    def setdefault(self, key: K, default: Any = None) -> Any:
+        """Return the value under `key`; if there is none, put `default` (or what the table's makes)."""
+        found = self._store.get(key)
+        if found is None:
+            found = self.__missing__(key) if default is None else default
+            self._put(key, found)
+        return found
+
+    def __iter__(self) -> Iterator[K]:
+        return (key for key, _value in self._items())
+
+    def items(self) -> Any:
+        """Return the keys and values of the task, or, outside of agents, of this worker; in key order."""
+        return _Items(self._items)
+
+    def __len__(self) -> int:
+        """The number of keys of the task, or of this worker. It reads them all."""
+        return sum(1 for _item in self._items())
+
+    def clear(self) -> None:
+        """Remove all keys of the task."""
+        for key in list(self):
+            self._put(key, None)
+
+    def _items(self) -> Iterator[tuple[K, V]]:
+        if RUNNING.scope is not None:
+            yield from self._store.all()
+            return
+        for store in self._owner.store_registry.open(self.name).values():
+            for key, entry in store.committed_scan():
+                yield self.spec.key.deserialize(key), entry.value
+
+    @property
+    def _store(self) -> Any:
+        return current_scope(f"table {self.name!r}").store(self.name)
+
+    def _put(self, key: K, value: Any) -> None:
+        store, event = self._store, current_event()
+        if event is None:
+            raise OutsideAgentError(f"table {self.name!r} can be changed only with an event in hand")
+        store.put(key, value, event.timestamp)
+
+    def _committed(self, key: Any) -> Any:
+        found = Queries(self._owner.store_registry).get(self.spec, key)
+        return None if found is None else found.value
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.name} ({self.site})>"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class _Items:
+    """A view of keys and values, read anew each time."""
+
+    def __init__(self, items: Callable[[], Iterable[tuple[Any, Any]]]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return iter(self._items())

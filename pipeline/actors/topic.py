@@ -1,0 +1,196 @@
+"""Topics as an application declares them: what is in them, how they are made, and writing to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from pipeline.actors.models import key_serde_of, value_serde_of
+from pipeline.agents.scope import RUNNING, current_event
+from pipeline.dsl.stream import KStream
+from pipeline.errors import TopologyError
+from pipeline.record import NO_HEADERS, Headers
+from pipeline.serde import Serde
+from pipeline.topology import DeclaredTopic, check_topic_name, declaration_site
+
+#: What `Producer.produce` takes for "by the key" and "now".
+_BY_KEY = _NOW = -1
+
+
+class TopicOwner(Protocol):
+    """What a topic needs of its application."""
+
+    def stream(self, topic: Any, *, key: Any, value: Any) -> KStream[Any, Any]:
+        """Read topics as a stream."""
+        ...
+
+    def write(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: Headers,
+    ) -> Awaitable[None]:
+        """Write a record from outside of agents; done when it is acknowledged."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TopicOptions:
+    """How a topic is made if it does not exist: only if at least the number of partitions is told.
+
+    Attributes:
+        partitions: how many.
+        retention: how long records are kept.
+        compacting: whether the last record of each key is kept.
+        deleting: whether records are deleted by age.
+        replicas: how many copies; None: the broker's default.
+        config: further settings of the topic, under Kafka's names.
+    """
+
+    partitions: int | None = None
+    retention: timedelta | float | None = None
+    compacting: bool | None = None
+    deleting: bool | None = None
+    replicas: int | None = None
+    config: Mapping[str, Any] | None = None
+
+    def spec(self, name: str) -> DeclaredTopic | None:
+        """Return what to make; None: nothing."""
+        if self.partitions is None:
+            return None
+        config = {key: str(value) for key, value in (self.config or {}).items()}
+        policies = [policy for policy, on in (("compact", self.compacting), ("delete", self.deleting)) if on]
+        if policies:
+            config["cleanup.policy"] = ",".join(policies)
+        if self.retention is not None:
+            kept = (
+                self.retention if isinstance(self.retention, timedelta) else timedelta(seconds=self.retention)
+            )
+            config["retention.ms"] = str(kept // timedelta(milliseconds=1))
+        if self.replicas is not None:
+            config["replication.factor"] = str(self.replicas)
+        return DeclaredTopic(name, self.partitions, config)
+
+
+class Topic:
+    """One or several topics of one shape. Made by `app.topic`.
+
+    Args:
+        owner: the application.
+        topics: their names; or a pattern.
+        key_type: of the keys; None: bytes.
+        value_type: of the values; None: any JSON.
+        options: how they are made.
+    """
+
+    def __init__(
+        self,
+        owner: TopicOwner,
+        topics: Sequence[str] | re.Pattern[str],
+        *,
+        key_type: Any = None,
+        value_type: Any = None,
+        options: TopicOptions | None = None,
+    ) -> None:
+        self.site = declaration_site()
+        self.pattern = topics if isinstance(topics, re.Pattern) else None
+        self.topics: tuple[str, ...] = () if isinstance(topics, re.Pattern) else tuple(topics)
+        for name in self.topics:
+            check_topic_name(name, f"topic at {self.site}:")
+        self.key_type, self.value_type = key_type, value_type
+        self.options = options or TopicOptions()
+        self.key: Serde[Any] = key_serde_of(key_type)
+        self.value: Serde[Any] = value_serde_of(value_type)
+        self._owner = owner
+        self._stream: KStream[Any, Any] | None = None
+
+    def get_topic_name(self) -> str:
+        """Return its name.
+
+        Raises:
+            TopologyError: it is a pattern, or several topics.
+        """
+        if len(self.topics) != 1:
+            raise TopologyError(f"{self} is not one topic: name the one that is meant")
+        return self.topics[0]
+
+    def stream(self) -> KStream[Any, Any]:
+        """Return the topic as a stream of the DSL; every time the same one."""
+        if self._stream is None:
+            topics: Any = self.pattern or list(self.topics)
+            self._stream = self._owner.stream(topics, key=self.key, value=self.value)
+        return self._stream
+
+    def declared(self) -> Iterable[DeclaredTopic]:
+        """Return what is to be made before the worker starts, unless it exists."""
+        return filter(None, (self.options.spec(name) for name in self.topics))
+
+    def send(
+        self,
+        *,
+        key: Any = None,
+        value: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: Headers | Mapping[str, bytes] | None = None,
+    ) -> Awaitable[None]:
+        """Write a record: `await topic.send(value=...)`.
+
+        In an agent's code it is a result like any other: written at once (awaiting it takes no time),
+        delivered before the offset of the event in hand is committed, and, with exactly-once, in the same
+        transaction. Elsewhere awaiting it waits for the broker's acknowledgement.
+
+        Args:
+            key: the key.
+            value: the value; None is a tombstone.
+            partition: its partition; by the key unless told.
+            timestamp: its time, in seconds since the epoch, as Faust has it; that of the event in hand, or
+                else now, unless told.
+            headers: its headers.
+
+        Raises:
+            UnknownTopicError: there is no such topic.
+            TypeError: key or value is not of the topic's type.
+        """
+        topic = self.get_topic_name()
+        key_bytes = None if key is None else self.key.serialize(key.encode() if _is_plain(self, key) else key)
+        value_bytes = None if value is None else self.value.serialize(value)
+        where = _BY_KEY if partition is None else partition
+        given = tuple(headers.items()) if isinstance(headers, Mapping) else headers or NO_HEADERS
+        scope, event = RUNNING.scope, current_event()
+        time_ms = _NOW if timestamp is None else round(timestamp * 1_000)
+        if scope is None:
+            return self._owner.write(topic, value_bytes, key_bytes, where, time_ms, given)
+        if timestamp is None and event is not None:
+            time_ms = event.timestamp
+        scope.produce(topic, value_bytes, key_bytes, where, time_ms, given)
+        return _DONE
+
+    #: Faust's name for a send that is not awaited.
+    send_soon = send
+
+    def __str__(self) -> str:
+        names = self.pattern.pattern if self.pattern is not None else ", ".join(self.topics)
+        return f"topic {names} ({self.site})"
+
+
+def _is_plain(topic: Topic, key: Any) -> bool:
+    """Faust takes text for a key without a type."""
+    return topic.key_type is None and isinstance(key, str)
+
+
+class _Done:
+    """Awaiting it takes no time."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield
+
+
+_DONE = _Done()

@@ -1,0 +1,75 @@
+"""Whose code runs: what tables and topics ask when an agent uses them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Protocol
+
+from pipeline.agents.stream import Event
+from pipeline.errors import OutsideAgentError
+from pipeline.record import Headers
+
+
+class Scope(Protocol):
+    """An agent's task, while the agent's own code runs."""
+
+    def store(self, name: str) -> Any:
+        """Return a store of the task.
+
+        Raises:
+            TopologyError: the agent was not declared with it.
+        """
+        ...
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: Headers,
+    ) -> None:
+        """Write a record with the results of the task: it is delivered before offsets are committed.
+
+        Raises:
+            UnknownTopicError: there is no such topic.
+        """
+        ...
+
+    @property
+    def now_ms(self) -> int:
+        """The worker's clock."""
+        ...
+
+
+class _Running(threading.local):
+    """By thread, as two workers may run in one process."""
+
+    scope: Scope | None = None
+    event: Event[Any] | None = None
+
+
+RUNNING = _Running()
+
+
+def current_event() -> Event[Any] | None:
+    """Return the event that the agent whose code runs has in hand; None outside of agents."""
+    return RUNNING.event
+
+
+def current_scope(what: str) -> Scope:
+    """Return the task of the agent whose code runs.
+
+    Args:
+        what: what needs it, for the message.
+
+    Raises:
+        OutsideAgentError: no agent's code runs.
+    """
+    if RUNNING.scope is None:
+        raise OutsideAgentError(
+            f"{what} works in the code of an agent alone: there is no task, outside of it (nor in asyncio "
+            "tasks that an agent starts), whose partition it could belong to"
+        )
+    return RUNNING.scope

@@ -1,0 +1,33 @@
+"""Agents: the tables that their own code was seen to use become part of the plan."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pipeline.errors import TopologyError
+from pipeline.plan.nodes import Nodes, with_parents
+from pipeline.topology import Agent, Node, StoreSpec, Topology
+
+
+def bind_tables(_topology: Topology, nodes: Nodes) -> Nodes:
+    """Give agents the stores of the tables that their code uses."""
+    replaced: dict[Node, Node] = {}
+    for declared in nodes:
+        node = with_parents(declared, replaced)
+        if isinstance(node, Agent) and node.uses is not None:
+            stores = {store.name: store for store in (*node.declared_stores, *node.uses())}
+            node = dataclasses.replace(node, declared_stores=tuple(stores.values()), uses=None)
+        replaced[declared] = node
+    bound = tuple(replaced.values())
+    _check_stores(bound)
+    return bound
+
+
+def _check_stores(nodes: Nodes) -> None:
+    owners: dict[str, tuple[Node, StoreSpec]] = {}
+    for node in nodes:
+        for store in node.stores:
+            owner, known = owners.setdefault(store.name, (node, store))
+            if owner is node or (owner.shares_stores and node.shares_stores and known.is_like(store)):
+                continue
+            raise TopologyError(f"store name {store.name!r} is used twice: by {owner} and by {node}")
