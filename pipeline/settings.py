@@ -219,6 +219,9 @@ def engine_settings(given: Mapping[str, object]) -> dict[str, int | str | None]:
 def client_settings(config: StreamsConfig) -> dict[str, Setting]:
     """Return what the engine's settings mean for its clients, under librdkafka's names."""
     return {
+        # Of readers, too, which join none: the client looks for its coordinator all the same, and a broker
+        # with an authoriser is to allow that.
+        "group.id": config.application_id,
         "delivery.timeout.ms": config.delivery_timeout_ms,
         "message.max.bytes": config.max_internal_record_bytes,
         # A step that waits for a broker to take its records, and then for it to acknowledge them, is no

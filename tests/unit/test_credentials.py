@@ -12,7 +12,12 @@ from faust.types.auth import CredentialsT
 from pipeline import App
 from pipeline.credentials import connection_settings
 from pipeline.errors import ConfigError
+from pipeline.limits import format_limits, limits
+from pipeline.plan.acl import required_rights
+from pipeline.plan.acl_formats import to_commands, to_table
+from pipeline.plan.description import describe
 from pipeline.runtime.kafka import KafkaBroker
+from pipeline.runtime.kafka.settings import admin_settings, producer_settings, reader_settings
 
 CONTEXT = ssl.create_default_context()
 OPEN = ssl.create_default_context()
@@ -152,13 +157,29 @@ def test_what_the_client_does_not_take_is_named_without_secrets(
         assert "hunter2" not in str(caught.value)
 
 
-def test_an_application_hands_its_credentials_to_every_client() -> None:
-    """The settings are the broker's: each client is made of them."""
+def test_an_application_hands_its_credentials_to_every_client_and_shows_them_nowhere() -> None:
     app = App("shop", broker_credentials=sasl(mechanism="SCRAM-SHA-256", ssl_context=CONTEXT))
-    app.stream("in").to("out")
+    app.stream("in").group_by_key().count(name="counts")
     worker = app.make_worker()
-    broker = worker._broker
-    assert isinstance(broker, KafkaBroker)
-    assert broker._settings["sasl.password"] == "hunter2"
-    assert "hunter2" not in repr(app)
-    assert "hunter2" not in repr(worker.status())
+    assert app.client_settings["sasl.password"] == "hunter2"
+    everything = limits(app.streams_config, app.client_settings, app.plan)
+    rights = required_rights(app.plan, app.streams_config)
+    shown = [
+        format_limits(everything),
+        describe(app.plan),
+        to_commands(rights, "User:shop", app.broker_address),
+        to_table(rights, "User:shop"),
+        repr(app),
+        repr(worker.status()),
+        repr(worker),
+        repr(app.conf.broker_credentials),
+    ]
+    assert not any("hunter2" in text for text in shown)
+
+
+def test_readers_are_of_the_applications_group() -> None:
+    """They join none, but the client asks who coordinates it: that is to be allowed."""
+    app = App("shop")
+    assert reader_settings("localhost:1", app.client_settings)["group.id"] == "shop"
+    assert "group.id" not in producer_settings("localhost:1", "shop", app.client_settings)
+    assert "group.id" not in admin_settings("localhost:1", app.client_settings)

@@ -19,6 +19,7 @@ _CONSUMER_ONLY: Final = frozenset(
     {
         "auto.offset.reset",
         "check.crcs",
+        "group.id",
         "group.instance.id",
         "group.protocol",
         "group.remote.assignor",
