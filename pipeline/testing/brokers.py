@@ -17,8 +17,8 @@ from pipeline.testing.process import ServerProcess, accepts_connections, free_po
 
 #: How often a start is tried again with other ports, when another process took one meanwhile.
 _START_ATTEMPTS: Final = 3
-_READY_ATTEMPTS: Final = 3_000
-_FORMAT_TIMEOUT_S: Final = 60.0
+_READY_ATTEMPTS: Final = 18_000
+_FORMAT_TIMEOUT_S: Final = 300.0
 _LOGGED: Final = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
-from pipeline.errors import StreamsError, TaskMigratedError
+from pipeline.errors import BrokerUnreachableError, StreamsError, TaskMigratedError
 from pipeline.record import TopicPartition
-from pipeline.runtime.broker import Committed, Consumer
+from pipeline.runtime.broker import Committed, Consumer, Undelivered
 from pipeline.runtime.kafka.abandoned import CallAbandonedError, CallThread
 from pipeline.runtime.kafka.errors import translated_exception, unreachable
 from pipeline.runtime.kafka.producer import KafkaProducer
@@ -49,6 +49,43 @@ class KafkaTransactionalProducer(KafkaProducer):
         except BaseException:
             super().close()
             raise
+
+    def flush(self, timeout_s: float) -> Sequence[Undelivered]:
+        """Wait until everything queued is acknowledged or has failed.
+
+        Returns:
+            The records that failed since the last flush, in the order they failed.
+
+        Raises:
+            BrokerUnreachableError: not everything was acknowledged within `timeout_s`.
+            TaskMigratedError: the transaction cannot be committed any more: close the producer.
+            BrokerError: the broker refuses this client.
+        """
+        try:
+            undelivered = super().flush(timeout_s)
+        except BrokerUnreachableError:
+            self._check_open()
+            raise
+        if undelivered:
+            self._check_open(undelivered)
+        return undelivered
+
+    def _check_open(self, undelivered: Sequence[Undelivered] = ()) -> None:
+        """Raise what has ended the transaction: what is queued would wait in vain.
+
+        Asked to begin another one, the client says what became of this one, or that it is under way.
+        """
+        try:
+            self._client.begin_transaction()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError._STATE:  # noqa: SLF001 (librdkafka's own codes begin with an underscore)
+                return
+            # What fails now is what was waiting: the error itself names no topic.
+            self._client.purge()
+            self._client.poll(0)
+            topics = sorted({record.topic for record in (*undelivered, *self._undelivered)})
+            what = f"producing to {', '.join(topics)} in the transaction of {self._id}"
+            raise self._translated(error, what) from error
 
     def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
         """Commit what was produced and flushed, with the offsets of a group member, and begin anew.
@@ -100,7 +137,8 @@ class KafkaTransactionalProducer(KafkaProducer):
     def _produce_error(
         self, error: KafkaException, topic: str, value: bytes | None, key: bytes | None
     ) -> StreamsError:
-        if error.args[0].code() == KafkaError._STATE:  # noqa: SLF001 (librdkafka's own codes begin with an underscore)
+        if error.args[0].code() == KafkaError._STATE:  # noqa: SLF001 (see above)
+            self._check_open()
             # Aborted meanwhile, by the broker or for a record that was not acknowledged in time.
             return self._translated(error, f"producing to {topic} in the transaction of {self._id}")
         return super()._produce_error(error, topic, value, key)
@@ -116,7 +154,7 @@ class KafkaTransactionalProducer(KafkaProducer):
         reason = f"{cause.name()}: {cause.str()}"
         if is_refusal(cause):
             return translated_exception(error, self._address, what)
-        if cause.code() == KafkaError._FENCED:  # noqa: SLF001 (librdkafka's own codes begin with an underscore)
+        if cause.code() == KafkaError._FENCED:  # noqa: SLF001 (see above)
             return TaskMigratedError(
                 f"{what}: it took longer than transaction_timeout and the broker aborted it, or another "
                 f"worker runs on a copy of this one's data folder; what was in hand comes again ({reason})"
