@@ -41,7 +41,7 @@ class Right:
         operation: what is done.
         reason: what for.
         prefixed: whether the name is only how names begin.
-        needed: whether a worker fails without it; else it only checks less when it starts.
+        without: what becomes of a worker that runs without it; None: it does not run.
     """
 
     resource: Resource
@@ -49,7 +49,7 @@ class Right:
     operation: Operation
     reason: str
     prefixed: bool = False
-    needed: bool = True
+    without: str | None = None
 
 
 @dataclass(slots=True)
@@ -137,6 +137,7 @@ def _internal(plan: Plan) -> Iterator[Right]:
         what = f"repartition topic of {sink.name}, sub-topology {sub.id}"
         for operation in _REPARTITION:
             yield Right("Topic", topic, operation, what)
+        yield Right("Topic", topic, "Delete", what, without="repartition topics keep what was read from them")
         yield _checked(topic, what)
     for sub in plan.subtopologies:
         for store in sub.stores:
@@ -149,7 +150,9 @@ def _internal(plan: Plan) -> Iterator[Right]:
 
 def _checked(topic: str, what: str) -> Right:
     """That a topic loses no rows is made sure of, where the broker tells how it is configured."""
-    return Right("Topic", topic, "DescribeConfigs", what, needed=False)
+    return Right(
+        "Topic", topic, "DescribeConfigs", what, without="topics are used however they are configured"
+    )
 
 
 def _worker(plan: Plan, config: StreamsConfig, *, writes: bool) -> Iterator[Right]:

@@ -17,15 +17,12 @@ _OPTIONS: Final[dict[Resource, str]] = {
     "Cluster": "--cluster",
 }
 
-#: What is written of rights that are not needed.
-_CHECKED: Final = "a worker runs without it, and does not check how its topics are configured"
-
 
 def to_table(rights: Rights, principal: str) -> str:
     """Return rights as a table, one resource a line, with what they are for."""
     rows = [("resource", "name", "pattern", "operations", "for")]
     for first, group in _by_resource(rights):
-        operations = ", ".join(right.operation + ("" if right.needed else "*") for right in group)
+        operations = ", ".join(right.operation + ("" if right.without is None else "*") for right in group)
         reasons = "; ".join(dict.fromkeys(right.reason for right in group))
         pattern = "prefixed" if first.prefixed else "literal"
         rows.append((first.resource, first.name, pattern, operations, reasons))
@@ -33,8 +30,8 @@ def to_table(rights: Rights, principal: str) -> str:
     widths[-1] = 0
     lines = [f"Rights of {principal}", ""]
     lines += ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-    if not all(right.needed for right in rights.rights):
-        lines += ["", f"* {_CHECKED}."]
+    optional = _optional(rights)
+    lines += ["", f"* {optional}."] if optional else []
     lines += [line for note in rights.notes for line in ("", f"Note: {note}.")]
     return "\n".join(lines) + "\n"
 
@@ -48,8 +45,8 @@ def to_commands(rights: Rights, principal: str, address: str) -> str:
         address: bootstrap servers.
     """
     lines = ["# Who grants rights must be known to the broker: add --command-config <file> to each."]
-    if not all(right.needed for right in rights.rights):
-        lines.append(f"# DescribeConfigs: {_CHECKED}.")
+    optional = _optional(rights)
+    lines += [f"# {optional}."] if optional else []
     lines += [f"# {note}." for note in rights.notes]
     for first, group in _by_resource(rights):
         command = ["kafka-acls.sh", "--bootstrap-server", address, "--add", "--allow-principal", principal]
@@ -59,6 +56,12 @@ def to_commands(rights: Rights, principal: str, address: str) -> str:
         command += ["--resource-pattern-type", "prefixed"] if first.prefixed else []
         lines.append(shlex.join(command))
     return "\n".join(lines) + "\n"
+
+
+def _optional(rights: Rights) -> str:
+    """Say what becomes of a worker without the rights that it can run without; nothing if there are none."""
+    said = {right.operation: right.without for right in rights.rights if right.without is not None}
+    return "; ".join(f"without {operation} a worker runs, but {what}" for operation, what in said.items())
 
 
 def _by_resource(rights: Rights) -> Iterator[tuple[Right, list[Right]]]:

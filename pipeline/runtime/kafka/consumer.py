@@ -145,7 +145,8 @@ class KafkaConsumer:
         if not offsets:
             return
         self.check_owned(offsets)
-        what = f"committing offsets of group {self._group}"
+        topics = ", ".join(sorted({partition.topic for partition in offsets}))
+        what = f"committing offsets of group {self._group} in {topics}"
         entries = [
             ClientPartition(topic, partition, offset, metadata)
             for (topic, partition), (offset, metadata) in offsets.items()

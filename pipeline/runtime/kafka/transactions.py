@@ -102,7 +102,8 @@ class KafkaTransactionalProducer(KafkaProducer):
             ]
             member = consumer.group_metadata()
             send = partial(self._client.send_offsets_to_transaction, entries, member, _WAIT_S)
-            self._call("sending offsets to", self._send, send)
+            topics = ", ".join(sorted({partition.topic for partition in offsets}))
+            self._call(f"sending offsets of {topics} to", self._send, send)
             self._committing = True
         self._call("committing", self._client.commit_transaction, _WAIT_S)
         self._committing = False

@@ -1,10 +1,10 @@
 # Who grants rights must be known to the broker: add --command-config <file> to each.
-# DescribeConfigs: a worker runs without it, and does not check how its topics are configured.
+# without Delete a worker runs, but repartition topics keep what was read from them; without DescribeConfigs a worker runs, but topics are used however they are configured.
 kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Read --topic owners
 kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Read --topic payers
 kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Write --topic out
-kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Create --operation Read --operation Write --operation DescribeConfigs --topic shop-paid-subscription-registration
-kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Create --operation Read --operation Write --operation DescribeConfigs --topic shop-paid-subscription-response
+kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Create --operation Read --operation Write --operation Delete --operation DescribeConfigs --topic shop-paid-subscription-registration
+kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Create --operation Read --operation Write --operation Delete --operation DescribeConfigs --topic shop-paid-subscription-response
 kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Create --operation Read --operation Write --operation DescribeConfigs --topic shop-owners-changelog
 kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Create --operation Read --operation Write --operation DescribeConfigs --topic shop-paid-changelog
 kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Create --operation Read --operation Write --operation DescribeConfigs --topic shop-payers-changelog

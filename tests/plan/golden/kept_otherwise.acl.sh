@@ -1,5 +1,5 @@
 # Who grants rights must be known to the broker: add --command-config <file> to each.
-# DescribeConfigs: a worker runs without it, and does not check how its topics are configured.
+# without DescribeConfigs a worker runs, but topics are used however they are configured.
 kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Read --topic owners
 kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Read --topic payers
 kafka-acls.sh --bootstrap-server localhost:9092 --add --allow-principal 'User:CN=shop,O=Us & Co' --operation Create --operation Read --operation Write --operation DescribeConfigs --topic shop-owners-changelog
