@@ -9,7 +9,7 @@ from typing import Any, Final
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
-from pipeline.errors import RecordTooLargeError, StreamsError, UnknownTopicError
+from pipeline.errors import BrokerUnreachableError, RecordTooLargeError, StreamsError, UnknownTopicError
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.runtime.broker import Undelivered
 from pipeline.runtime.kafka.clients import new_producer
@@ -18,7 +18,6 @@ from pipeline.runtime.kafka.errors import (
     UNKNOWN_TOPIC,
     translated,
     translated_exception,
-    unreachable,
 )
 from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings, number
@@ -145,8 +144,10 @@ class KafkaProducer:
         if self._refusal is not None:
             raise self._refusal
         if remaining:
-            what = f"{remaining} records unacknowledged after {timeout_s:g} s"
-            raise unreachable(self._address, "producing", what)
+            raise BrokerUnreachableError(
+                f"{self._address} has not acknowledged {remaining} records within {timeout_s:g} s: it is "
+                "slow or away, or a topic has too few replicas in sync; nothing is processed until it has"
+            )
         undelivered, self._undelivered = self._undelivered, []
         return undelivered
 

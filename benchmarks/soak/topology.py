@@ -1,0 +1,23 @@
+"""What the soak runs: every event is masked and written, and counted by user and minute."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from benchmarks.masking import masked_event
+from pipeline import App, tumbling
+
+SOURCE: Final = "soak-in"
+SINK: Final = "soak-out"
+STORE: Final = "soak-counts"
+
+app = App("soak")
+
+_events = app.stream(SOURCE, key=str)
+_events.map_values(lambda _key, event: masked_event(event), value=dict).to(SINK)
+(
+    _events.group_by_key()
+    .windowed_by(tumbling(timedelta(minutes=1), grace=timedelta(minutes=1)))
+    .count(name=STORE, retention=timedelta(days=1))
+)
