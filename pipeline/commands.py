@@ -22,7 +22,7 @@ from mode import ServiceT
 
 from pipeline.config import StreamsConfig
 from pipeline.errors import StreamsError
-from pipeline.limits import format_limits
+from pipeline.limits import format_limits, format_memory, memory_bounds
 from pipeline.limits import limits as all_limits
 from pipeline.plan.acl import required_rights
 from pipeline.plan.acl_formats import to_commands, to_table
@@ -94,7 +94,9 @@ class limits(AppCommand):  # noqa: N801 - a command's class is named as the comm
         """Print, and leave the exit code to Faust."""
         app = cast("Describable", self.app)
         with plain_errors():
-            self.say(format_limits(all_limits(app.streams_config, app.client_settings, app.plan)))
+            config, client = app.streams_config, app.client_settings
+            self.say(format_limits(all_limits(config, client, app.plan)))
+            self.say(format_memory(memory_bounds(config, client)))
 
 
 class acl(AppCommand):  # noqa: N801 - a command's class is named as the command

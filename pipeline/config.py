@@ -8,7 +8,8 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from pipeline.errors import ConfigError
 
-MIB: Final = 1024 * 1024
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
 GUARANTEES: Final = ("at_least_once", "exactly_once")
 
 _MAY_BE_ZERO: Final = frozenset({"max_task_idle_ms", "corrupt_stores", "agent_drain_ms"})
@@ -39,6 +40,9 @@ class StreamsConfig:
         buffered_bytes: once the records that wait take more memory than this, those of all partitions
             together, every partition that has some is paused until half of it is free.
         cache_entries: a task commits before a store's cache holds more uncommitted entries.
+        cache_bytes: a worker commits before the caches of all its stores hold more, counted as it is stored
+            and 256 for each entry, and has them forget what is committed. Decoded, JSON takes up to three
+            times as much.
         block_cache_bytes: of RocksDB, for all stores of the worker; index and filter blocks included.
         write_buffer_bytes: of each store, before RocksDB writes them to a file.
         write_buffers_bytes: of all stores of the worker together, likewise.
@@ -92,6 +96,7 @@ class StreamsConfig:
     buffered_records: int = 10_000
     buffered_bytes: int = 128 * MIB
     cache_entries: int = 100_000
+    cache_bytes: int = 128 * MIB
     block_cache_bytes: int = 64 * MIB
     write_buffer_bytes: int = 16 * MIB
     write_buffers_bytes: int = 128 * MIB

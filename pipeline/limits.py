@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from pipeline.config import StreamsConfig
+from pipeline.config import KIB, MIB, StreamsConfig
 from pipeline.plan.limits import Limit, operator_limits
 from pipeline.plan.planner import Plan
 from pipeline.runtime.dead_letter import LONGEST_TEXT
@@ -17,6 +17,9 @@ from pipeline.runtime.kafka.limits import client_limits
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.runtime.progress import MAX_BYTES
 from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_EXAMINED, MAX_LIMIT
+
+#: So many times its bytes a value takes at most when it is decoded: an object of JSON, of many fields.
+_DECODED: Final = 3
 
 #: By the name of the setting in `StreamsConfig`: the unit, and what happens at the bound.
 ENGINE: Final = {
@@ -29,6 +32,7 @@ ENGINE: Final = {
         "all partitions that have records waiting are paused until half of it is free",
     ),
     "cache_entries": ("entries a store", "the task commits; the oldest of what is committed are forgotten"),
+    "cache_bytes": ("bytes", "the worker commits; what is committed is forgotten, of all stores"),
     "block_cache_bytes": ("bytes", "RocksDB forgets the blocks that were read longest ago, of all stores"),
     "write_buffer_bytes": ("bytes a store", "RocksDB writes them to a file"),
     "write_buffers_bytes": ("bytes", "RocksDB writes the oldest of all stores' buffers to files"),
@@ -59,6 +63,31 @@ def limits(config: StreamsConfig, client: Mapping[str, Setting], plan: Plan) -> 
         plan: the topology as it will run.
     """
     return [*_of_engine(config), *client_limits(client), *_FIXED, *operator_limits(plan)]
+
+
+def memory_bounds(config: StreamsConfig, client: Mapping[str, Setting]) -> dict[str, int]:
+    """Return the bounds of a worker's memory, in bytes, by what they are about.
+
+    What the interpreter and its libraries take without any record comes on top; and what is `in_memory` by
+    the topology's own wish.
+    """
+    clients = {each.name: each.value or 0 for each in client_limits(client)}
+    fetched = clients["consumer: queued.max.messages.kbytes"] * KIB + clients["consumer: fetch.max.bytes"]
+    return {
+        "fetched": fetched,
+        "waiting": config.buffered_bytes,
+        "caches": _DECODED * config.cache_bytes,
+        "RocksDB's blocks": config.block_cache_bytes,
+        "RocksDB's write buffers": config.write_buffers_bytes,
+        "produced": clients["producer: queue.buffering.max.kbytes"] * KIB,
+    }
+
+
+def format_memory(bounds: Mapping[str, int]) -> str:
+    """Return the bounds of memory as a line."""
+    parts = ", ".join(f"{name} {size // MIB:,}" for name, size in bounds.items())
+    total = sum(bounds.values()) // MIB
+    return f"memory: at most {total:,} MiB ({parts}), beside what the interpreter takes without a record"
 
 
 def format_limits(bounds: Iterable[Limit]) -> str:

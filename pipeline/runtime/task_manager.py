@@ -11,6 +11,7 @@ from pipeline.record import TaskId, TopicPartition
 from pipeline.runtime.backpressure import Backpressure
 from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Admin, Committed, Consumer, Message
+from pipeline.runtime.cache_bound import CacheBound
 from pipeline.runtime.commit import Committer
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.idle import IdleSources
@@ -22,6 +23,7 @@ from pipeline.runtime.restore import Restoration
 from pipeline.runtime.start_offsets import StartOffsets
 from pipeline.runtime.stores import Engines, open_store
 from pipeline.runtime.task import Task
+from pipeline.state.store import StateStore
 
 #: How long a batch of changelog records is gathered: tasks that are whole already wait so long at most.
 _GATHER_S = 0.01
@@ -65,6 +67,7 @@ class TaskManager:
         self._offsets: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, Committed] = {}
         config = environment.config
+        self._cache_bound = CacheBound(config.cache_bytes)
         self._backpressure = Backpressure(consumer, config.buffered_records, config.buffered_bytes)
         self._assigned = False
         #: The membership is of no use any more: the worker must leave the group and join it again.
@@ -338,18 +341,24 @@ class TaskManager:
 
     @property
     def cache_full(self) -> bool:
-        """Whether a store holds as many uncommitted entries as it may."""
-        return any(task.cache_full for task in self._tasks.values())
+        """Whether a store holds as many uncommitted entries as it may, or all of them as much memory."""
+        full = any(task.cache_full for task in self._tasks.values())
+        return full or self._cache_bound.passed_by(self._open_stores())
+
+    def _open_stores(self) -> list[StateStore]:
+        stores = [store for task in self._tasks.values() for store in task.stores.values()]
+        return [*stores, *self._environment.global_stores.values()]
 
     def commit(self, *, leaving: bool) -> bool:
         """Commit all tasks, and return whether it was everything; see `Committer.commit`."""
         try:
-            if leaving:
-                return self._commit_whole(self._tasks.values())
-            return self._committer.commit(self._tasks.values())
+            commit = self._commit_whole if leaving else self._committer.commit
+            whole = commit(self._tasks.values())
         except TaskMigratedError:
             self.broken = True
             raise
+        self._cache_bound.trim(self._open_stores())
+        return whole
 
     def uncommitted(self) -> list[str]:
         """Return where each partition would begin again that was read further. From any thread."""

@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pipeline.errors import StateError
 from pipeline.record import NO_HEADERS
 from pipeline.serde import Serde
+from pipeline.state.cache_size import CacheSize
 from pipeline.state.store import BytesStore, Entry
 
 K = TypeVar("K")
@@ -56,6 +57,7 @@ class TypedStore(Generic[K, V]):
         self.on_flush = None
         self.send_old_values = False
         self._engine = engine
+        self._size = CacheSize(self._length)
 
     def _encoded(self, entry: Entry) -> bytes | None:
         if entry.value is None:
@@ -64,6 +66,10 @@ class TypedStore(Generic[K, V]):
             return pack_time(entry.timestamp) + self.value_serde.serialize(entry.value)
         except Exception as error:
             raise self._unencodable(error) from error
+
+    def _length(self, cached: Any) -> int:
+        """Return how long something in the cache is when it is stored; some of it is kept as it is stored."""
+        return len(cached if isinstance(cached, bytes) else self._encoded(cached) or b"")
 
     def _unencodable(self, error: Exception) -> StateError:
         """Return the error that says that the store was given a value of another type than was declared."""

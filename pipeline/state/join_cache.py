@@ -16,7 +16,7 @@ whenever the next commit is.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 from pipeline.state.segment_keys import WINDOWS, Slot, escaped, pack_segment
@@ -144,8 +144,18 @@ class JoinCache:
             if kept[0] < self.whole_from:
                 self._place(key, kept)
 
+    def newest(self) -> Iterator[bytes]:
+        """Yield what is stored for the newest of what was put since the last flush, if there is anything."""
+        for _key, kept in self._dirty[-1:]:
+            yield kept[2]
+
+    def committed(self) -> tuple[int, Iterable[bytes]]:
+        """Return how many records are kept, and what is stored for them; uncommitted ones included."""
+        by_key = (records for span in self._spans.values() for records in span.values())
+        return self._size, (kept[2] for records in by_key for kept in records)
+
     def forget(self) -> None:
-        """Forget what is committed: the store was changed by another way."""
+        """Forget what is committed: the store was changed by another way, or memory is short."""
         self._spans, self._size, self._early, self.whole_from = {}, 0, {}, _NEVER
         for key, kept in (*self._flushed, *self._dirty):
             self._place(key, kept)

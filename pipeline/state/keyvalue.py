@@ -100,8 +100,9 @@ class KeyValueStore(CachingStore[K, V]):
             return None
         entry = decode_entry(stored, self.value_serde)
         if len(self._clean) >= self._bound:
-            self._clean.clear()
+            self.forget()
         self._clean[key] = entry
+        self._size.add((stored,))
         return entry
 
     def put_entry(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
@@ -241,8 +242,9 @@ class KeyValueStore(CachingStore[K, V]):
             if self._read_ahead is not None:
                 self._read_ahead.forget()
         if len(self._clean) + len(self._flushed) > self._bound:
-            self._clean.clear()
+            self.forget()
         self._clean.update(self._flushed)
+        self._size.add(self._changes.values())
         self._flushed, self._changes = self._new_cache(), {}
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
@@ -265,6 +267,22 @@ class KeyValueStore(CachingStore[K, V]):
         """Return what is committed under changelog keys, as changelog records."""
         return [(key, self._engine.get(key)) for key in sorted(keys)]
 
+    def cached_bytes(self) -> int:
+        """Return about how much memory the cache takes; see `CacheSize`."""
+        # Of either kind of cache; an ordered one has its last entry for its newest.
+        entries: Any = self._dirty.values()
+        newest = islice(reversed(entries), 1)
+        return self._size.total(len(self._dirty) + len(self._changes), newest)
+
+    def recount(self) -> None:
+        """Look at what is cached, to know better."""
+        self._size.recount(len(self._clean), self._clean.values())
+
+    def forget(self) -> None:
+        """Let go of what is committed: it is read again when it is asked for."""
+        self._clean.clear()
+        self._size.forget()
+
     def progress(self) -> Mapping[str, int]:
         """Return nothing: a key-value store keeps no time of its own."""
         return {}
@@ -275,7 +293,8 @@ class KeyValueStore(CachingStore[K, V]):
     def wipe(self) -> None:
         """Forget everything."""
         self._dirty, self._flushed = self._new_cache(), self._new_cache()
-        self._changes, self._forwarded, self._clean = {}, {}, {}
+        self._changes, self._forwarded = {}, {}
+        self.forget()
         self._start_over()
         self._engine.wipe()
 

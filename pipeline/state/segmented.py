@@ -185,6 +185,7 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         if changes or expired or position != self._engine.position():
             self._engine.write(changes, position, expired)
         self._cache.commit(self._time - self.retention_ms)
+        self._size.add(changes.values())
         self._changes = {}
 
     def _expired(self) -> list[tuple[bytes, bytes]]:
@@ -216,7 +217,7 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
                 key = data[:-size]
                 changes[frame[0] + (escape_zeros(key) if 0 in key else key) + frame[1]] = stored
         self._engine.write(changes, position)
-        self._cache.forget()
+        self.forget()
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
         """Return what is committed under changelog keys, as changelog records."""
@@ -224,6 +225,19 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         return [
             (data, self._engine.get(self._stored_key(escaped(key), slot))) for data, (key, slot) in places
         ]
+
+    def cached_bytes(self) -> int:
+        """Return about how much memory the cache takes; see `CacheSize`."""
+        return self._size.total(self._cache.dirty + len(self._changes), self._cache.newest())
+
+    def recount(self) -> None:
+        """Look at what is cached, to know better."""
+        self._size.recount(*self._cache.committed())
+
+    def forget(self) -> None:
+        """Let go of what is committed: it is read again when it is asked for."""
+        self._cache.forget()
+        self._size.forget()
 
     def progress(self) -> Mapping[str, int]:
         """Return the store's stream time."""
@@ -247,6 +261,7 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
     def wipe(self) -> None:
         """Forget everything."""
         self._cache.wipe()
+        self._size.forget()
         self._changes, self._forwarded, self._was_empty = {}, {}, True
         self._time, self._dropped_before = -1, 0
         self._engine.wipe()

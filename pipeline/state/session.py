@@ -107,6 +107,7 @@ class SessionStore(SegmentedStore[K, V]):
             parse, serde = self._layout.parse_store_key, self.value_serde
             for stored_key, stored in chain.from_iterable(self._segment_scans(key, first, last)):
                 found[parse(stored_key).slot] = decode_entry(stored, serde)
+                self._size.add((stored,))
         found |= self._cache.uncommitted(key, first, last)
         live = ((slot, found[slot]) for slot in sorted(found))
         sessions = KeySessions((slot, entry) for slot, entry in live if entry.value is not None)

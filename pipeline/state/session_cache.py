@@ -62,6 +62,10 @@ class KeySessions:
         self._entries.insert(place, entry)
         return 1
 
+    def entries(self) -> Iterable[Entry]:
+        """Return the entries of all sessions."""
+        return self._entries
+
     def expire(self, horizon: int) -> int:
         """Forget sessions that end at `horizon` or before; return how many."""
         count = bisect_left(self._slots, (horizon + 1,))
@@ -111,6 +115,10 @@ class SessionCache(KeyedCache):
             self._count += sessions.put(slot, entry)
             if self._count > self._bound:
                 self.forget()
+
+    def committed(self) -> tuple[int, Iterable[Entry]]:
+        """Return how many sessions are kept of keys that were read lately, and all of them."""
+        return self._count, (entry for key in self._known.values() for entry in key.entries())
 
     def forget(self) -> None:
         """Forget what is committed: it is read again when it is asked for."""

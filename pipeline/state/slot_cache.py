@@ -7,7 +7,8 @@ a cache of their own, `state.join_cache`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 from pipeline.state.caching import pack_time
@@ -47,8 +48,16 @@ class SlotCache(Protocol):
         """Take what was flushed as committed; what has a time of `horizon` or before has expired."""
         ...
 
+    def newest(self) -> Iterator[Any]:
+        """Yield the newest of what was put since the last flush, if there is anything."""
+        ...
+
+    def committed(self) -> tuple[int, Iterable[Any]]:
+        """Return how much is kept that is committed, and all of it: entries, or what is stored for them."""
+        ...
+
     def forget(self) -> None:
-        """Forget what is committed: the store was changed by another way."""
+        """Forget what is committed: the store was changed by another way, or memory is short."""
         ...
 
     def wipe(self) -> None:
@@ -188,8 +197,18 @@ class AggregateCache:
             self._remembered -= len(self._clean.pop(start))
             self._whole.discard(start)
 
+    def newest(self) -> Iterator[Entry]:
+        """Yield the newest of what was put since the last flush, if there is anything."""
+        for entries in islice(reversed(self._dirty.values()), 1):
+            yield from islice(reversed(entries.values()), 1)
+
+    def committed(self) -> tuple[int, Iterable[Entry]]:
+        """Return how many entries are kept that are committed, and all of them."""
+        kept = self._clean.values()
+        return sum(map(len, kept)), (entry for entries in kept for entry in entries.values())
+
     def forget(self) -> None:
-        """Forget what is committed: the store was changed by another way."""
+        """Forget what is committed: the store was changed by another way, or memory is short."""
         self._clean, self._whole, self._remembered = {}, set(), 0
 
     def wipe(self) -> None:
@@ -266,6 +285,15 @@ class KeyedCache:
     def commit(self, horizon: int) -> None:  # noqa: ARG002 - the other cache needs it
         """Forget what was flushed: the store has it."""
         self._flushed = {}
+
+    def newest(self) -> Iterator[Entry]:
+        """Yield the newest of what was put since the last flush, if there is anything."""
+        for slots in islice(reversed(self._dirty.values()), 1):
+            yield from islice(reversed(slots.values()), 1)
+
+    def committed(self) -> tuple[int, Iterable[Entry]]:
+        """Return nothing: the store has it."""
+        return 0, ()
 
     def forget(self) -> None:
         """Nothing that is committed is kept."""

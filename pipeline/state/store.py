@@ -113,6 +113,21 @@ class StateStore(Protocol):
         """Return what the `BytesStore` holds under keys of the changelog, as changelog records."""
         ...
 
+    def cached_bytes(self) -> int:
+        """Return about how much memory the cache takes, never less than what it holds of committed entries.
+
+        Bytes as they are stored, and what each entry takes beside its value.
+        """
+        ...
+
+    def recount(self) -> None:
+        """Look at what is cached, so that `cached_bytes` knows better."""
+        ...
+
+    def forget(self) -> None:
+        """Let go of what is cached and committed: it is read again when it is asked for."""
+        ...
+
     def position(self) -> int:
         """Return the changelog position of what is in the `BytesStore`."""
         ...

@@ -16,6 +16,7 @@ version comes first. The value is empty for a deletion.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 from sortedcontainers import SortedDict
@@ -162,8 +163,9 @@ class VersionedStore(TypedStore[K, V]):
         if prefix in self._latest:
             return self._latest[prefix]
         if len(self._latest) >= self._bound:
-            self._latest.clear()
+            self.forget()
         latest = self._latest[prefix] = self._newest(prefix, None)
+        self._size.add((b"" if latest is None else latest.stored,))
         return latest
 
     def _newest(self, prefix: bytes, timestamp: int | None) -> _Version | None:
@@ -239,6 +241,7 @@ class VersionedStore(TypedStore[K, V]):
         """Write what was flushed, with the changelog position that follows it."""
         if self._flushed or position != self._engine.position():
             self._engine.write({**dict.fromkeys(self._removed), **self._flushed}, position)
+        self._size.add(self._flushed.values())
         self._flushed, self._removed = SortedDict(), []
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
@@ -246,11 +249,26 @@ class VersionedStore(TypedStore[K, V]):
         last = dict(records)
         self._time = max(self._time, max(map(time_of, last), default=-1))
         self._engine.write(last, position)
-        self._latest.clear()
+        self.forget()
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
         """Return what is committed under changelog keys, as changelog records."""
         return [(key, self._engine.get(key)) for key in sorted(keys)]
+
+    def cached_bytes(self) -> int:
+        """Return about how much memory the cache takes; see `CacheSize`."""
+        newest = islice(reversed(self._dirty.values()), 1)
+        return self._size.total(len(self._dirty) + len(self._flushed), newest)
+
+    def recount(self) -> None:
+        """Look at what is cached, to know better."""
+        latest = (b"" if version is None else version.stored for version in self._latest.values())
+        self._size.recount(len(self._latest), latest)
+
+    def forget(self) -> None:
+        """Let go of the latest versions: they are looked for when they are asked for."""
+        self._latest.clear()
+        self._size.forget()
 
     def progress(self) -> Mapping[str, int]:
         """Return the store's stream time."""
@@ -267,7 +285,8 @@ class VersionedStore(TypedStore[K, V]):
     def wipe(self) -> None:
         """Forget everything."""
         self._dirty, self._flushed, self._removed = SortedDict(), SortedDict(), []
-        self._latest, self._was_empty, self._time = {}, True, -1
+        self.forget()
+        self._was_empty, self._time = True, -1
         self._sweep = Sweep(self._engine)
         self._engine.wipe()
 

@@ -101,6 +101,7 @@ class WindowStore(SegmentedStore[K, V]):
             return None
         entry = decode_entry(stored, self.value_serde)
         self._aggregates.remember(key, start, entry)
+        self._size.add((stored,))
         return entry
 
     def put_entry(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> bool:

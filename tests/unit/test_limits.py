@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import App, BufferConfig, tumbling, until_time_limit, until_window_closes
 from pipeline.config import StreamsConfig
-from pipeline.limits import ENGINE, format_limits, limits
+from pipeline.limits import ENGINE, format_limits, format_memory, limits, memory_bounds
 from pipeline.plan.limits import Limit
 from pipeline.runtime.kafka.settings import consumer_settings, producer_settings, reader_settings
 from pipeline.settings import ENGINE_SETTINGS
@@ -109,15 +109,39 @@ def test_bounds_of_operators_are_listed_by_their_names() -> None:
     assert "paid: right records wait" not in found
 
 
+def test_what_memory_comes_to_is_what_the_readme_says_and_follows_the_settings() -> None:
+    app = an_app()
+    bounds = memory_bounds(app.streams_config, app.client_settings)
+    assert "a worker takes less than 1 GiB beside the interpreter" in README
+    assert 512 << 20 < sum(bounds.values()) < 1 << 30
+    small = an_app(
+        buffered_bytes=1 << 20,
+        cache_bytes=1 << 20,
+        block_cache_bytes=1 << 20,
+        write_buffers_bytes=1 << 20,
+        broker_settings={
+            "queued.max.messages.kbytes": 1024,
+            "fetch.max.bytes": 1 << 20,
+            "queue.buffering.max.kbytes": 1024,
+        },
+    )
+    few = memory_bounds(small.streams_config, small.client_settings)
+    assert few.keys() == bounds.keys()
+    # An object of JSON takes three times its bytes.
+    assert sum(few.values()) == (2 + 1 + 3 + 1 + 1 + 1) << 20
+    assert format_memory(few).startswith("memory: at most 9 MiB (fetched 2, waiting 1, caches 3, ")
+
+
 @pytest.mark.parametrize(
     ("claim", "limit"),
     [
         (r"results are committed every (second)", "commit_interval"),
+        (r"When it has waited for `delivery_timeout` \((two minutes)\)", "delivery_timeout"),
         (r"`limit` (\d+), at most", "HTTP: rows of an answer"),
         (r"at most ([\d,]+); `next` in the answer", "HTTP: largest limit"),
     ],
 )
 def test_what_the_readme_says_of_a_bound_is_its_default(claim: str, limit: str) -> None:
     (said,) = re.findall(claim, README)
-    expected = 1_000 if said == "second" else int(said.replace(",", ""))
+    expected = {"second": 1_000, "two minutes": 120_000}.get(said) or int(said.replace(",", ""))
     assert limits_of(an_app())[limit].default == expected

@@ -1,0 +1,35 @@
+"""How much memory the caches of all of a worker's stores may take together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pipeline.state.store import StateStore
+
+
+class CacheBound:
+    """Looks at caches between two steps: none costs a record anything.
+
+    Args:
+        max_bytes: of all caches together, as their entries are stored.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+
+    def passed_by(self, stores: Collection[StateStore]) -> bool:
+        """Return whether the caches hold more than they may: time to commit."""
+        if self._total(stores) <= self._max_bytes:
+            return False
+        for store in stores:
+            store.recount()
+        return self._total(stores) > self._max_bytes
+
+    def trim(self, stores: Collection[StateStore]) -> None:
+        """Have the caches forget what is committed, if they hold more than they may."""
+        if self.passed_by(stores):
+            for store in stores:
+                store.forget()
+
+    def _total(self, stores: Collection[StateStore]) -> int:
+        return sum(store.cached_bytes() for store in stores)
