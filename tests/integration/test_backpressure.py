@@ -78,7 +78,8 @@ class Running:
             assert producer.flush(60) == []
 
     def written(self) -> int:
-        """Return how many records of the sink are to be seen by readers."""
+        """Return how many records of the sink are to be seen by readers; fail if the worker has ended."""
+        assert self._failures == []
         ends = [TopicPartition(self.out, number) for number in range(PARTITIONS)]
         with closing(self.direct.reader()) as reader, closing(self.direct.admin()) as admin:
             for partition, end in admin.end_offsets(ends, stable=True).items():
