@@ -27,6 +27,8 @@ class Committer:
         #: At the last commit: global tables put records aside without a task.
         self._dead_letters = environment.counters["dead_letters"]
         self._internal = environment.plan.internal_topics
+        #: What a transaction was asked to commit, until the answer comes.
+        self._asked: tuple[list[Task], dict[TopicPartition, Committed]] | None = None
 
     def commit(self, tasks: Iterable[Task], *, leaving: bool = False) -> bool:
         """Commit everything that `tasks` have done so far.
@@ -44,19 +46,23 @@ class Committer:
             DeliveryError: a record of state could not be written; the worker must stop.
             TaskMigratedError: another worker owns the partitions by now.
         """
-        now = self._environment.clock.now_ms()
-        due = [task for task in tasks if task.started and task.needs_commit(now, leaving=leaving)]
-        if not due and self._environment.counters["dead_letters"] == self._dead_letters:
-            return True
         recorder = self._environment.recorder
         try:
+            if self._asked is not None:
+                # It may be committed, and the partitions with others who have gone on from there: what
+                # changelogs hold by now says nothing about this worker's stores any more.
+                self._end_transaction(*self._asked)
+            now = self._environment.clock.now_ms()
+            due = [task for task in tasks if task.started and task.needs_commit(now, leaving=leaving)]
+            if not due and self._environment.counters["dead_letters"] == self._dead_letters:
+                return True
             with recorder.committing:
-                return self._commit(due, now)
+                return self._commit(due)
         except BrokerError:
             recorder.commit_failures += 1
             raise
 
-    def _commit(self, due: list[Task], now: int) -> bool:
+    def _commit(self, due: list[Task]) -> bool:
         # 1. Flush caches: updates are forwarded downstream, changelog records are produced.
         settled = [task for task in due if task.settle()]
         for task in settled:
@@ -75,18 +81,29 @@ class Committer:
         offsets: dict[TopicPartition, Committed] = {}
         for task in due:
             offsets |= task.offsets(ends)
-        transactions = self._environment.transactions
-        if transactions is not None:
-            transactions.commit(offsets, self._consumer)
-        elif offsets:
+        if self._environment.transactions is not None:
+            self._end_transaction(due, offsets)
+            return whole
+        if offsets:
             self._consumer.commit(offsets)
+        self._take_note(due)
+        return whole
+
+    def _end_transaction(self, due: list[Task], offsets: dict[TopicPartition, Committed]) -> None:
+        assert self._environment.transactions is not None  # noqa: S101 - who asks has one
+        self._asked = (due, offsets)
+        self._environment.transactions.commit(offsets, self._consumer)
+        self._asked = None
+        self._take_note(due)
+
+    def _take_note(self, due: list[Task]) -> None:
         # 4. Write each store's batch with its changelog position.
+        now = self._environment.clock.now_ms()
         for task in due:
             task.commit(now)
         # 5. Report.
         self._dead_letters = self._environment.counters["dead_letters"]
         self._environment.counters["commits"] += 1
-        return whole
 
     def _deliver(self) -> None:
         refused = self._environment.producer.flush(FLUSH_S)

@@ -24,14 +24,16 @@ class MemoryBroker:
 
     Args:
         clock: gives records their time where the producer or the topic wants the time of writing.
+        classic_groups: whether a group's partitions change hands all at once, as with
+            `group.protocol=classic` and an eager assignor, and not one by one.
 
     Attributes:
         reachable: set to False, every client behaves as if no broker answered.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, classic_groups: bool = False) -> None:
         self.reachable = True
-        self._clock = clock
+        self._clock, self._classic_groups = clock, classic_groups
         self._topics: dict[str, MemoryTopic] = {}
         self._groups: dict[str, MemoryGroup] = {}
         self._members = 0
@@ -104,10 +106,9 @@ class MemoryBroker:
         """Let the session of a member time out: others get its partitions, its commits fail."""
         self._group(group).expire(client_id)
 
-    def time_out_transactions(self) -> None:
-        """Abort what has been open for longer than its producer's timeout, by the clock."""
-        for producer in self._transactional.values():
-            producer.time_out()
+    def time_out_transactions(self) -> int:
+        """Abort what has been open for longer than its producer's timeout, by the clock; return how many."""
+        return sum(producer.time_out() for producer in self._transactional.values())
 
     def compact(self, topic: str) -> None:
         """Keep the last record of each key, as log compaction does."""
@@ -134,6 +135,18 @@ class MemoryBroker:
         """Return a topic's partitions; raises as `topic` does."""
         return self.topic(topic).partitions
 
+    def led(self, partition: TopicPartition) -> MemoryPartition:
+        """Return a partition whose leader answers.
+
+        Raises:
+            BrokerUnreachableError: it has none, or `reachable` is False.
+            TopicGoneError: there is no such topic.
+        """
+        log = self.partitions(partition.topic)[partition.partition]
+        if not log.available:
+            raise BrokerUnreachableError(f"{partition} has no leader: make it available again")
+        return log
+
     def exists(self, topic: str) -> bool:
         """Whether there is such a topic."""
         return topic in self._topics
@@ -148,7 +161,9 @@ class MemoryBroker:
         return self._clock.now_ms()
 
     def _group(self, name: str) -> MemoryGroup:
-        return self._groups.setdefault(name, MemoryGroup(name, self.partitions))
+        if name not in self._groups:
+            self._groups[name] = MemoryGroup(name, self.partitions, classic=self._classic_groups)
+        return self._groups[name]
 
 
 class MemoryAdmin:
@@ -182,29 +197,20 @@ class MemoryAdmin:
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition."""
-        return {
-            partition: self._broker.partitions(partition.topic)[partition.partition].begin
-            for partition in partitions
-        }
+        return {partition: self._broker.led(partition).begin for partition in partitions}
 
     def end_offsets(
         self, partitions: Sequence[TopicPartition], *, stable: bool = False
     ) -> dict[TopicPartition, int]:
         """Return the offset that the next record will get, or that of the first open transaction."""
-        logs = {
-            partition: self._broker.partitions(partition.topic)[partition.partition]
-            for partition in partitions
-        }
+        logs = {partition: self._broker.led(partition) for partition in partitions}
         return {partition: log.stable_end if stable else log.end for partition, log in logs.items()}
 
     def offsets_at(
         self, partitions: Sequence[TopicPartition], timestamp_ms: int
     ) -> dict[TopicPartition, int]:
         """Return the offset of the first record with this timestamp or a later one, else the end."""
-        return {
-            partition: self._broker.partitions(partition.topic)[partition.partition].offset_at(timestamp_ms)
-            for partition in partitions
-        }
+        return {partition: self._broker.led(partition).offset_at(timestamp_ms) for partition in partitions}
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
@@ -239,6 +245,8 @@ class MemoryReader:
             if room == 0:
                 break
             log = self._broker.partitions(partition.topic)[partition.partition]
+            if not log.available:
+                continue
             if end is None:
                 records = log.read(start if start <= log.end else log.begin, log.end, room)
             else:

@@ -1,36 +1,54 @@
-"""Consumer groups in memory, with the rules of KIP-848: partitions change hands one by one."""
+"""Consumer groups in memory, with the rules of KIP-848: partitions change hands one by one.
+
+Or with those of a classic group with an eager assignor: when a member comes or goes, everybody gives
+up all it has, and nobody gets anything before everybody has.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.errors import BrokerError, TaskMigratedError
+from pipeline.errors import BrokerError, BrokerUnreachableError, TaskMigratedError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, RebalanceListener
-from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition
+from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition, MemoryTransaction
 
 #: Finds a topic's partitions, or says that there is no such topic, or that nobody answers.
 Lookup = Callable[[str], Sequence[MemoryPartition]]
 
 
 class MemoryGroup:
-    """Members, their targets by range assignment, and the group's committed offsets."""
+    """Members, their targets by range assignment, and the group's committed offsets.
 
-    def __init__(self, name: str, lookup: Lookup) -> None:
-        self.name = name
+    Attributes:
+        name: of the group.
+        classic: whether partitions change hands all at once.
+        committed: the group's offsets.
+        pending: by partition, the transaction that is to commit an offset of it.
+        generation: counts what changed the members.
+    """
+
+    def __init__(self, name: str, lookup: Lookup, *, classic: bool = False) -> None:
+        self.name, self.classic = name, classic
         self.committed: dict[TopicPartition, Committed] = {}
+        self.pending: dict[TopicPartition, MemoryTransaction] = {}
+        self.generation = 0
         self._lookup = lookup
         self._members: list[MemoryConsumer] = []
+        #: Targets, until a member comes or goes or a topic gets another number of partitions.
+        self._targets: dict[MemoryConsumer, tuple[list[int], frozenset[TopicPartition]]] = {}
 
     def join(self, member: MemoryConsumer) -> None:
         """Add a member; everybody's targets change."""
         self._members.append(member)
         self._members.sort(key=lambda other: other.order)
+        self._change()
 
     def remove(self, member: MemoryConsumer) -> None:
         """Remove a member, if it is one."""
         if member in self._members:
             self._members.remove(member)
+            self._change()
 
     def has(self, member: MemoryConsumer) -> bool:
         """Whether the group counts this member as alive."""
@@ -38,21 +56,38 @@ class MemoryGroup:
 
     def expire(self, client_id: str) -> None:
         """Forget the members with this client id, as after their session timed out."""
-        self._members = [member for member in self._members if member.client_id != client_id]
+        members = [member for member in self._members if member.client_id != client_id]
+        if len(members) != len(self._members):
+            self._members = members
+            self._change()
 
-    def target(self, member: MemoryConsumer) -> set[TopicPartition]:
+    def _change(self) -> None:
+        self._targets.clear()
+        self.generation += 1
+
+    @property
+    def gathered(self) -> bool:
+        """Whether every member has given up what it had before the last change."""
+        return all(member.gave_up == self.generation for member in self._members)
+
+    def target(self, member: MemoryConsumer) -> frozenset[TopicPartition]:
         """Return what a member is to own: per topic, the members share the range of partitions."""
-        target: set[TopicPartition] = set()
-        for topic in member.topics:
-            sharing = [other for other in self._members if topic in other.topics]
-            share, rest = divmod(len(self._lookup(topic)), len(sharing))
-            rank = sharing.index(member)
-            start = rank * share + min(rank, rest)
-            stop = start + share + (rank < rest)
-            target.update(TopicPartition(topic, number) for number in range(start, stop))
-        return target
+        counts = [len(self._lookup(topic)) for topic in member.topics]
+        known = self._targets.get(member)
+        if known is None or known[0] != counts:
+            shares = zip(member.topics, counts, strict=True)
+            target = frozenset(part for topic, count in shares for part in self._share(member, topic, count))
+            known = self._targets[member] = (counts, target)
+        return known[1]
 
-    def free(self, partitions: set[TopicPartition]) -> set[TopicPartition]:
+    def _share(self, member: MemoryConsumer, topic: str, count: int) -> list[TopicPartition]:
+        sharing = [other for other in self._members if topic in other.topics]
+        share, rest = divmod(count, len(sharing))
+        rank = sharing.index(member)
+        start = rank * share + min(rank, rest)
+        return [TopicPartition(topic, number) for number in range(start, start + share + (rank < rest))]
+
+    def free(self, partitions: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
         """Return those that no member owns."""
         return partitions.difference(*(member.owned for member in self._members))
 
@@ -75,6 +110,8 @@ class MemoryConsumer:
         self._known_ends: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._turn = 0
+        #: Of a classic group: the generation for which it gave up all it had, and that of what it has.
+        self.gave_up = self._generation = -1
 
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
         """Join the group for these topics. Returns at once; assignment happens in `poll`."""
@@ -99,7 +136,13 @@ class MemoryConsumer:
         """Return the group's committed offsets; partitions without one are left out."""
         for partition in partitions:
             self._lookup(partition.topic)
-        stored = self._group.committed
+        stored, pending = self._group.committed, self._group.pending
+        for partition in partitions:
+            if partition in pending and pending[partition].state == "open":
+                raise BrokerUnreachableError(
+                    f"the offset of {partition} in group {self._group.name} is part of a transaction that is "
+                    "not over: asking later is right"
+                )
         return {partition: stored[partition] for partition in partitions if partition in stored}
 
     def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
@@ -114,6 +157,17 @@ class MemoryConsumer:
     def group_metadata(self) -> MemoryConsumer:
         """Return this member: it is what a transaction needs to know of it."""
         return self
+
+    def send_to_transaction(
+        self, offsets: Mapping[TopicPartition, Committed], transaction: MemoryTransaction
+    ) -> None:
+        """Make these part of a transaction: nobody is told what is committed until it is over.
+
+        Raises:
+            TaskMigratedError: this member no longer owns them.
+        """
+        self.check_owned(offsets)
+        self._group.pending.update(dict.fromkeys(offsets, transaction))
 
     def commit_in_transaction(self, offsets: Mapping[TopicPartition, Committed]) -> None:
         """Keep offsets whose transaction is being committed: they were checked when it was sent them."""
@@ -172,7 +226,12 @@ class MemoryConsumer:
                 listener.on_lost(lost)
             self._group.join(self)
             self._joined = True
+        if self._group.classic:
+            self._rejoin(listener)
+            return
         target = self._group.target(self)
+        if target == self.owned and self._assigned:
+            return
         revoked = sorted(self.owned - target)
         if revoked:
             try:
@@ -185,6 +244,23 @@ class MemoryConsumer:
             self.owned.update(added)
             self._paused.update(added)
             self._positions.update(listener.on_assigned(added))
+
+    def _rejoin(self, listener: RebalanceListener) -> None:
+        """Give up everything when the members have changed; take a share when everybody has."""
+        group = self._group
+        if self.gave_up != group.generation:
+            revoked = sorted(self.owned)
+            try:
+                if revoked:
+                    listener.on_revoked(revoked)
+            finally:
+                self._forget(revoked)
+            self.gave_up = group.generation
+        if self._generation != group.generation and group.gathered:
+            self._generation = group.generation
+            self.owned.update(group.target(self))
+            self._paused.update(self.owned)
+            self._positions.update(listener.on_assigned(sorted(self.owned)))
 
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
         for partition in partitions:
@@ -204,6 +280,8 @@ class MemoryConsumer:
         for partition in active[self._turn :] + active[: self._turn]:
             log = self._lookup(partition.topic)[partition.partition]
             start = self._positions[partition]
+            if not log.available or start == log.stable_end == self._ends.get(partition):
+                continue
             if not log.begin <= start <= log.end:
                 start = self._positions[partition] = listener.on_offset_lost(partition, start)
             self._known_ends[partition] = log.end

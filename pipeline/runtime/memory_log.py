@@ -95,24 +95,32 @@ class MemoryMessage:
         return self._headers or None
 
 
-def _offset_of(message: MemoryMessage) -> int:
-    return message.offset()
-
-
 def _is_committed(message: MemoryMessage) -> bool:
     return message.transaction is None or message.transaction.state == "committed"
 
 
 class MemoryPartition:
-    """One partition: records in offset order, with holes where some were compacted away."""
+    """One partition: records in offset order, with holes where some were compacted away.
+
+    Attributes:
+        begin: the first offset still held.
+        end: the offset that the next record gets.
+        stable_end: offset of the first record whose transaction is still open (Kafka: last stable
+            offset); `end`, if there is none.
+        available: set to False, it has no leader: nothing is read from it.
+    """
 
     def __init__(self, topic: str, number: int) -> None:
         self._topic = topic
         self._number = number
         self._records: list[MemoryMessage] = []
-        self._open: set[MemoryTransaction] = set()
+        #: Of the records, in the same order: to search without a call for each.
+        self._offsets: list[int] = []
+        self._open: list[MemoryTransaction] = []
         self.begin = 0
         self.end = 0
+        self.stable_end = 0
+        self.available = True
 
     def append(
         self,
@@ -133,26 +141,29 @@ class MemoryPartition:
             headers=headers,
             transaction=transaction,
         )
-        if transaction is not None:
-            transaction.partitions.setdefault(self, self.end)
-            self._open.add(transaction)
         self._records.append(message)
+        self._offsets.append(self.end)
+        if transaction is not None and self not in transaction.partitions:
+            transaction.partitions[self] = self.end
+            self._open.append(transaction)
         self.end += 1
+        if not self._open:
+            self.stable_end = self.end
 
     def mark(self) -> None:
         """Take an offset for the marker of a transaction that has ended."""
-        self._open = {transaction for transaction in self._open if transaction.state == "open"}
+        self._open = [transaction for transaction in self._open if transaction.state == "open"]
         self.end += 1
-
-    @property
-    def stable_end(self) -> int:
-        """Offset of the first record whose transaction is still open (Kafka: last stable offset)."""
-        return min((transaction.partitions[self] for transaction in self._open), default=self.end)
+        # They stand in the order of their first records.
+        self.stable_end = self._open[0].partitions[self] if self._open else self.end
 
     def read(self, start: int, end: int, limit: int) -> list[MemoryMessage]:
         """Return at most `limit` committed records with `start <= offset < end`, up to the stable end."""
-        first = bisect_left(self._records, start, key=_offset_of)
-        last = bisect_left(self._records, min(end, self.stable_end), lo=first, key=_offset_of)
+        end = min(end, self.stable_end)
+        if start >= end:
+            return []
+        first = bisect_left(self._offsets, start)
+        last = bisect_left(self._offsets, end, lo=first)
         committed = (message for message in islice(self._records, first, last) if _is_committed(message))
         return list(islice(committed, limit))
 
@@ -160,6 +171,12 @@ class MemoryPartition:
         """Return the offset of the first record with this timestamp or a later one; the end without one."""
         found = (message.offset() for message in self._records if message.timestamp()[1] >= timestamp_ms)
         return next(found, self.end)
+
+    def last_offset(self) -> int | None:
+        """Return the offset of the last committed record before the stable end; None without one."""
+        last = bisect_left(self._offsets, self.stable_end)
+        found = (message.offset() for message in reversed(self._records[:last]) if _is_committed(message))
+        return next(found, None)
 
     def committed(self) -> list[MemoryMessage]:
         """Return every committed record, those that an open transaction before them hides too."""
@@ -174,10 +191,12 @@ class MemoryPartition:
             *(m for m in kept if m.key() is None or last[m.key()] == m.offset()),
             *self._records[len(settled) :],
         ]
+        self._offsets = [message.offset() for message in self._records]
 
     def delete_before(self, offset: int) -> None:
         """Remove what is older, as retention does."""
-        self._records = self._records[bisect_left(self._records, offset, key=_offset_of) :]
+        first = bisect_left(self._offsets, offset)
+        del self._records[:first], self._offsets[:first]
         self.begin = max(self.begin, min(offset, self.end))
 
 

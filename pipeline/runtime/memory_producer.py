@@ -99,7 +99,7 @@ class MemoryProducer:
                 continue
             topic = self._broker.topic(record.topic)
             timestamp = topic.timestamp(record.timestamp, self._broker.now_ms())
-            number = record.partition if record.partition >= 0 else _choose(topic, record.key)
+            number = record.partition if record.partition >= 0 else choose_partition(topic, record.key)
             partition = topic.partitions[number]
             partition.append(record.key, record.value, timestamp, record.headers, self._transaction)
 
@@ -131,7 +131,13 @@ class MemoryTransactionalProducer(MemoryProducer):
 
     def _begin(self) -> None:
         self._open = self._transaction = MemoryTransaction()
+        self._sent: tuple[MemoryConsumer, Mapping[TopicPartition, Committed]] | None = None
         self._last_ms = self._broker.now_ms() + self._timeout_ms
+
+    @property
+    def busy(self) -> bool:
+        """Whether the open transaction has records or offsets: the broker knows of it."""
+        return bool(self._open.partitions) or self._sent is not None
 
     def produce(
         self,
@@ -153,22 +159,42 @@ class MemoryTransactionalProducer(MemoryProducer):
 
     def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
         """Commit records and offsets, all at once, and begin the next transaction."""
+        self.send_offsets(offsets, consumer)
+        self.end()
+
+    def send_offsets(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
+        """Make a member's offsets part of the transaction: the first half of `commit`."""
         self.check_fenced()
         self._broker.check_reachable("committing a transaction")
         member = consumer.group_metadata()
         if not isinstance(member, MemoryConsumer):
             raise TypeError(f"a consumer of the in-memory broker is needed, not {member!r}")
-        member.check_owned(offsets)
-        member.commit_in_transaction(offsets)
+        member.send_to_transaction(offsets, self._open)
+        self._sent = (member, offsets)
+
+    def end(self) -> None:
+        """Commit, and begin the next transaction: the second half of `commit`."""
+        self.check_fenced()
+        self._broker.check_reachable("committing a transaction")
+        if self._sent is not None:
+            member, offsets = self._sent
+            member.commit_in_transaction(offsets)
         self._open.end("committed")
         self._begin()
 
-    def time_out(self) -> None:
-        """Abort a transaction that is open for too long, as a coordinator does; fences the producer."""
-        if not self._open.partitions:
+    def time_out(self) -> bool:
+        """Abort a transaction that is open for too long, as a coordinator does; return whether it was.
+
+        Fences the producer.
+        """
+        if self.fenced:
+            return False
+        if not self.busy:
             self._last_ms = self._broker.now_ms() + self._timeout_ms
         elif self._broker.now_ms() > self._last_ms:
             self.fence()
+            return True
+        return False
 
     def fence(self) -> None:
         """Abort, and refuse further use: another producer has the id now."""
@@ -191,5 +217,6 @@ class MemoryTransactionalProducer(MemoryProducer):
             raise TaskMigratedError(f"{self.client_id} is fenced: another producer has its transactional id")
 
 
-def _choose(topic: MemoryTopic, key: bytes | None) -> int:
+def choose_partition(topic: MemoryTopic, key: bytes | None) -> int:
+    """Return the partition of a record for which none was given."""
     return topic.next_keyless() if key is None else partition_for(key, len(topic.partitions))

@@ -8,14 +8,20 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from pipeline.record import TopicPartition
+from pipeline.runtime import memory_log, task_manager
 from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.commit import Committer
+from pipeline.runtime.failures import Failures
+from pipeline.runtime.memory import MemoryReader
+from pipeline.runtime.memory_group import MemoryConsumer
 from pipeline.runtime.memory_producer import MemoryTransactionalProducer
+from pipeline.runtime.progress import Progress
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.task import Task
 from pipeline.runtime.task_manager import TaskManager
 from pipeline.state.memory import MemoryStore
-from pipeline.testing.simulation import disk, link
+from pipeline.testing.simulation import Faults, disk
+from pipeline.testing.simulation.link_producer import LinkProducer, LinkTransactionalProducer
 
 
 class Bug(NamedTuple):
@@ -24,10 +30,14 @@ class Bug(NamedTuple):
     Attributes:
         guarantee: `processing_guarantee` to run with.
         plant: puts the bug in.
+        application: one that shows it.
+        faults: how often what goes wrong, where what is drawn seldom shows it.
     """
 
     guarantee: str
     plant: Callable[[pytest.MonkeyPatch], None]
+    application: str = "shop"
+    faults: Faults | None = None
 
 
 def offsets_before_flush(patch: pytest.MonkeyPatch) -> None:
@@ -77,10 +87,12 @@ def restore_past_the_commit(patch: pytest.MonkeyPatch) -> None:
 def position_without_its_batch(patch: pytest.MonkeyPatch) -> None:
     """Store the changelog position apart from the data that belongs to it."""
 
+    write = disk._DiskStore.write
+
     def apart(self: Any, changes: Mapping[bytes, bytes | None], position: int, drop: Any = ()) -> None:
         MemoryStore.write(self, {}, position)
         self._sync()
-        MemoryStore.write(self, changes, position, drop)
+        write(self, changes, position, drop)
 
     patch.setattr(disk._DiskStore, "write", apart)
 
@@ -97,13 +109,13 @@ def lost_and_carried_on(patch: pytest.MonkeyPatch) -> None:
 
 def offsets_outside_the_transaction(patch: pytest.MonkeyPatch) -> None:
     """Commit offsets first, and then the transaction."""
-    commit = link.LinkTransactionalProducer.commit
+    commit = LinkTransactionalProducer.commit
 
     def apart(self: Any, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
         consumer.commit(offsets)
         commit(self, {}, consumer)
 
-    patch.setattr(link.LinkTransactionalProducer, "commit", apart)
+    patch.setattr(LinkTransactionalProducer, "commit", apart)
 
 
 def not_logged_again(patch: pytest.MonkeyPatch) -> None:
@@ -117,14 +129,134 @@ def processing_before_restored(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_store_without_its_changelog(patch: pytest.MonkeyPatch) -> None:
-    """Forget to log one store, such as a buffer of what is held back."""
+    """Forget to log one store."""
+    _forget(patch, "counts", "payment-left")
+
+
+def suppress_buffer_lost(patch: pytest.MonkeyPatch) -> None:
+    """Forget what is held back until its window closes or its time has come."""
+    _forget(patch, "hold", "wait")
+
+
+def join_buffer_lost(patch: pytest.MonkeyPatch) -> None:
+    """Forget what waits for its partner, or for the row of a table."""
+    _forget(patch, "meet-left", "meet-right", "meet-unmatched", "rate-buffer")
+
+
+def closing_windows_lost(patch: pytest.MonkeyPatch) -> None:
+    """Forget which windows are still to be emitted."""
+    _forget(patch, "on-close-closing", "elsewhere-closing")
+
+
+def _forget(patch: pytest.MonkeyPatch, *stores: str) -> None:
     log = Task._log
 
     def forgetful(self: Task, name: str, records: Any) -> None:
-        if name not in {"counts", "payment-left"}:
+        if name not in stores:
             log(self, name, records)
 
     patch.setattr(Task, "_log", forgetful)
+
+
+def operator_time_lost(patch: pytest.MonkeyPatch) -> None:
+    """Start operators' time anew with each assignment."""
+    patch.setattr(task_manager, "decode_progress", lambda _metadata: Progress())
+
+
+def offsets_of_what_was_fetched(patch: pytest.MonkeyPatch) -> None:
+    """Commit what was fetched, processed or not: an offset outside of the batch."""
+    offsets = Task.offsets
+
+    def fetched(self: Task, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, Committed]:
+        found = offsets(self, ends)
+        for partition, queue in self.queues.items():
+            if partition in found:
+                found[partition] = found[partition]._replace(offset=queue.fetched_offset)
+        return found
+
+    patch.setattr(Task, "offsets", fetched)
+
+
+def processing_after_revoke(patch: pytest.MonkeyPatch) -> None:
+    """Go on with tasks whose partitions have gone, and commit the offsets of the others."""
+    close, commit = TaskManager._close, MemoryConsumer.send_to_transaction
+
+    def keep(self: TaskManager, tasks: Any, partitions: Any) -> None:
+        if not self._assigned:
+            close(self, tasks, partitions)
+
+    def own_alone(self: MemoryConsumer, offsets: Mapping[TopicPartition, Committed], *rest: Any) -> None:
+        own = {
+            part: each
+            for part, each in offsets.items()
+            if part in self.owned or part.topic not in self.topics
+        }
+        commit(self, own, *rest)
+
+    patch.setattr(TaskManager, "_close", keep)
+    patch.setattr(TaskManager, "_give_up_transaction", lambda self, partitions: None)
+    patch.setattr(MemoryConsumer, "send_to_transaction", own_alone)
+
+
+def position_too_high(patch: pytest.MonkeyPatch) -> None:
+    """Store a changelog position past what was written."""
+    commit = Task.commit
+
+    def ahead(self: Task, now_ms: int) -> None:
+        for name in self.changelogs:
+            self._positions[name] += 1
+        commit(self, now_ms)
+
+    patch.setattr(Task, "commit", ahead)
+
+
+def restore_of_the_uncommitted(patch: pytest.MonkeyPatch) -> None:
+    """Restore with read_uncommitted: what was aborted, too."""
+    poll = MemoryReader.poll
+
+    def reading(self: Any, *arguments: Any) -> Any:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(memory_log, "_is_committed", lambda _message: True)
+            return poll(self, *arguments)
+
+    patch.setattr(MemoryReader, "poll", reading)
+
+
+def zombies_commit(patch: pytest.MonkeyPatch) -> None:
+    """Let a member commit that the group has given up."""
+    patch.setattr(MemoryConsumer, "check_owned", lambda self, offsets: None)
+
+
+def commit_asked_anew(patch: pytest.MonkeyPatch) -> None:
+    """After an answer that got lost, work out anew which positions were committed."""
+
+    def anew(self: Committer, due: list[Task], offsets: dict[TopicPartition, Committed]) -> None:
+        assert self._environment.transactions is not None
+        self._environment.transactions.commit(offsets, self._consumer)
+        self._take_note(due)
+
+    patch.setattr(Committer, "_end_transaction", anew)
+
+
+def aborted_and_carried_on(patch: pytest.MonkeyPatch) -> None:
+    """Begin the next transaction when the broker has aborted one, and go on from there."""
+
+    def begin_anew(self: MemoryTransactionalProducer) -> None:
+        if self.fenced:
+            self.fenced = False
+            self._begin()
+
+    patch.setattr(MemoryTransactionalProducer, "check_fenced", begin_anew)
+
+
+def full_queue_drops(patch: pytest.MonkeyPatch) -> None:
+    """Drop a record for which the client's queue has no room."""
+    patch.setattr(LinkProducer, "_wait_for_room", lambda self, target: self.queues[target].pop())
+
+
+def timed_out_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Commit although a record was not acknowledged in time."""
+    patch.setattr(Failures, "undelivered", lambda self, records, internal: None)
 
 
 def a_transaction_that_never_ends(patch: pytest.MonkeyPatch) -> None:
@@ -143,5 +275,28 @@ BUGS: Final[Mapping[str, Bug]] = {
     "not logged again": Bug("at_least_once", not_logged_again),
     "processing before restored": Bug("exactly_once", processing_before_restored),
     "a store without its changelog": Bug("exactly_once", a_store_without_its_changelog),
+    "suppress buffer lost": Bug("exactly_once", suppress_buffer_lost, "hours"),
+    "join buffer lost": Bug("exactly_once", join_buffer_lost, "hours"),
+    "closing windows lost": Bug("exactly_once", closing_windows_lost, "hours"),
+    "operator time lost": Bug("exactly_once", operator_time_lost, "hours"),
+    "offsets of what was fetched": Bug("at_least_once", offsets_of_what_was_fetched),
+    "processing after revoke": Bug("exactly_once", processing_after_revoke),
+    "position too high": Bug("exactly_once", position_too_high),
+    "restore of the uncommitted": Bug(
+        "exactly_once",
+        restore_of_the_uncommitted,
+        "hours",
+        Faults(abort=0.2, crash=0.08, disk_lost=1.0, leave=0.04),
+    ),
+    "zombies commit": Bug("exactly_once", zombies_commit),
+    "commit asked anew": Bug("exactly_once", commit_asked_anew),
+    "aborted and carried on": Bug("exactly_once", aborted_and_carried_on),
+    "full queue drops": Bug("at_least_once", full_queue_drops),
+    "timed out is forgotten": Bug(
+        "at_least_once",
+        timed_out_is_forgotten,
+        "shop",
+        Faults(held_back=0.5, queue_full=0.3, leader_lost=0.2),
+    ),
     "a transaction that never ends": Bug("exactly_once", a_transaction_that_never_ends),
 }

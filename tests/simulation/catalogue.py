@@ -1,4 +1,9 @@
-"""An application of tables: items that name their suppliers, and sales at prices that every worker knows."""
+"""An application of tables: items that name their suppliers, and sales at prices that every worker knows.
+
+With exactly-once, results are those of the tables as they are at last, and every sale is there once. With
+at-least-once what a worker wrote late, after it was given up, may stand between the two sides of a
+foreign-key join, as in any repartition topic; sales are not lost, and global tables are whole.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +55,9 @@ def topology() -> Topology:
     sales = builder.stream(SALES, key=str, value=str)
     sales.left_join(prices, both, key_mapper=lambda item, _sale: item, value=str).to(PRICED)
     return builder.build()
+
+
+TOPOLOGY: Final = topology()
 
 
 class Catalogue:

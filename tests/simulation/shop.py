@@ -73,6 +73,9 @@ def topology() -> Topology:
     return builder.build()
 
 
+TOPOLOGY: Final = topology()
+
+
 class Shop:
     """The input, and what is to come of it.
 

@@ -41,7 +41,8 @@ class Disk:
 
     def crash(self) -> None:
         """Lose what was not synced."""
-        self._stores = {name: store.as_synced() for name, store in self._stores.items()}
+        for store in self._stores.values():
+            store.crash()
 
 
 class _DiskStore(MemoryStore):
@@ -50,12 +51,18 @@ class _DiskStore(MemoryStore):
     def __init__(self, name: str, random: Random) -> None:
         super().__init__(name)
         self._random = random
-        self._synced: tuple[dict[bytes, bytes], int] = ({}, 0)
+        #: What writes since the last sync have replaced, in their order, and the position before them.
+        self._undo: list[tuple[bytes, bytes | None]] = []
+        self._synced_position = 0
 
     def write(
         self, changes: Mapping[bytes, bytes | None], position: int, drop: Sequence[tuple[bytes, bytes]] = ()
     ) -> None:
         """Drop the ranges, apply the changes, set the position."""
+        for start, end in drop:
+            dropped = self._entries.irange(start, end, (True, False)) if start < end else ()
+            self._undo += [(key, self._entries[key]) for key in dropped]
+        self._undo += [(key, self._entries.get(key)) for key in changes]
         super().write(changes, position, drop)
         if self._random.random() < 0.3:  # noqa: PLR2004 - now and then
             self._sync()
@@ -70,14 +77,16 @@ class _DiskStore(MemoryStore):
         super().wipe()
         self._sync()
 
-    def as_synced(self) -> _DiskStore:
-        """Return the store as it is found after a crash."""
-        store = _DiskStore(self._name, self._random)
-        entries, position = self._synced
-        MemoryStore.write(store, entries, position)
-        store._sync()
-        return store
+    def crash(self) -> None:
+        """Become what is found after a crash."""
+        for key, value in reversed(self._undo):
+            if value is None:
+                self._entries.pop(key, None)
+            else:
+                self._entries[key] = value
+        self._position = self._synced_position
+        self._undo.clear()
 
     def _sync(self) -> None:
-        if not self._closed:
-            self._synced = (dict(self.scan(b"", None)), self.position())
+        self._undo.clear()
+        self._synced_position = self._position

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, cast
 
 from pipeline.errors import BrokerUnreachableError
-from pipeline.record import Headers, TopicPartition
+from pipeline.record import TopicPartition
 from pipeline.runtime.broker import (
     Admin,
     Committed,
@@ -18,14 +18,11 @@ from pipeline.runtime.broker import (
     Reader,
     RebalanceListener,
     TransactionalProducer,
-    Undelivered,
 )
 from pipeline.runtime.memory import MemoryBroker
-from pipeline.runtime.memory_producer import check_size
 from pipeline.testing.simulation.faults import Faults
-
-#: The arguments of `Producer.produce`.
-_Produced: TypeAlias = tuple[str, bytes | None, bytes | None, int, int, Headers]
+from pipeline.testing.simulation.leaders import Leaders
+from pipeline.testing.simulation.link_producer import LinkProducer, LinkTransactionalProducer
 
 
 class Link:
@@ -33,17 +30,28 @@ class Link:
 
     Args:
         broker: the broker.
+        leaders: who leads what.
         random: draws what gets lost.
         faults: how often.
+        counts: counts what happens, under the names of `Outcome.counts`.
 
     Attributes:
         down: whether nothing gets through at all.
         faults: may be changed while it is used.
     """
 
-    def __init__(self, broker: MemoryBroker, random: Random, faults: Faults) -> None:
-        self.broker, self.random, self.faults = broker, random, faults
+    def __init__(
+        self, broker: MemoryBroker, leaders: Leaders, random: Random, faults: Faults, counts: Counter[str]
+    ) -> None:
+        self.broker, self.leaders, self.random, self.faults, self.counts = (
+            broker,
+            leaders,
+            random,
+            faults,
+            counts,
+        )
         self.down = False
+        self._group = ""
         self._producers: list[LinkProducer] = []
 
     @property
@@ -53,7 +61,7 @@ class Link:
 
     def consumer(self, group: str, client_id: str) -> Consumer:
         """Return a new group member."""
-        return LinkConsumer(self, self.broker.consumer(group, client_id))
+        return LinkConsumer(self, self.broker.consumer(group, client_id), f"group {group}")
 
     def producer(self, client_id: str) -> Producer:
         """Return a new producer."""
@@ -65,9 +73,10 @@ class Link:
         self, client_id: str, transactional_id: str, timeout_ms: int
     ) -> TransactionalProducer:
         """Return a new transactional producer."""
-        self.request("taking over a transactional id")
+        coordinator = f"transactions of {transactional_id}"
+        self.request("taking over a transactional id", coordinator)
         inner = self.broker.transactional_producer(client_id, transactional_id, timeout_ms)
-        producer = LinkTransactionalProducer(self, inner)
+        producer = LinkTransactionalProducer(self, inner, coordinator)
         self._producers.append(producer)
         return producer
 
@@ -79,21 +88,40 @@ class Link:
         """Return a new reader."""
         return cast("Reader", _Requests(self, self.broker.reader()))
 
-    def request(self, what: str) -> None:
+    def request(self, what: str, coordinator: str | None = None) -> None:
         """Let a request through, or lose it."""
-        if self.down or self.random.random() < self.faults.request_lost:
+        if self.down:
+            raise BrokerUnreachableError(f"simulated: nobody answers ({what})")
+        if coordinator is not None and not self.leaders.coordinates(coordinator):
+            raise BrokerUnreachableError(f"simulated: there is no coordinator ({what})")
+        if self.random.random() < self.faults.request_lost:
+            self.counts["requests lost"] += 1
             raise BrokerUnreachableError(f"simulated: a request gets lost ({what})")
 
     def respond(self, what: str) -> None:
         """Let an answer through, or lose it: what was asked for is done."""
         if self.random.random() < self.faults.response_lost:
+            self.counts["answers lost"] += 1
             raise BrokerUnreachableError(f"simulated: an answer gets lost ({what})")
 
     def background(self) -> None:
         """Let clients do what they do beside the worker: deliver some of their queues."""
+        if not self.down:
+            for producer in self._producers:
+                producer.deliver_some()
+
+    def lose_leader(self, partitions: Sequence[TopicPartition]) -> None:
+        """Let producers find out that these have no leader any more."""
         for producer in self._producers:
-            if not self.down:
-                producer.deliver(self.random.randrange(1 + len(producer.queue)))
+            producer.lose_leader(partitions)
+
+    def abort_transaction(self) -> bool:
+        """Let the broker abort what is open, as after its timeout; return whether anything was."""
+        return sum(producer.abort_transaction() for producer in self._producers) > 0
+
+    def remove(self, producer: LinkProducer) -> None:
+        """Forget a producer that is closed."""
+        self._producers.remove(producer)
 
 
 class _Requests:
@@ -105,164 +133,76 @@ class _Requests:
     def __getattr__(self, name: str) -> Any:
         call, link = getattr(self._inner, name), self._link
         if name in {"close", "add", "remove", "finished"}:
+            self.__dict__[name] = call
             return call
 
         def requested(*arguments: Any, **options: Any) -> Any:
             link.request(name)
             answer = call(*arguments, **options)
-            if name == "create_topics":
+            if name != "poll":
+                # What a fetch lost is fetched again, by the client itself.
                 link.respond(name)
             return answer
 
+        self.__dict__[name] = requested
         return requested
+
+
+class _Counted:
+    """A listener, and how often partitions came and went."""
+
+    def __init__(self, listener: RebalanceListener, counts: Counter[str]) -> None:
+        self._listener, self._counts = listener, counts
+        self.on_offset_lost = listener.on_offset_lost
+
+    def on_assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Count, and pass it on."""
+        self._counts["assignments"] += 1
+        return self._listener.on_assigned(partitions)
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Count, and pass it on."""
+        self._counts["revocations"] += 1
+        self._listener.on_revoked(partitions)
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Count, and pass it on."""
+        self._counts["partitions lost"] += 1
+        self._listener.on_lost(partitions)
 
 
 class LinkConsumer:
     """Satisfies `pipeline.runtime.broker.Consumer`."""
 
-    def __init__(self, link: Link, inner: Any) -> None:
-        self._link, self._inner = link, inner
+    def __init__(self, link: Link, inner: Any, coordinator: str) -> None:
+        self._link, self._inner, self._coordinator = link, inner, coordinator
+        self.group_metadata = inner.group_metadata
+        self.end_offset = inner.end_offset
+        self.known_end = inner.known_end
+        self.pause = inner.pause
+        self.resume = inner.resume
+        self.close = inner.close
 
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
         """Join the group for these topics."""
-        self._inner.subscribe(topics, listener)
+        self._inner.subscribe(topics, _Counted(listener, self._link.counts))
 
     def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
         """Return some of what there is; a fetch that got lost is made again."""
-        self._link.request("poll")
+        self._link.request("poll", self._coordinator)
         records: Sequence[Message] = self._inner.poll(self._link.random.randint(1, max_records), timeout_s)
         return records
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Committed]:
         """Return the group's committed offsets."""
-        self._link.request("committed")
+        self._link.request("committed", self._coordinator)
         committed: dict[TopicPartition, Committed] = self._inner.committed(partitions)
+        self._link.respond("committed")
         return committed
 
     def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
         """Commit; if the answer gets lost, it is done all the same."""
-        self._link.request("commit")
+        self._link.request("commit", self._coordinator)
         self._inner.commit(offsets)
+        self._link.counts["commits"] += 1
         self._link.respond("commit")
-
-    def group_metadata(self) -> object:
-        """Return what a transaction needs to know of this member."""
-        metadata: object = self._inner.group_metadata()
-        return metadata
-
-    def end_offset(self, partition: TopicPartition) -> int | None:
-        """Return the offset at which a fetch last found nothing more."""
-        end: int | None = self._inner.end_offset(partition)
-        return end
-
-    def known_end(self, partition: TopicPartition) -> int | None:
-        """Return where the partition ended when it was last fetched."""
-        end: int | None = self._inner.known_end(partition)
-        return end
-
-    def pause(self, partitions: Sequence[TopicPartition]) -> None:
-        """Stop fetching from these."""
-        self._inner.pause(partitions)
-
-    def resume(self, partitions: Sequence[TopicPartition]) -> None:
-        """Fetch from these again."""
-        self._inner.resume(partitions)
-
-    def close(self) -> None:
-        """Leave the group."""
-        self._inner.close()
-
-
-#: Half of what the queue holds: few, so that a simulation gets there.
-_CROWD: Final = 30
-
-
-class LinkProducer:
-    """Satisfies `pipeline.runtime.broker.Producer`: records wait in a queue until they are delivered.
-
-    Attributes:
-        queue: what is not delivered yet, in the order it was produced.
-    """
-
-    def __init__(self, link: Link, inner: Any) -> None:
-        self.queue: deque[_Produced] = deque()
-        self._link, self._inner = link, inner
-
-    def produce(
-        self,
-        topic: str,
-        value: bytes | None,
-        key: bytes | None,
-        partition: int,
-        timestamp: int,
-        headers: Headers,
-    ) -> None:
-        """Queue one record; it is delivered now, or later."""
-        check_size(topic, key, value)
-        self.queue.append((topic, value, key, partition, timestamp, headers))
-        link = self._link
-        if not link.down and link.random.random() >= link.faults.held_back:
-            self.deliver(len(self.queue))
-
-    def deliver(self, count: int) -> None:
-        """Deliver the oldest records."""
-        for _ in range(count):
-            self._inner.produce(*self.queue.popleft())
-
-    def flush(self, timeout_s: float) -> Sequence[Undelivered]:
-        """Deliver everything; sometimes only a part of it in time."""
-        link = self._link
-        if self.queue:
-            link.request("produce")
-            if link.random.random() < link.faults.slow_flush:
-                self.deliver(link.random.randrange(len(self.queue)))
-                raise BrokerUnreachableError("simulated: records are not acknowledged in time")
-        self.deliver(len(self.queue))
-        refused: Sequence[Undelivered] = self._inner.flush(timeout_s)
-        return refused
-
-    @property
-    def crowded(self) -> bool:
-        """Whether more is queued than is good."""
-        return len(self.queue) > _CROWD
-
-    @property
-    def stalled(self) -> None:
-        """Nothing: its queue takes everything."""
-
-    @property
-    def queued(self) -> int:
-        """Number of records that are not delivered yet."""
-        return len(self.queue)
-
-    def close(self) -> None:
-        """Drop what is queued."""
-        self.queue.clear()
-        self._inner.close()
-
-
-class LinkTransactionalProducer(LinkProducer):
-    """Satisfies `pipeline.runtime.broker.TransactionalProducer`."""
-
-    def __init__(self, link: Link, inner: Any) -> None:
-        super().__init__(link, inner)
-        self._committed = False
-
-    def deliver(self, count: int) -> None:
-        """Deliver the oldest records; who was fenced meanwhile learns it at the next flush."""
-        if not self._inner.fenced:
-            super().deliver(count)
-
-    def flush(self, timeout_s: float) -> Sequence[Undelivered]:
-        """Deliver everything; sometimes only a part of it in time."""
-        self._inner.check_fenced()
-        return super().flush(timeout_s)
-
-    def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
-        """Commit; if the answer gets lost, it is done, and asking again says so."""
-        if not self._committed:
-            self._link.request("commit of a transaction")
-            self._inner.commit(offsets, consumer)
-            self._committed = True
-            self._link.respond("commit of a transaction")
-        self._committed = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from random import Random
 from typing import Any
@@ -14,6 +15,7 @@ from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.worker import Worker
 from pipeline.testing.simulation.disk import Disk
 from pipeline.testing.simulation.faults import Faults
+from pipeline.testing.simulation.leaders import Leaders
 from pipeline.testing.simulation.link import Link
 from pipeline.topology import Topology
 
@@ -29,6 +31,8 @@ class Machine:
         clock: virtual time.
         random: the simulation's.
         faults: how often requests get lost.
+        leaders: who leads what.
+        counts: counts what happens.
     """
 
     def __init__(
@@ -40,13 +44,17 @@ class Machine:
         clock: ManualClock,
         random: Random,
         faults: Faults,
+        leaders: Leaders,
+        counts: Counter[str],
     ) -> None:
-        self.link = Link(broker, random, faults)
+        self.link = Link(broker, leaders, random, faults, counts)
         #: What ended the worker by itself in its last step.
         self.ended: str | None = None
         self._number, self._topology, self._config = number, topology, config
-        self._broker, self._clock, self._random, self._faults = broker, clock, random, faults
+        self._broker, self._clock, self._random = broker, clock, random
+        self._leaders, self._counts = leaders, counts
         self._starts = 0
+        self._client_id = ""
         self._away_until = 0
         self._seen_ms = clock.now_ms()
         #: Members whose worker was killed, and when the group last heard of each.
@@ -60,14 +68,12 @@ class Machine:
     def __str__(self) -> str:
         return f"worker {self._client_id}"
 
-    @property
-    def _client_id(self) -> str:
-        return f"{self._number}.{self._starts}"
-
     def _start(self) -> None:
         self._starts += 1
+        self._client_id = f"{self._number}.{self._starts}"
         self._seen_ms = self._clock.now_ms()
-        down, self.link = self.link.down, Link(self._broker, self._random, self.link.faults)
+        down, faults = self.link.down, self.link.faults
+        self.link = Link(self._broker, self._leaders, self._random, faults, self._counts)
         self.link.down = down
         self._worker = Worker(
             self._topology, self._config, self.link, self._clock, self._disk, self._client_id
@@ -86,7 +92,8 @@ class Machine:
             self._worker.step()
         except BrokerError as error:
             self.ended = f"{self} ends: {error}"
-            worker, self._worker = self._worker, None
+            self._counts["ends by itself"] += 1
+            worker = self._away()
             worker.abort()
             self._start()
         return True
@@ -96,8 +103,12 @@ class Machine:
         if self._worker is None:
             return False
         self._ghosts[self._client_id] = self._seen_ms
-        self._worker = None
+        self._away()
+        if self._random.random() < 0.5:  # noqa: PLR2004 - as often as not
+            # What was on its way arrives.
+            self.link.background()
         if lose_disk:
+            self._counts["disks lost"] += 1
             self._disk = Disk(f"disk-{self._number}-{self._starts}", self._random)
         else:
             self._disk.crash()
@@ -108,7 +119,7 @@ class Machine:
         """Stop the worker in order, if it runs and is not paused; return whether it did."""
         if self._worker is None or self._clock.now_ms() < self._away_until:
             return False
-        worker, self._worker = self._worker, None
+        worker = self._away()
         try:
             worker.close()
         except BrokerError:
@@ -116,6 +127,15 @@ class Machine:
             worker.abort()
         self._away_until = self._clock.now_ms() + away_ms
         return True
+
+    def _away(self) -> Worker:
+        worker, self._worker = self._worker, None
+        assert worker is not None  # noqa: S101 - whoever asks knows that it is there
+        self._count_restored(worker)
+        return worker
+
+    def _count_restored(self, worker: Worker) -> None:
+        self._counts["records restored"] += worker.status().metrics["records_restored"]
 
     def pause(self, away_ms: int) -> None:
         """Do nothing for a while, and know nothing of it."""
@@ -130,19 +150,26 @@ class Machine:
 
     def expire(self, session_ms: int) -> bool:
         """Let the group give up members that it has not heard of; return whether it gave up any."""
-        silent = dict(self._ghosts)
-        if self._worker is not None and self._client_id != self._given_up:
-            silent[self._client_id] = self._seen_ms
-        gone = [each for each, seen in silent.items() if self._clock.now_ms() - seen > session_ms]
+        since = self._clock.now_ms() - session_ms
+        gone = [each for each, seen in self._ghosts.items() if seen < since] if self._ghosts else []
+        for client_id in gone:
+            del self._ghosts[client_id]
+        if self._seen_ms < since and self._worker is not None and self._client_id != self._given_up:
+            self._given_up = self._client_id
+            gone.append(self._client_id)
         for client_id in gone:
             self._broker.expire(self._config.application_id, client_id)
-            if self._ghosts.pop(client_id, None) is None:
-                self._given_up = client_id
+            self._counts["sessions expired"] += 1
         return bool(gone)
 
     def expel(self) -> None:
         """Let the group give up the worker, although it is there."""
         self._broker.expire(self._config.application_id, self._client_id)
+
+    def end(self) -> None:
+        """Count what the worker has done; it is not asked to do anything any more."""
+        if self._worker is not None:
+            self._count_restored(self._worker)
 
     def recover(self) -> None:
         """Nothing goes wrong any more."""
@@ -158,6 +185,11 @@ class Machine:
     def global_rows(self, name: str) -> Mapping[Any, Any]:
         """Return the rows of a global table."""
         return {} if self._worker is None else dict(self._worker.registry.open(name)[GLOBAL].all())
+
+    @property
+    def running(self) -> bool:
+        """Whether the worker is there, and all it has is restored."""
+        return self._worker is not None and self._worker.status().state == "running"
 
     def status(self) -> str:
         """Return how the worker is doing."""
