@@ -23,7 +23,7 @@ from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.session import SessionStore
 from pipeline.state.window import WindowStore
 from pipeline.testing.driver import TestInputTopic, TestOutputTopic, TopologyTestDriver
-from pipeline.testing.simulation import Simulation
+from pipeline.testing.simulation import explore
 from tests.semantics.improvements import IMPROVEMENTS
 
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -58,7 +58,7 @@ OBJECTS: Final[dict[str, type]] = {
 }
 #: What the tables use beside what `pipeline` gives.
 OTHERS: Final[dict[str, Any]] = {
-    "Simulation": Simulation,
+    "explore": explore,
     "TopologyTestDriver": TopologyTestDriver,
     "re": re,
     "timedelta": timedelta,

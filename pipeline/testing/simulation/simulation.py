@@ -21,6 +21,8 @@ from pipeline.testing.simulation.machine import Machine
 from pipeline.testing.simulation.tables import Tables
 from pipeline.topology import Topology
 
+#: Small batches, so that much can happen between them; what is measured in virtual time says nothing.
+_SETTINGS: Final = {"poll_records": 3, "restore_records": 3, "metrics_recording_level": "off"}
 #: How long the group waits for a member that does not answer.
 SESSION_MS: Final = 6_000
 #: In one of so many steps, inputs are written.
@@ -139,9 +141,7 @@ class Simulation:
         self.counts: Counter[str] = Counter()
         self._topology, self._inputs = topology, list(inputs)
         self._written = 0
-        self._config = StreamsConfig(
-            topology.application_id, Path("unused"), **{"poll_records": 3, "restore_records": 3, **settings}
-        )
+        self._config = StreamsConfig(topology.application_id, Path("unused"), **{**_SETTINGS, **settings})
         self._plan = plan(topology)
         self._sources = {topic for sub in self._plan.subtopologies for topic in sub.topics}
         self._invariants = invariants
