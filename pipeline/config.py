@@ -53,7 +53,8 @@ class StreamsConfig:
         restore_records: changelog records, and records of global tables, read at once, before the worker
             turns to its consumer again.
         delivery_timeout_ms: how long a record may wait for the broker's acknowledgement; then the
-            worker stops, and nothing past the last commit counts.
+            worker stops, and nothing past the last commit counts. Whoever fails to commit for 30 s gives its
+            clients up before that, and goes on from the last commit with new ones.
         replication_factor: of internal topics; -1 is the broker's default.
         changelog_retention_ms: a window changelog keeps records this long beyond the store's own
             retention, counted from when they were written.

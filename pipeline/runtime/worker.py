@@ -32,6 +32,7 @@ from pipeline.runtime.metrics.snapshot import Snapshot, Snapshots, Sources
 from pipeline.runtime.pattern_topics import PatternTopics
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
+from pipeline.runtime.retries import Retries
 from pipeline.runtime.stores import Engines
 from pipeline.runtime.task_manager import TaskManager
 from pipeline.runtime.topic_check import TopicCheck
@@ -45,8 +46,6 @@ State: TypeAlias = Literal["connecting", "rebalancing", "restoring", "running", 
 IDLE_POLL_S = 0.02
 #: Likewise, while agents wait for something else: they are looked after so often.
 AGENT_POLL_S = 0.002
-_FIRST_BACKOFF_MS = 500
-_MAX_BACKOFF_MS = 15_000
 #: How often `close` tries the last commit once more; each waits up to `commit.FLUSH_S`.
 _LAST_ATTEMPTS = 9
 
@@ -132,8 +131,7 @@ class Worker:
         self._snapshots = Snapshots(self._recorder, clock)
         self._connection: _Connection | None = None
         self._problem: str | None = None
-        self._backoff_ms = _FIRST_BACKOFF_MS
-        self._next_attempt_ms = 0
+        self._retries = Retries()
         self._next_commit_ms = 0
         self._stopped = False
         self._moved = 0
@@ -169,10 +167,11 @@ class Worker:
         now = self._clock.now_ms()
         try:
             if self._connection is None:
-                moved = self._connect(now) if now >= self._next_attempt_ms else 0
+                moved = self._connect(now) if self._retries.due(now) else 0
             else:
                 moved = self._advance(self._connection, now)
-                self._problem, self._backoff_ms = None, _FIRST_BACKOFF_MS
+                self._problem = None
+                self._retries.succeed()
         except (BrokerUnreachableError, TaskMigratedError, TopicGoneError, CorruptStoreError) as error:
             if isinstance(error, TopicGoneError) and not self._patterns.any:
                 raise
@@ -192,12 +191,11 @@ class Worker:
         self._problem = f"{error}; trying again"
         if self._connection is not None:
             self._connection.tasks.interrupt()
-            if self._connection.tasks.broken or not isinstance(error, BrokerUnreachableError):
+            lasting = self._retries.fail(now_ms) or not isinstance(error, BrokerUnreachableError)
+            if lasting or self._connection.tasks.broken:
                 self._disconnect()
         if self._connection is None:
-            self._problem = f"{error}; trying again in {self._backoff_ms / 1000:g} s"
-            self._next_attempt_ms = now_ms + self._backoff_ms
-            self._backoff_ms = min(2 * self._backoff_ms, _MAX_BACKOFF_MS)
+            self._problem = f"{error}; trying again in {self._retries.pause(now_ms) / 1000:g} s"
 
     def _connect(self, now_ms: int) -> int:
         """Find the broker, prepare topics, join the group."""

@@ -17,8 +17,12 @@ from pipeline.testing.process import ServerProcess, accepts_connections, free_po
 
 #: How often a start is tried again with other ports, when another process took one meanwhile.
 _START_ATTEMPTS: Final = 3
-_READY_ATTEMPTS: Final = 18_000
+#: Five minutes at least: a broker that was killed looks through its data first.
+_READY_ATTEMPTS: Final = 30_000
 _FORMAT_TIMEOUT_S: Final = 300.0
+_ONE_NODE: Final = ("-XX:+UseG1GC",)
+#: Those of a cluster share a machine, are killed and start again: what counts is how soon they are there.
+_ONE_OF_SEVERAL: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _LOGGED: Final = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -216,7 +220,7 @@ class ApacheKafka:
 
     def _launch(self, node: int) -> None:
         folder = self._folder(node)
-        command = _java("-Xmx512m", "-XX:+UseG1GC", *_LOGGED)
+        command = _java("-Xmx512m", *(_ONE_NODE if self._nodes == 1 else _ONE_OF_SEVERAL), *_LOGGED)
         command += ["kafka.Kafka", str(folder / "server.properties")]
         self._servers[node] = ServerProcess(f"Apache Kafka's node {node}", command, folder / "server.log")
 

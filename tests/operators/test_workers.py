@@ -159,3 +159,24 @@ def test_an_aggregate_that_cannot_be_encoded_is_blamed_on_its_operator() -> None
     cluster.send("in", "x")
     with pytest.raises(StreamsError, match="counts"):
         cluster.run(worker, turns=3)
+
+
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize(("away_ms", "state"), [(20_000, "running"), (40_000, "connecting")])
+def test_clients_that_find_no_broker_for_long_are_given_up_for_new_ones(
+    guarantee: str, away_ms: int, state: str
+) -> None:
+    cluster = Cluster(counting(), {"in": 2}, processing_guarantee=guarantee)
+    worker = cluster.worker("a")
+    cluster.run(worker, turns=5)
+    cluster.send("in", "x", 0)
+    worker.step()
+    cluster.broker.reachable = False
+    cluster.run(worker, turns=away_ms // 2_000)
+    assert worker.status().state == state
+    cluster.broker.reachable = True
+    cluster.send("in", "x", 0)
+    cluster.run(worker, turns=20)
+    assert worker.status().state == "running"
+    assert worker.status().problem is None
+    assert table(worker) == {"x": 2}

@@ -1,269 +1,242 @@
-"""Three workers on one application, killed at random while records keep coming; what they made of it."""
+"""Three workers on one application, killed at random while records keep coming."""
 
 from __future__ import annotations
 
+import json
 import random
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+import shutil
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final
 
-import msgspec
+import pytest
 
 from demo.worker import WorkerProcess
 from pipeline.clock import SystemClock
 from pipeline.errors import BrokerUnreachableError
+from pipeline.record import TopicPartition
 from pipeline.runtime.broker import TopicSpec
-from pipeline.testing.brokers import ApacheKafka
 from pipeline.testing.process import free_port
+from tests.integration.crash.expected import Results
 from tests.integration.crash.topology import (
+    CLOSED,
     COPIES,
+    DEAD,
+    GUARANTEE_VARIABLE,
+    HELD,
+    NAMED,
     ORDERS,
     PAID,
     PAYMENTS,
+    REGIONS,
     SEQUENCES,
     TOTALS,
-    Numbered,
-    Order,
-    Payment,
-    Total,
+    USERS,
 )
-from tests.integration.flagship.topics import Outgoing, Topics
+from tests.integration.crash.traffic import Traffic
+from tests.integration.flagship.topics import Topics
 from tests.integration.flagship.waiting import wait_until
 
 APPLICATION: Final = "crash"
 TOPOLOGY: Final = "tests.integration.crash.topology"
 WORKERS: Final = 3
-BROKERS: Final = 3
-#: With replication to three and two that must have a record before it counts.
-CLUSTER: Final = {
-    "min.insync.replicas": "2",
-    # Until a broker is known to be gone, everything that it led stands still; but one that is slow, on a
-    # busy machine, is not to be taken for one that is gone.
-    "broker.session.timeout.ms": "4000",
-    "broker.heartbeat.interval.ms": "500",
-    "group.consumer.min.session.timeout.ms": "6000",
-    "group.consumer.session.timeout.ms": "6000",
-}
-PARTITIONS: Final = 6
-USERS: Final = 40
-REGIONS: Final = 7
-#: Orders written between two kills.
-BATCH: Final = 400
-_DEADLINE_S: Final = 300.0
-
-T = TypeVar("T")
+#: Of what a machine does in seconds when it is idle.
+_DEADLINE_S: Final = 600.0
+#: How long the group's coordinator may be silent before it is looked for anew.
+_COMMITTED_S: Final = 3.0
+_HTTP_TIMEOUT_S: Final = 30.0
+_PAGE: Final = 1_000
+_TOPICS: Final = (ORDERS, PAYMENTS, COPIES, SEQUENCES, TOTALS, PAID, NAMED, CLOSED, HELD, DEAD)
 
 
 class Run:
-    """The workers, the input so far, and the random choices.
+    """The workers, their input, and how long they took to recover.
 
     Args:
         topics: the broker.
         folder: for the workers' state and logs.
         seed: of every choice.
+        partitions: of each topic but the global table's.
+        exactly_once: the application's guarantee.
     """
 
-    def __init__(self, topics: Topics, folder: Path, seed: int) -> None:
+    def __init__(
+        self, topics: Topics, folder: Path, seed: int, partitions: int, *, exactly_once: bool
+    ) -> None:
         self.topics = topics
         self.random = random.Random(seed)
-        self.orders: list[Order] = []
+        self.traffic = Traffic(topics, seed)
+        self.results = Results(topics, self.traffic, exactly_once=exactly_once)
         self.kills = 0
-        self._committed = 0
-        self._folder = folder
+        #: From each kill that was waited out until every partition had results again, ms.
+        self.recoveries: list[int] = []
+        self._folder, self._partitions = folder, partitions
         self._workers: dict[int, WorkerProcess] = {}
+        self._ports: dict[int, int] = {}
         self._clock = SystemClock()
+        self._committed: Mapping[TopicPartition, int] = {}
 
     def prepare(self) -> None:
-        """Create the topics."""
-        names = (ORDERS, PAYMENTS, COPIES, SEQUENCES, TOTALS, PAID)
-        self.topics.create([TopicSpec(name, PARTITIONS, {}) for name in names])
+        """Create the topics, and what is joined with orders."""
+        specs = [TopicSpec(name, self._partitions, {}) for name in (*_TOPICS, USERS)]
+        self.topics.create([*specs, TopicSpec(REGIONS, 1, {})])
+        self.traffic.tables()
 
     def start(self, number: int) -> None:
-        """Start a worker, with the state folder it had."""
+        """Start a worker, with the state folder that it had."""
         folder = self._folder / f"worker-{number}"
         folder.mkdir(exist_ok=True)
-        self._workers[number] = WorkerProcess(TOPOLOGY, self.topics.address, folder, free_port())
+        port = self._ports[number] = free_port()
+        self._workers[number] = WorkerProcess(TOPOLOGY, self.topics.address, folder, port)
 
-    def kill(self) -> None:
-        """Kill a random worker, and start it again."""
+    def kill(self, *, forget: bool = False, down_s: float = 0.0) -> None:
+        """Kill a random worker, and start it again.
+
+        Args:
+            forget: whether its state folder is lost, too.
+            down_s: how long it stays away.
+        """
         self.check()
         number = self.random.choice(sorted(self._workers))
         self._workers.pop(number).kill()
         self.kills += 1
+        if forget:
+            shutil.rmtree(self._folder / f"worker-{number}" / "state", ignore_errors=True)
+        pause(down_s)
         self.start(number)
 
     def roll(self) -> None:
-        """Stop and start each worker in turn, in order."""
+        """Stop and start each worker in turn, in order; the next when all is processed again."""
+        self._wait(self._ready, "all workers are ready")
         for number in sorted(self._workers):
             self.check()
             worker = self._workers.pop(number)
             worker.stop()
             assert worker.exit_code == 0, worker.log_tail()
             self.start(number)
-            self.write(BATCH)
-            self.wait_committed(BATCH // 2)
+            self.wait_caught_up()
 
     def check(self) -> None:
-        """Fail if a worker ended by itself."""
+        """Fail if a worker, or the traffic, ended by itself."""
+        self.traffic.check()
         for number, worker in self._workers.items():
             assert worker.running, f"worker {number} ended with {worker.exit_code}:\n{worker.log_tail()}"
 
     def stop(self) -> None:
-        """Stop all workers."""
+        """Stop the traffic and all workers."""
+        self.traffic.end()
         for worker in self._workers.values():
             worker.stop()
 
-    def write(self, count: int) -> None:
-        """Write orders and their payments, now."""
-        now = self._clock.now_ms()
-        new = [self._order(len(self.orders) + number) for number in range(count)]
-        self.orders += new
-        self.topics.write(
-            Outgoing(ORDERS, order.user.encode(), msgspec.json.encode(order), now) for order in new
-        )
-        self.topics.write(
-            Outgoing(PAYMENTS, order.id.to_bytes(8, "big"), _payment(order), now) for order in new
-        )
+    def wait_committed(self, more: int) -> None:
+        """Wait until so many more orders are committed."""
+        wanted = sum(self._refreshed().values()) + more
+        self._wait(lambda: sum(self._refreshed().values()) >= wanted, f"{more} more orders are committed")
 
-    def _order(self, number: int) -> Order:
-        choose = self.random.randrange
-        return Order(number, f"user-{choose(USERS)}", f"region-{choose(REGIONS)}", choose(1, 100))
+    def wait_caught_up(self) -> None:
+        """Wait until everything that is written by now is committed."""
+        ends = self.topics.ends([ORDERS])
+        self._wait(lambda: self._reached(ends), "all that was written is committed")
 
-    def committed(self) -> int:
-        """Return how many orders the group has committed, as far as a broker says so."""
+    def time_recovery(self, kill: Callable[[], None]) -> None:
+        """Kill, and measure how long it takes until of each partition something newer is committed."""
+        newer = {partition: end + 1 for partition, end in self.topics.ends([ORDERS]).items()}
+        started = self._clock.now_ms()
+        kill()
+        self._wait(lambda: self._reached(newer), "what was written after the kill is committed")
+        self.recoveries.append(self._clock.now_ms() - started)
+
+    def wait_replicated(self) -> None:
+        """Wait until every partition has all its replicas: the next broker may go."""
+        self._wait(self.topics.replicated, "all replicas are in sync")
+
+    def finish(self) -> list[str]:
+        """End the traffic, close all windows, wait for all results, and compare them and the tables."""
+        self.traffic.end()
+        self._wait_settled()
+        self.traffic.close_windows()
+        self._wait_settled()
+        tables = [self._table("counts"), self._table("region-totals")]
+        return [*self.results.differences(), *self.results.table_differences(*tables)]
+
+    def _wait_settled(self) -> None:
+        """Wait until all orders have come through the topics in between, too."""
+        self.wait_caught_up()
+        self._wait(self.results.complete, f"{len(self.traffic.orders)} orders are in all results")
+
+    def _reached(self, ends: Mapping[TopicPartition, int]) -> bool:
+        committed = self._refreshed()
+        return all(committed.get(partition, 0) >= end for partition, end in ends.items())
+
+    def _refreshed(self) -> Mapping[TopicPartition, int]:
+        """Return what the group has committed of the orders, as far as a broker says so."""
         try:
-            self._committed = sum(self.topics.committed([ORDERS]).values())
+            self._committed = self.topics.committed([ORDERS], _COMMITTED_S)
         except BrokerUnreachableError:
             # One was just killed: who answers in its place is being decided.
             self.check()
         return self._committed
 
-    def wait_committed(self, more: int) -> None:
-        """Wait until so many more orders are committed, or all there are."""
-        wanted = min(self._committed + more, len(self.orders))
+    def _ready(self) -> bool:
+        return all(_get(port, "/ready") is not None for port in self._ports.values())
 
-        def reached() -> bool:
+    def _wait(self, holds: Callable[[], bool], what: str) -> None:
+        def checked() -> bool:
             self.check()
-            return self.committed() >= wanted
+            return holds()
 
-        wait_until(reached, f"{wanted} orders are committed", deadline_s=_DEADLINE_S)
+        wait_until(checked, what, deadline_s=_DEADLINE_S)
 
-    def wait_processed(self) -> None:
-        """Wait until every order is in every result."""
-        self.wait_committed(len(self.orders))
-        wanted = len(self.orders)
+    def _table(self, store: str) -> dict[str, Any]:
+        """Return a table's rows, of which each worker has some."""
+        rows: dict[str, Any] = {}
 
-        def complete() -> bool:
-            self.check()
-            done = sum(total.orders for total in self.totals().values())
-            return done >= wanted and len(self.topics.read(PAID)) >= wanted
+        def whole() -> bool:
+            rows.clear()
+            held: list[int] = []
+            for port in self._ports.values():
+                page = _get(port, f"/stores/{store}?limit={_PAGE}")
+                if page is None:
+                    return False
+                held += page["partitions"]["here"]
+                rows.update({row["key"]: row["value"] for row in page["rows"]})
+            return sorted(held) == list(range(self._partitions))
 
-        wait_until(complete, f"{wanted} orders are in all results", deadline_s=_DEADLINE_S)
+        self._wait(whole, f"all of table {store} is open")
+        return rows
 
-    def wait_replicated(self) -> None:
-        """Wait until every partition has all its replicas: the next broker may go."""
-        wait_until(self.topics.replicated, "all replicas are in sync", deadline_s=_DEADLINE_S)
 
-    def totals(self) -> dict[str, Total]:
-        """Return the last total of each region."""
-        return {
-            (message.key() or b"").decode(): msgspec.json.decode(message.value() or b"", type=Total)
-            for message in self.topics.read(TOTALS)
-        }
+def _get(port: int, path: str) -> Any:
+    """Return what a worker answers, None if it does not."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=_HTTP_TIMEOUT_S) as response:
+            return json.loads(response.read())
+    except OSError:
+        return None
 
-    def differences(self) -> list[str]:
-        """Return everything in the results that the input does not say, or says and they do not."""
-        return [*self._copies(), *self._paid(), *self._sequences(), *self._totals()]
 
-    def _copies(self) -> Iterator[str]:
-        got = Counter(order.id for order in self._read(COPIES, Order))
-        yield from _compare("copy of order", got, Counter(order.id for order in self.orders))
-
-    def _paid(self) -> Iterator[str]:
-        got = Counter(payment.order for payment in self._read(PAID, Payment))
-        yield from _compare("payment of order", got, Counter(order.id for order in self.orders))
-
-    def _sequences(self) -> Iterator[str]:
-        """The orders of a user are numbered in the order they were written, each once."""
-        expected: defaultdict[str, list[int]] = defaultdict(list)
-        for order in self.orders:
-            expected[order.user].append(order.id)
-        got: defaultdict[str, list[Numbered]] = defaultdict(list)
-        for message in self.topics.read(SEQUENCES):
-            numbered = msgspec.json.decode(message.value() or b"", type=Numbered)
-            got[(message.key() or b"").decode()].append(numbered)
-        for user, ids in expected.items():
-            wanted = [Numbered(number, order) for number, order in enumerate(ids, 1)]
-            if got[user] != wanted:
-                yield f"sequence of {user}: {got[user]} instead of {wanted}"
-
-    def _totals(self) -> Iterator[str]:
-        expected: defaultdict[str, Total] = defaultdict(lambda: Total(0, 0))
-        for order in self.orders:
-            total = expected[order.region]
-            expected[order.region] = Total(total.orders + 1, total.amount + order.amount)
-        got = self.totals()
-        for region, total in expected.items():
-            if got.get(region) != total:
-                yield f"total of {region}: {got.get(region)} instead of {total}"
-        last: dict[bytes, int] = {}
-        for message in self.topics.read(TOTALS):
-            key, total = message.key() or b"", msgspec.json.decode(message.value() or b"", type=Total)
-            if total.orders <= last.get(key, 0):
-                yield f"total of {key.decode()} goes from {last[key]} orders to {total.orders}"
-            last[key] = total.orders
-
-    def _read(self, topic: str, type_: type[T]) -> Iterator[T]:
-        for message in self.topics.read(topic):
-            yield msgspec.json.decode(message.value() or b"", type=type_)
+def pause(seconds: float) -> None:
+    """Let time pass: for something to happen at a random moment."""
+    threading.Event().wait(seconds)
 
 
 @contextmanager
-def running(address: str, folder: Path, seed: int) -> Iterator[Run]:
-    """Yield a run with its workers started; the seed is of every random choice."""
+def running(
+    address: str, folder: Path, seed: int, guarantee: str = "exactly_once", partitions: int = 6
+) -> Iterator[Run]:
+    """Yield a run with its workers started and records coming; the seed is of every random choice."""
     with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv(GUARANTEE_VARIABLE, guarantee)
         topics = stack.enter_context(Topics(address, APPLICATION))
-        run = Run(topics, folder, seed)
+        run = Run(topics, folder, seed, partitions, exactly_once=guarantee == "exactly_once")
         run.prepare()
         stack.callback(run.stop)
         for number in range(WORKERS):
             run.start(number)
+        run.traffic.begin()
+        run.wait_committed(1)
         yield run
-
-
-def kill_workers(run: Run, kills: int) -> None:
-    """Kill random workers while records keep coming, then wait until all is processed."""
-    for _ in range(kills):
-        run.write(BATCH)
-        run.wait_committed(run.random.randrange(1, BATCH))
-        run.kill()
-    run.write(BATCH)
-    run.wait_processed()
-
-
-def kill_brokers(run: Run, kafka: ApacheKafka, kills: int) -> None:
-    """Kill random brokers of three, one at a time, while records keep coming, then wait."""
-    for _ in range(kills):
-        run.write(BATCH)
-        run.wait_committed(run.random.randrange(1, BATCH))
-        node = run.random.randrange(BROKERS)
-        kafka.kill(node)
-        run.kills += 1
-        run.write(BATCH)
-        run.wait_committed(BATCH)
-        kafka.restart(node)
-        run.wait_replicated()
-    run.wait_processed()
-
-
-def _payment(order: Order) -> bytes:
-    return msgspec.json.encode(Payment(order.id, order.amount))
-
-
-def _compare(what: str, got: Counter[int], expected: Counter[int]) -> Iterator[str]:
-    if lost := expected - got:
-        yield f"{sum(lost.values())} times no {what}, such as {min(lost)}"
-    if repeated := got - expected:
-        yield f"{sum(repeated.values())} times one {what} too many, such as {min(repeated)}"
