@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 
 MAKEFLAGS     += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench rules picture clean
+.PHONY: help demo test check format bench rules metrics picture clean
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1|/' | \
@@ -37,6 +37,9 @@ bench: $(VENV)/.test ## throughput on both brokers, medians
 
 rules: $(VENV)/.test ## docs/semantics.md: run every case of Kafka Streams' rules, and list them
 	$(BIN)/python -m tests.semantics.page
+
+metrics: $(VENV)/.test ## docs/metrics.md: list every metric
+	$(BIN)/python -m tests.unit.metrics_page
 
 picture: $(VENV)/.test ## docs/observability.svg, the flagship's graph; needs Graphviz
 	$(BIN)/faust -A topologies.observability describe --format dot > docs/observability.dot

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from pipeline.operators.agent import build_agent
@@ -118,18 +118,25 @@ OPERATORS: dict[type[Node], Build] = {
 }
 
 
-def compile_subtopology(sub: SubTopology, context: OperatorContext) -> dict[Source, Forward]:
-    """Return, by source, the function that takes its records through the sub-topology."""
+#: By node and by its parent, what processes a record; None: it takes none from there.
+Inputs: TypeAlias = Mapping[Node, tuple[Forward | None, ...]]
+
+
+def compile_subtopology(sub: SubTopology, context: OperatorContext) -> Inputs:
+    """Return what processes a record, by node."""
     inputs: dict[Node, tuple[Forward | None, ...]] = {}
     for node in reversed(sub.nodes):
         built = OPERATORS[type(node)](node, context, _forward(node, sub, inputs))
         inputs[node] = built if isinstance(built, tuple) else (built,) * max(1, len(node.parents))
+    return inputs
+
+
+def inputs_of_sources(sub: SubTopology, inputs: Inputs) -> dict[Source, Forward]:
+    """Return, by source, the function that takes its records through the sub-topology."""
     return {source: forward for source in sub.sources if (forward := inputs[source][0]) is not None}
 
 
-def _forward(
-    node: Node, sub: SubTopology, inputs: dict[Node, tuple[Forward | None, ...]]
-) -> Forward | tuple[Forward, ...] | None:
+def _forward(node: Node, sub: SubTopology, inputs: Inputs) -> Forward | tuple[Forward, ...] | None:
     """Return what `node` forwards to: all of its children's inputs that take records from it."""
     forwards = tuple(
         forward

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from pipeline.agents.in_flight import InFlight
 from pipeline.errors import NoTimeError, RecordError, SerdeError, TaskMigratedError
-from pipeline.plan.compiler import compile_subtopology
+from pipeline.plan.compiler import compile_subtopology, inputs_of_sources
 from pipeline.plan.planner import SubTopology
 from pipeline.processor import Punctuations
 from pipeline.record import NO_HEADERS, TaskId, TopicPartition
@@ -16,6 +17,7 @@ from pipeline.runtime.broker import Committed, Message
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.failures import InHand, Punctuation, Update
 from pipeline.runtime.forwarding import forwarding
+from pipeline.runtime.metrics.timed_operators import time_operators
 from pipeline.runtime.partition_group import HasLag, PartitionGroup
 from pipeline.runtime.progress import Progress, encode_progress
 from pipeline.runtime.record_queue import RecordQueue
@@ -63,6 +65,7 @@ class Task:
         self.before_flush: dict[str, list[Callable[[], None]]] = {}
         self.environment = environment
         self.metrics = environment.recorder.open_task(task_id)
+        self.sampling = environment.recorder.sampling(self.metrics)
         self._group = PartitionGroup(environment.config.max_task_idle_ms)
         self.queues = self._group.queues
         #: By store, keys that a crashed worker had logged without committing: set by the restoration.
@@ -104,13 +107,14 @@ class Task:
         for name, store in self.stores.items():
             store.resume(progress.stores.get(name, {}))
             self._positions[name] = store.position()
-        forwards = compile_subtopology(self.sub, TaskContext(self, progress.times))
+        context = TaskContext(self, progress.times)
+        inputs = compile_subtopology(self.sub, context)
         for name, store in self.stores.items():
             if store.on_flush is not None:
                 store.on_flush = forwarding(self, name, store.on_flush)
         self._log_again()
         clock, config = self.environment.clock, self.environment.config
-        for source, forward in forwards.items():
+        for source, forward in inputs_of_sources(self.sub, inputs).items():
             for topic in source.topics:
                 partition = TopicPartition(topic, self.id.partition)
                 if partition not in offsets:
@@ -122,6 +126,8 @@ class Task:
                 self.queues[partition] = queue
         self.time.stream = max(progress.task, *(queue.partition_time for queue in self.queues.values()))
         self.time.heard(clock.now_ms())
+        if self.environment.recorder.enabled:
+            time_operators(self, inputs, context.processors)
 
     def _reject(self, message: Message, error: RecordError) -> None:
         """Handle a record that cannot be decoded; its offset is to be committed like any other."""
@@ -174,15 +180,10 @@ class Task:
         """Process up to `limit` records, in the order that `PartitionGroup` says; return how many were."""
         if len(self.queues) == 1:
             (only,) = self.queues.values()
-            count = self._drain(only, limit)
+            take = partial(self._drain, only)
         else:
-            count = 0
-            blocked = self.in_flight.blocked
-            while (
-                count < limit and not blocked and (chosen := self._group.choose(has_lag, now_ms)) is not None
-            ):
-                self._run(chosen)
-                count += 1
+            take = partial(self._choose, has_lag, now_ms)
+        count = self.sampling.run(take, limit)
         self.message = None
         self._processed_since_commit += count
         self.environment.counters["records_processed"] += count
@@ -215,6 +216,15 @@ class Task:
                 self._punctuate(time.stream_punctuations, time.stream)
         if message is not None:
             queue.next_offset = message.offset() + 1
+        return count
+
+    def _choose(self, has_lag: HasLag, now_ms: int, limit: int) -> int:
+        """Process up to `limit` records of several queues, each time that of the one whose turn it is."""
+        count = 0
+        blocked = self.in_flight.blocked
+        while count < limit and not blocked and (chosen := self._group.choose(has_lag, now_ms)) is not None:
+            self._run(chosen)
+            count += 1
         return count
 
     def _run(self, queue: RecordQueue) -> None:
@@ -298,15 +308,16 @@ class Task:
         Parents come before children in `stores`: what a flush forwards is flushed in turn.
         """
         self.flushing = True
-        for name, store in self.stores.items():
-            for callback in self.before_flush.get(name, ()):
-                callback()
-            while log := store.flush():
-                if name in self.changelogs:
-                    self._log(name, log)
-                elif name not in self.source_logs:
-                    # It counts what it would have logged.
-                    self._positions[name] += len(log)
+        with self.sampling.flushing(self.stores.values()):
+            for name, store in self.stores.items():
+                for callback in self.before_flush.get(name, ()):
+                    callback()
+                while log := store.flush():
+                    if name in self.changelogs:
+                        self._log(name, log)
+                    elif name not in self.source_logs:
+                        # It counts what it would have logged.
+                        self._positions[name] += len(log)
         self.flushing = False
 
     @property

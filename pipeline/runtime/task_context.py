@@ -34,6 +34,8 @@ class TaskContext:
         self._task, self._times = task, times
         self.fail, self.in_flight = task.fail, task.in_flight
         self._name = str(task.id)
+        #: What users' processors were given.
+        self.processors: list[ProcessorTaskContext] = []
         self._places = {node: place for place, node in enumerate(task.sub.nodes)}
         self._sending_old_values = sending_old_values(task.sub.nodes)
         self.partition = task.id.partition
@@ -116,7 +118,9 @@ class TaskContext:
 
     def processor_context(self, node: Node, forward: Forward) -> ProcessorTaskContext:
         """Return what a user's processor is given."""
-        return ProcessorTaskContext(self._task, node, forward)
+        context = ProcessorTaskContext(self._task, node, forward)
+        self.processors.append(context)
+        return context
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Call back when the task is closed."""

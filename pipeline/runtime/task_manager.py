@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pipeline.errors import BrokerUnreachableError, StateError, TaskMigratedError
 from pipeline.plan.planner import SubTopology
-from pipeline.record import TaskId, TopicPartition
+from pipeline.record import GLOBAL, TaskId, TopicPartition
 from pipeline.runtime.backpressure import Backpressure
 from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Admin, Committed, Consumer, Message
@@ -96,7 +96,14 @@ class TaskManager:
             if queue.next_offset is not None
             and (end := self._consumer.known_end(queue.partition)) is not None
         }
-        return Sources(lags, len(self._offsets), self._environment.producer.queued)
+        buffered: dict[TaskId, int] = {}
+        for task in self._tasks.values():
+            buffered[task.id] = buffered.get(task.id, 0) + sum(map(len, task.queues.values()))
+        stores = {
+            (task, name): store for task, stores in self.stores().items() for name, store in stores.items()
+        }
+        stores |= {(GLOBAL, name): store for name, store in self._environment.global_stores.items()}
+        return Sources(lags, len(self._offsets), self._environment.producer.queued, buffered, stores)
 
     # Rebalance callbacks
 

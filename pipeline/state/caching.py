@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pipeline.errors import StateError
 from pipeline.record import NO_HEADERS
@@ -48,14 +48,18 @@ class TypedStore(Generic[K, V]):
         on_flush: called with an update's key, whatever else says where it is, its entry and its old
             value; None: nobody asks.
         send_old_values: whether `on_flush` is told the old value.
+        reads: how often its `BytesStore` was asked for what the cache did not know.
+        counts_reads: whether it says so: stores whose entries are asked for by ranges do not.
     """
 
     on_flush: Callable[..., None] | None
+    counts_reads: ClassVar[bool] = False
 
     def __init__(self, name: str, engine: BytesStore, key_serde: Serde[K], value_serde: Serde[V]) -> None:
         self.name, self.key_serde, self.value_serde = name, key_serde, value_serde
         self.on_flush = None
         self.send_old_values = False
+        self.reads = 0
         self._engine = engine
         self._size = CacheSize(self._length)
 
@@ -86,6 +90,10 @@ class TypedStore(Generic[K, V]):
             return self.value_serde.deserialize(self.value_serde.serialize(value))
         except Exception as error:
             raise self._unencodable(error) from error
+
+    def properties(self) -> Mapping[str, int]:
+        """Return what the `BytesStore` tells of itself. May be called from any thread."""
+        return self._engine.properties()
 
     def position(self) -> int:
         """Return the changelog position of what is committed."""

@@ -53,6 +53,7 @@ class KeyValueStore(CachingStore[K, V]):
     """
 
     on_flush: Callable[[bytes, Entry, V | None], None] | None
+    counts_reads = True
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class KeyValueStore(CachingStore[K, V]):
         return self._told(key) if self._caching else self.get_entry(key)
 
     def _read(self, key: bytes) -> Entry | None:
+        self.reads += 1
         stored = self._engine.get(key)
         if stored is None:
             return None

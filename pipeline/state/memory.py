@@ -79,6 +79,10 @@ class MemoryStore:
             scan.take_rest()
         self._scans.clear()
 
+    def properties(self) -> Mapping[str, int]:
+        """Return how many entries there are."""
+        return {"estimate-num-keys": self.approximate_count()}
+
     def approximate_count(self) -> int:
         """Return the number of entries."""
         with self._lock:

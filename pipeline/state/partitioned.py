@@ -75,6 +75,10 @@ class PartitionedStore:
         """Return about how many rows there are, without reading them."""
         return max(0, self._engine.approximate_count() - len(self.progress()))
 
+    def properties(self) -> Mapping[str, int]:
+        """Return what there is to know of its size."""
+        return self._engine.properties()
+
     def position(self) -> int:
         """Return the position of the last write, which says nothing of partitions."""
         return self._engine.position()

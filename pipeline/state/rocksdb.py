@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from weakref import WeakSet
 
 from rocksdict import (
@@ -34,6 +34,27 @@ _FIRST, _AHEAD = 8, 64
 _DAMAGE = "damage"
 #: What RocksDB says of files that are not as it wrote them, or not there, wherever in its message.
 _SIGNS = ("Corruption:", "No such file or directory")
+
+#: What is told of a database, by RocksDB's names without their prefix. The block cache is shared by all.
+PROPERTIES: Final = (
+    "estimate-num-keys",
+    "num-entries-active-mem-table",
+    "cur-size-all-mem-tables",
+    "size-all-mem-tables",
+    "num-immutable-mem-table",
+    "num-running-compactions",
+    "compaction-pending",
+    "estimate-pending-compaction-bytes",
+    "total-sst-files-size",
+    "live-sst-files-size",
+    "estimate-live-data-size",
+    "estimate-table-readers-mem",
+    "num-live-versions",
+    "background-errors",
+    "block-cache-capacity",
+    "block-cache-usage",
+    "block-cache-pinned-usage",
+)
 
 
 class RocksDBSettings:
@@ -207,6 +228,13 @@ class RocksDBStore:
                 self._db.write(batch, self._write_options)
             except Exception as error:
                 raise self._failed("write", error) from error
+
+    def properties(self) -> Mapping[str, int]:
+        """Return RocksDB's properties: it keeps them in memory, each takes about a microsecond."""
+        with self._lock:
+            self._check_open()
+            found = ((name, self._db.property_int_value(f"rocksdb.{name}")) for name in PROPERTIES)
+            return {name: value for name, value in found if value is not None}
 
     def approximate_count(self) -> int:
         """Return RocksDB's estimate: what was overwritten or deleted lately may count."""

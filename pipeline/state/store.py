@@ -55,6 +55,13 @@ class BytesStore(Protocol):
         """Return about how many entries there are, without reading them."""
         ...
 
+    def properties(self) -> Mapping[str, int]:
+        """Return what there is to know of its size, by RocksDB's names; all that it can tell.
+
+        From any thread. It does not wait for files.
+        """
+        ...
+
     def position(self) -> int:
         """Return the changelog position of the last write; 0 if there was none."""
         ...

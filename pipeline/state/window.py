@@ -45,6 +45,7 @@ class WindowStore(SegmentedStore[K, V]):
     """
 
     on_flush: Callable[[bytes, int, Entry, V | None], None] | None
+    counts_reads = True
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class WindowStore(SegmentedStore[K, V]):
     def _read(self, key: bytes, start: int) -> Entry | None:
         if self._aggregates.is_whole(start):
             return None
+        self.reads += 1
         stored = self._engine.get(self._stored_key(escaped(key), (start, 0)))
         if stored is None:
             return None

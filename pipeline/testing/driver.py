@@ -22,6 +22,7 @@ from pipeline.plan.planner import plan
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.runtime.broker import TopicSpec
 from pipeline.runtime.memory import MemoryBroker
+from pipeline.runtime.metrics.of_tasks import Sample
 from pipeline.runtime.worker import Worker
 from pipeline.serde import Serde, SerdeLike, serde_for
 from pipeline.state.provider import MemoryProvider, StoreProvider
@@ -198,6 +199,11 @@ class TopologyTestDriver:
     def metrics(self) -> Mapping[str, int]:
         """The worker's counters."""
         return self._worker.status().metrics
+
+    @property
+    def measured(self) -> Mapping[str, list[Sample]]:
+        """What the worker has measured: samples by `group:name` in Kafka, of all that `/metrics` tells."""
+        return self._worker.measure().samples
 
     def pipe(
         self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers

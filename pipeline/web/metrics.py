@@ -15,8 +15,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pipeline.engine import Engine
+from pipeline.errors import StateError
 from pipeline.runtime.metrics.catalog import CATALOG
-from pipeline.runtime.metrics.snapshot import Sample
+from pipeline.runtime.metrics.of_tasks import Sample
+from pipeline.runtime.metrics.snapshot import Snapshot
 from pipeline.runtime.worker import State
 from pipeline.web.view import EngineView
 
@@ -41,7 +43,9 @@ def render(application: str, engine: Engine) -> str:
         engine: what is measured.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families(application, {**engine.measured().samples, **_of_now(engine)}))
+    snapshot = engine.measured()
+    samples = {**snapshot.samples, **_of_now(engine), **_of_databases(snapshot)}
+    registry.register(_Families(application, samples))
     return generate_latest(registry).decode()
 
 
@@ -58,6 +62,25 @@ def _of_now(engine: Engine) -> dict[str, list[Sample]]:
             for task, progress in engine.stores.restoring(name).items()
         ],
     }
+
+
+def _of_databases(snapshot: Snapshot) -> dict[str, list[Sample]]:
+    """Ask stores for their sizes here: the engine's thread need not wait for it."""
+    samples: dict[str, list[Sample]] = {}
+    for (task, name), store in snapshot.stores.items():
+        try:
+            properties = store.properties()
+        except StateError:
+            # Its task was closed since the snapshot.
+            continue
+        for property_name, value in properties.items():
+            metric = CATALOG[f"stream-state-metrics:{property_name}"]
+            if metric.labels:
+                samples.setdefault(metric.key, []).append(((str(task), name), value))
+            else:
+                # Of what all of them share.
+                samples[metric.key] = [((), value)]
+    return samples
 
 
 class _Families(Collector):

@@ -23,6 +23,28 @@ _COORDINATOR: Final = "consumer-coordinator-metrics"
 OWN: Final = "headrace"
 
 
+_OF_TASK: Final = ("task_id",)
+_OF_NODE: Final = ("task_id", "processor_node_id")
+_OF_STORE: Final = ("task_id", "store")
+
+#: What RocksDB tells of one database, under its own names.
+_ROCKSDB: Final[dict[str, tuple[Unit, str]]] = {
+    "num-entries-active-mem-table": ("entries", "Entries in the memtable that is written to."),
+    "cur-size-all-mem-tables": ("bytes", "Memtables that are not flushed."),
+    "size-all-mem-tables": ("bytes", "Memtables, those that are flushed and still referred to included."),
+    "num-immutable-mem-table": ("", "Memtables that wait to be flushed."),
+    "num-running-compactions": ("", "Compactions that run."),
+    "compaction-pending": ("", "1 if a compaction is due, else 0."),
+    "estimate-pending-compaction-bytes": ("bytes", "What compactions have to rewrite."),
+    "total-sst-files-size": ("bytes", "Files, those that are to be deleted included."),
+    "live-sst-files-size": ("bytes", "Files of the latest version."),
+    "estimate-live-data-size": ("bytes", "Data that is neither overwritten nor deleted."),
+    "estimate-table-readers-mem": ("bytes", "Memory for reading files, without the block cache."),
+    "num-live-versions": ("", "Versions that something still refers to."),
+    "background-errors": ("times", "Errors of flushes and compactions."),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One metric, of which there is a sample for each combination of labels.
@@ -139,7 +161,7 @@ _TABLE: Final = (
         ("topic_name", "reason"),
     ),
     # Tasks.
-    Metric(_TASK, "process-total", "records", "Records processed by a task.", ("task_id",), rate=True),
+    Metric(_TASK, "process-total", "records", "Records processed by a task.", _OF_TASK, rate=True),
     Metric(
         _TASK,
         "dropped-records-total",
@@ -148,6 +170,53 @@ _TABLE: Final = (
         ("task_id", "reason"),
         rate=True,
     ),
+    Metric(_TASK, "process-latency-avg", "ms", "Average time of one record. Sampled.", _OF_TASK),
+    Metric(_TASK, "process-latency-max", "ms", "Longest time of one record. Sampled.", _OF_TASK),
+    Metric(
+        _TASK, "record-lateness-avg", "ms", "How far records are behind the task's time. Sampled.", _OF_TASK
+    ),
+    Metric(_TASK, "record-lateness-max", "ms", "Farthest a record was behind it. Sampled.", _OF_TASK),
+    Metric(_TASK, "active-process-ratio", "ratio", "The task's share of all processing. Sampled.", _OF_TASK),
+    Metric(_TASK, "active-buffer-count", "records", "Records polled that wait for their turn.", _OF_TASK),
+    # Operators.
+    Metric(
+        _NODE, "process-total", "records", "Records that came to an operator. Estimated.", _OF_NODE, rate=True
+    ),
+    Metric(
+        OWN,
+        "node-process-time-ns-total",
+        "ns",
+        "Time in an operator, without those after it; a source's is that of decoding, too. Estimated.",
+        _OF_NODE,
+    ),
+    Metric(_NODE, "process-latency-avg", "ms", "Average time of one record there. Sampled.", _OF_NODE),
+    Metric(_NODE, "process-latency-max", "ms", "Longest time of one record there. Sampled.", _OF_NODE),
+    *(
+        Metric(
+            _NODE,
+            f"record-e2e-latency-{name}",
+            "ms",
+            f"{text} age of records by the wall clock, at sources when read, at ends when they leave. "
+            "Sampled.",
+            _OF_NODE,
+        )
+        for name, text in (("avg", "Average"), ("min", "Smallest"), ("max", "Largest"))
+    ),
+    # Stores.
+    Metric(
+        "stream-record-cache-metrics",
+        "hit-ratio-avg",
+        "ratio",
+        "Share of look-ups that a store's cache answered. Sampled.",
+        _OF_STORE,
+    ),
+    Metric(OWN, "store-reads-total", "times", "Look-ups that its cache could not answer.", _OF_STORE),
+    Metric(OWN, "store-uncommitted-entries", "entries", "Entries that await the next commit.", _OF_STORE),
+    Metric(_STATE, "estimate-num-keys", "entries", "About how many entries are committed.", _OF_STORE),
+    *(Metric(_STATE, name, unit, text, _OF_STORE) for name, (unit, text) in _ROCKSDB.items()),
+    Metric(_STATE, "block-cache-capacity", "bytes", "Of RocksDB's cache, which all stores share."),
+    Metric(_STATE, "block-cache-usage", "bytes", "What is in RocksDB's cache."),
+    Metric(_STATE, "block-cache-pinned-usage", "bytes", "What is pinned in RocksDB's cache."),
     # Restoring.
     Metric(OWN, "restored-records-total", "records", "Changelog records read while restoring."),
     Metric(OWN, "restore-time-ns-total", "ns", "Time spent reading changelogs and writing stores."),

@@ -9,22 +9,10 @@ from pipeline.config import StreamsConfig
 from pipeline.record import TaskId
 from pipeline.runtime.broker import Message
 from pipeline.runtime.counters import Counters
+from pipeline.runtime.metrics.sampling import Sampling
+from pipeline.runtime.metrics.task_metrics import TaskMetrics
 from pipeline.runtime.metrics.timing import Measured, Timing
 from pipeline.runtime.metrics.traffic import Traffic
-
-
-class TaskMetrics:
-    """What one task counts.
-
-    Attributes:
-        users: how many tasks have this id: several where topics with unequal counts are joined by nothing.
-        processed: records taken off their queues.
-    """
-
-    __slots__ = ("processed", "users")
-
-    def __init__(self) -> None:
-        self.users = self.processed = 0
 
 
 class Recorder:
@@ -50,7 +38,8 @@ class Recorder:
     """
 
     def __init__(self, config: StreamsConfig, clock: Clock) -> None:
-        self.enabled = config.metrics_recording_level != "off"
+        self._level, self._clock = config.metrics_recording_level, clock
+        self.enabled = self._level != "off"
         self.counters = Counters()
         self.traffic = Traffic(config.metrics_topics)
         self.polling, self.processing, self.committing = Timing(clock), Timing(clock), Timing(clock)
@@ -69,6 +58,10 @@ class Recorder:
         metrics = self.tasks.setdefault(task, TaskMetrics())
         metrics.users += 1
         return metrics
+
+    def sampling(self, task: TaskMetrics) -> Sampling:
+        """Return what times some of a task's records."""
+        return Sampling(self._level, self._clock, task)
 
     def close_task(self, task: TaskId) -> None:
         """Forget a task, as Kafka Streams does: another worker counts for it now."""
@@ -104,6 +97,8 @@ class Recorder:
         """Begin a new window of averages and maxima."""
         for measured in (*self.loops.values(), self.restoring, self.polled, self.processed):
             measured.turn()
+        for task in self.tasks.values():
+            task.turn()
 
 
 def as_label(reason: str) -> str:

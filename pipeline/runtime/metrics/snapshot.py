@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from pipeline.clock import Clock
-from pipeline.record import TopicPartition
+from pipeline.record import TaskId, TopicPartition
 from pipeline.runtime.metrics.catalog import CATALOG
+from pipeline.runtime.metrics.of_tasks import Labelled, Sample, latencies, of_stores, of_tasks
 from pipeline.runtime.metrics.recorder import Recorder
-from pipeline.runtime.metrics.timing import WINDOW_MS, Measured
+from pipeline.runtime.metrics.timing import NS_PER_MS, WINDOW_MS
 
 #: How often a snapshot is made.
 INTERVAL_MS: Final = 1_000
-_NS_PER_MS: Final = 1_000_000
-
-#: Values of the labels in the catalogue's order; the number.
-Sample: TypeAlias = tuple[tuple[str, ...], float]
 
 
 class Snapshot(NamedTuple):
@@ -29,10 +26,12 @@ class Snapshot(NamedTuple):
     Attributes:
         time_ms: when, by the worker's clock.
         samples: by the metric's key in the catalogue.
+        stores: by task and name; what their databases tell, whoever reads this may ask.
     """
 
     time_ms: int
     samples: Mapping[str, list[Sample]]
+    stores: Mapping[tuple[TaskId, str], Any] = {}
 
 
 class Sources(NamedTuple):
@@ -42,11 +41,15 @@ class Sources(NamedTuple):
         lags: by source partition, records that are not processed yet; left out where unknown.
         partitions: number of source partitions that the worker has.
         queued: records that wait in the producer.
+        buffered: by task, records that wait for their turn.
+        stores: by task and name.
     """
 
     lags: Mapping[TopicPartition, int] = {}
     partitions: int = 0
     queued: int = 0
+    buffered: Mapping[TaskId, int] = {}
+    stores: Mapping[tuple[TaskId, str], Any] = {}
 
 
 class Snapshots:
@@ -74,22 +77,24 @@ class Snapshots:
         for key, labels, number in self._samples(sources, now_ns):
             samples.setdefault(key, []).append((labels, number))
         self._add_rates(samples, now_ns)
-        self.latest = Snapshot(now_ms, samples)
-        if now_ns - self._since.time_ns >= WINDOW_MS * _NS_PER_MS:
+        self.latest = Snapshot(now_ms, samples, sources.stores)
+        if now_ns - self._since.time_ns >= WINDOW_MS * NS_PER_MS:
             self._before, self._since = self._since, _Base(now_ms, now_ns, _rated(samples))
             self._recorder.turn()
         return self.latest
 
-    def _samples(self, sources: Sources, now_ns: int) -> Iterable[tuple[str, tuple[str, ...], float]]:
+    def _samples(self, sources: Sources, now_ns: int) -> Iterable[Labelled]:
         yield from self._of_worker(sources, now_ns)
         yield from self._of_topics()
         for partition, lag in sources.lags.items():
             labels = (partition.topic, str(partition.partition))
             yield "consumer-fetch-manager-metrics:records-lag", labels, lag
-        for task, metrics in self._recorder.tasks.items():
-            yield "stream-task-metrics:process-total", (str(task),), metrics.processed
+        yield from of_tasks(self._recorder.tasks)
+        for task, waiting in sources.buffered.items():
+            yield "stream-task-metrics:active-buffer-count", (str(task),), waiting
+        yield from of_stores(sources.stores)
 
-    def _of_worker(self, sources: Sources, now_ns: int) -> Iterable[tuple[str, tuple[str, ...], float]]:
+    def _of_worker(self, sources: Sources, now_ns: int) -> Iterable[Labelled]:
         recorder, thread = self._recorder, "stream-thread-metrics"
         counters = recorder.counters
         numbers: dict[str, float] = {
@@ -121,7 +126,7 @@ class Snapshots:
         for key, number in numbers.items():
             yield key, (), number
 
-    def _of_topics(self) -> Iterable[tuple[str, tuple[str, ...], float]]:
+    def _of_topics(self) -> Iterable[Labelled]:
         recorder = self._recorder
         for name, flows in (("consumed", recorder.traffic.consumed), ("produced", recorder.traffic.produced)):
             for topic, flow in flows.items():
@@ -152,11 +157,3 @@ class _Base(NamedTuple):
 
 def _rated(samples: Mapping[str, list[Sample]]) -> dict[str, dict[tuple[str, ...], float]]:
     return {key: dict(counts) for key, counts in samples.items() if CATALOG[key].rate}
-
-
-def latencies(name: str, measured: Measured) -> dict[str, float]:
-    """Return average and maximum of durations in ns, as ms."""
-    return {
-        f"{name}-avg": measured.average / _NS_PER_MS,
-        f"{name}-max": measured.highest / _NS_PER_MS,
-    }

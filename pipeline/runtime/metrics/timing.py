@@ -10,6 +10,7 @@ from pipeline.clock import Clock
 
 #: Averages, maxima, rates and ratios are of the last one to two of these (Kafka: two samples of 30 s).
 WINDOW_MS = 30_000
+NS_PER_MS = 1_000_000
 
 
 class _Mark(NamedTuple):

@@ -11,6 +11,9 @@ from pipeline.runtime.broker import Message
 #: What topics beyond the bound are counted as, together: no topic is called so.
 OTHER: Final = "(other)"
 
+#: Of a longer run of records, about so many are weighed, evenly spread: all of them cost 100 ns a record.
+_WEIGHED: Final = 64
+
 #: `runtime.broker.Producer.produce`.
 Produce: TypeAlias = Callable[[str, bytes | None, bytes | None, int, int, Headers], None]
 
@@ -40,8 +43,9 @@ class Traffic:
         """Count records of one topic that were polled."""
         flow = self.consumed.get(topic) or self._flow(self.consumed, topic)
         flow.records += len(run)
-        flow.bytes += sum([len(value) for message in run if (value := message.value())])
-        flow.bytes += sum([len(key) for message in run if (key := message.key())])
+        weighed = run[:: max(1, len(run) // _WEIGHED)]
+        size = sum([len(message.key() or b"") + len(message.value() or b"") for message in weighed])
+        flow.bytes += size * len(run) // len(weighed)
 
     def metered(self, produce: Produce, *, sizes: bool) -> Produce:
         """Return `Producer.produce` that counts what was taken.
