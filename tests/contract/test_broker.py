@@ -146,6 +146,21 @@ class TestProducer:
         assert list(failed.headers) == headers
         assert failed.reason
 
+    def test_what_is_flushed_is_queued_no_more(self, broker: Broker, topic: str) -> None:
+        create(broker, topic)
+        with closing(broker.producer("client")) as producer:
+            assert producer.queued == 0
+            one(producer, topic, b"value")
+            assert producer.queued == 0
+
+    def test_a_client_without_a_broker_has_records_queued(self) -> None:
+        broker = MemoryBroker(Epoch())
+        create(broker, "topic")
+        broker.reachable = False
+        with closing(broker.producer("client")) as producer:
+            producer.produce("topic", b"value", b"key", 0, 1_000, NO_HEADERS)
+            assert producer.queued == 1
+
     def test_unknown_topic_is_reported(
         self, broker: Broker, topic: str, request: pytest.FixtureRequest
     ) -> None:

@@ -158,6 +158,15 @@ class TestGroup:
             read_count(consumer, 10)
             until(lambda: consumer.end_offset(partition) == 10, consumer)
 
+    def test_a_fetch_tells_how_much_is_left(self, broker: Broker, topic: str, group: str) -> None:
+        create(broker, topic)
+        write(broker, topic, [b"value"] * 10)
+        partition = TopicPartition(topic, 0)
+        with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
+            assert consumer.known_end(partition) is None
+            consumer.resume([partition])
+            until(lambda: consumer.known_end(partition) == 10, consumer)
+
     def test_the_end_of_an_empty_partition_is_known(self, broker: Broker, topic: str, group: str) -> None:
         create(broker, topic)
         partition = TopicPartition(topic, 0)
