@@ -1,8 +1,9 @@
 """What measuring costs: `python -m benchmarks.metrics` runs the same work with metrics off and on, in turns.
 
-On the broker in memory, whose records cost about what librdkafka's do, and RocksDB; in processor time of
-the one thread, which other processes on the machine disturb less than wall-clock time. Each level is compared
-with `off` of the same round, and the median of the rounds counts: 1.02 is two per cent.
+Three workers in one process, one a level, each on a broker in memory of its own with the same records, whose
+calls cost about what librdkafka's do, and on RocksDB. They take turns step by step, of about a thousand
+records, so that whatever else the machine does happens to all of them. What counts is processor time of the
+one thread, commits included; the median of the runs' ratios to `off`: 1.02 is two per cent.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import gc
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, get_args
 
 from benchmarks.engine import count_topology, route_topology
 from benchmarks.events import USERS, make_events, random_users
-from benchmarks.measurement import Job
+from benchmarks.measurement import Job, Work
 from pipeline.clock import SystemClock
 from pipeline.config import MetricsLevel, StreamsConfig
 from pipeline.runtime.broker import TopicSpec
@@ -27,7 +29,7 @@ from pipeline.runtime.worker import Worker
 from pipeline.state.provider import RocksDBProvider
 from pipeline.topology import Topology
 
-_WORKS: Final[dict[str, Callable[[Job], Topology]]] = {"route": route_topology, "count": count_topology}
+_WORKS: Final[dict[Work, Callable[[Job], Topology]]] = {"route": route_topology, "count": count_topology}
 _PARTITIONS: Final = 4
 _LEVELS: Final[tuple[MetricsLevel, ...]] = get_args(MetricsLevel)
 
@@ -35,38 +37,54 @@ _LEVELS: Final[tuple[MetricsLevel, ...]] = get_args(MetricsLevel)
 def main() -> None:
     """Measure, and print a line for each work."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__)
-    parser.add_argument("--runs", type=int, default=21, help="rounds (21)")
-    parser.add_argument("--records", type=int, default=50_000, help="records of a run (50000)")
+    parser.add_argument("--runs", type=int, default=5, help="runs (5)")
+    parser.add_argument(
+        "--records", type=int, default=100_000, help="records of a run, at each level (100000)"
+    )
     options = parser.parse_args()
     for work in _WORKS:
-        print(report(work, measure(work, options.runs, options.records)), flush=True)
+        runs = [measure(work, options.records) for _ in range(options.runs)]
+        print(report(work, runs), flush=True)
 
 
-def measure(work: str, runs: int, records: int) -> dict[MetricsLevel, list[float]]:
-    """Return, by level, the microseconds a record of each run."""
-    found: dict[MetricsLevel, list[float]] = {level: [] for level in _LEVELS}
-    for number in range(runs):
-        # Another one begins each time.
-        for turn in range(len(_LEVELS)):
-            level = _LEVELS[(number + turn) % len(_LEVELS)]
-            found[level].append(_run(work, level, records))
-    return found
-
-
-def report(work: str, found: dict[MetricsLevel, list[float]]) -> str:
+def report(work: Work, runs: list[dict[MetricsLevel, float]]) -> str:
     """Return one line: by level, the median time of a record, and that of the ratios to `off`."""
     texts = []
-    for level, times in found.items():
-        ratios = [time / off for time, off in zip(times, found["off"], strict=True)]
-        texts.append(f"{level} {statistics.median(times):.2f} us ({statistics.median(ratios):.3f})")
+    for level in _LEVELS:
+        median = statistics.median(run[level] for run in runs)
+        ratio = statistics.median(run[level] / run["off"] for run in runs)
+        texts.append(f"{level} {median:.2f} us ({ratio:.3f})")
     return f"{work}: {', '.join(texts)}"
 
 
-def _run(work: str, level: MetricsLevel, records: int) -> float:
+def measure(work: Work, records: int) -> dict[MetricsLevel, float]:
+    """Return, by level, the microseconds that a record took."""
+    spent = dict.fromkeys(_LEVELS, 0.0)
+    with ExitStack() as opened:
+        workers = {level: opened.enter_context(_worker(work, level, records)) for level in _LEVELS}
+        gc.collect()
+        gc.freeze()
+        turn, going = 0, True
+        while going:
+            turn += 1
+            # Another one begins each time.
+            for place in range(len(_LEVELS)):
+                level = _LEVELS[(turn + place) % len(_LEVELS)]
+                begun = time.thread_time()
+                workers[level].step()
+                spent[level] += time.thread_time() - begun
+            going = any(each.status().metrics["records_processed"] < records for each in workers.values())
+        gc.unfreeze()
+    return {level: seconds / records * 1e6 for level, seconds in spent.items()}
+
+
+@contextmanager
+def _worker(work: Work, level: MetricsLevel, records: int) -> Iterator[Worker]:
+    """Return a worker that is about to process the records."""
     clock = SystemClock()
     broker = MemoryBroker(clock)
     job = Job(
-        work="route" if work == "route" else "count",
+        work=work,
         side="headrace",
         address="memory",
         application_id="cost",
@@ -78,24 +96,16 @@ def _run(work: str, level: MetricsLevel, records: int) -> float:
         state_dir="",
     )
     broker.admin().create_topics([TopicSpec(name, _PARTITIONS, {}) for name in ("source", "target")])
-    producer = broker.producer("fill")
-    for event in make_events(records, clock.now_ms() - 3_600_000, 2 * USERS, random_users()):
-        producer.produce("source", event.value, event.key, -1, event.timestamp, ())
     with tempfile.TemporaryDirectory() as folder:
         config = StreamsConfig("cost", Path(folder), metrics_recording_level=level)
-        stores = RocksDBProvider(Path(folder), "cost")
-        worker = Worker(_WORKS[work](job), config, broker, clock, stores)
+        worker = Worker(_WORKS[work](job), config, broker, clock, RocksDBProvider(Path(folder), "cost"))
         while worker.status().state != "running":
             worker.step()
-        gc.collect()
-        gc.freeze()
-        begun = time.thread_time()
-        while worker.status().metrics["records_processed"] < records:
-            worker.step()
-        worker.commit()
-        spent = time.thread_time() - begun
+        producer = broker.producer("fill")
+        for event in make_events(records, clock.now_ms() - 3_600_000, 2 * USERS, random_users()):
+            producer.produce("source", event.value, event.key, -1, event.timestamp, ())
+        yield worker
         worker.close()
-    return spent / records * 1e6
 
 
 if __name__ == "__main__":
