@@ -62,6 +62,8 @@ class StreamsConfig:
             does not remove a committed value in favour of an uncommitted one.
         shutdown_timeout_ms: how long stopping may take, the last commit included; then the process ends all
             the same, with exit code 3, and says what was not committed.
+        repartition_purge_interval_ms: how often records of repartition topics are deleted that are
+            processed and committed; None: they stay.
         metadata_interval_ms: how often topics are looked for that match a pattern (Kafka Streams:
             `metadata.max.age.ms`).
         max_task_idle_ms: how long a task waits, by the wall clock, for an empty partition of which the broker
@@ -110,6 +112,7 @@ class StreamsConfig:
     changelog_retention_ms: int = 24 * 3_600_000
     compaction_lag_ms: int = 3_600_000
     shutdown_timeout_ms: int = 30_000
+    repartition_purge_interval_ms: int | None = 30_000
     metadata_interval_ms: int = 30_000
     max_task_idle_ms: int | None = 0
     source_idle_ms: int | None = None

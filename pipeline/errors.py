@@ -83,6 +83,10 @@ class BrokerRefusedError(BrokerError):
     """The broker does not accept who the application says it is, or does not allow what it does."""
 
 
+class UnsupportedRequestError(BrokerError):
+    """The broker does not know a request; what needs it is left undone."""
+
+
 class TopicGoneError(BrokerError):
     """A topic that is being read does not exist any more."""
 

@@ -45,6 +45,7 @@ ENGINE: Final = {
     "changelog_retention_ms": ("ms", "the broker deletes older records of window changelogs"),
     "shutdown_timeout_ms": ("ms", "the process ends, and says what was not committed: it comes again"),
     "metrics_topics": ("topics", "records of others are counted together, as topic (other)"),
+    "repartition_purge_interval_ms": ("ms", "the broker deletes what is committed of repartition topics"),
     "metadata_interval_ms": ("ms", "topics that match a pattern are looked for; new ones are taken in"),
     "max_task_idle_ms": ("ms", "the task processes records of other partitions; off: it never waits"),
     "source_idle_ms": ("ms", "the time of a task without records goes on with the wall clock"),

@@ -59,6 +59,8 @@ class EngineSettings(TypedDict, total=False):
         replication_factor: of internal topics; -1 is the broker's default.
         changelog_retention: how long a window changelog keeps records beyond the store's retention.
         compaction_lag: a changelog keeps every record at least this long.
+        repartition_purge_interval: how often records of repartition topics are deleted that are
+            processed and committed.
         metadata_interval: how often topics are looked for that match a pattern.
         max_task_idle: how long a task waits for an empty partition of which the broker has no more before
             it processes records of others: with more, joined topics are read in the order of their
@@ -99,6 +101,7 @@ class EngineSettings(TypedDict, total=False):
     compaction_lag: Duration | None
     shutdown_timeout: Duration | None
     metadata_interval: Duration | None
+    repartition_purge_interval: Duration | None
     max_task_idle: Duration | None
     source_idle: Duration | None
     agent_drain: Duration | None

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pipeline.record import Headers, TopicPartition
+from pipeline.runtime.deletion import Deletion
 
 
 class Message(Protocol):
@@ -285,6 +286,14 @@ class Admin(Protocol):
 
         Raises:
             BrokerUnreachableError: no broker answers.
+        """
+        ...
+
+    def delete_records(self, before: Mapping[TopicPartition, int]) -> Deletion:
+        """Ask for every record before an offset to be deleted, by partition, and return at once.
+
+        Raises:
+            UnsupportedRequestError: the broker does not know the request.
         """
         ...
 

@@ -15,6 +15,7 @@ from pipeline.runtime.dead_letter import DeadLetters
 from pipeline.runtime.failures import Failures
 from pipeline.runtime.metrics.recorder import Recorder
 from pipeline.runtime.partitioner import partition_for
+from pipeline.runtime.purge import Purge
 
 
 class TaskEnvironment:
@@ -29,6 +30,7 @@ class TaskEnvironment:
         recorder: Recorder,
         partition_counts: Callable[[str], int],
         global_stores: Mapping[str, Any],
+        purge: Purge,
         transactions: TransactionalProducer | None = None,
     ) -> None:
         self.plan, self.config, self.clock = plan, config, clock
@@ -39,6 +41,8 @@ class TaskEnvironment:
         self.transactions = transactions
         self.failures = Failures(config, DeadLetters(config, self.produce, recorder), recorder)
         self.partition_count = partition_counts
+        #: Told what is committed, so that repartition topics do not keep it.
+        self.purge = purge
         #: The stores of global tables, by name.
         self.global_stores = global_stores
 

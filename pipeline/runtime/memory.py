@@ -11,6 +11,7 @@ from pipeline.clock import Clock
 from pipeline.errors import BrokerError, BrokerUnreachableError, TopicGoneError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, TopicSpec
+from pipeline.runtime.memory_deletion import MemoryDeletion, deleted
 from pipeline.runtime.memory_group import MemoryConsumer, MemoryGroup
 from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition, MemoryTopic
 from pipeline.runtime.memory_producer import MemoryProducer, MemoryTransactionalProducer
@@ -194,6 +195,14 @@ class MemoryAdmin:
         return {
             topic: _KEPT | self._broker.topic(topic).config for topic in topics if self._broker.exists(topic)
         }
+
+    def delete_records(self, before: Mapping[TopicPartition, int]) -> MemoryDeletion:
+        """Delete every record before an offset, by partition."""
+        self._broker.check_reachable("deleting records")
+        return deleted(
+            {each: self._broker.topic(each.topic) for each in before if self._broker.exists(each.topic)},
+            before,
+        )
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition."""

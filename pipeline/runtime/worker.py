@@ -7,7 +7,7 @@ no thread and no system clock in here, so the same worker runs on librdkafka, un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -20,16 +20,17 @@ from pipeline.errors import (
     CorruptStoreError,
     TaskMigratedError,
     TopicGoneError,
-    UnknownTopicError,
 )
 from pipeline.plan.planner import plan as make_plan
 from pipeline.record import TaskId
 from pipeline.runtime.broker import Admin, Broker, Consumer, Producer, TransactionalProducer
+from pipeline.runtime.chosen_topics import chosen_counts, in_the_middle
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.global_state import GlobalState, open_global_stores
 from pipeline.runtime.metrics.recorder import Recorder
 from pipeline.runtime.metrics.snapshot import Snapshot, Snapshots, Sources
 from pipeline.runtime.pattern_topics import PatternTopics
+from pipeline.runtime.purge import Purge
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.retries import Retries
@@ -126,6 +127,7 @@ class Worker:
         self.registry = StoreRegistry([*specs, *(table.store for table in self.plan.global_tables)])
         self._config, self._broker, self._clock, self._stores = config, broker, clock, stores
         self._client_id = client_id or config.application_id
+        self._purge = Purge(self.plan.repartition_topics, config.repartition_purge_interval_ms)
         self._topic_check = TopicCheck(broker.address, config)
         self._recorder = Recorder(config, clock)
         self._snapshots = Snapshots(self._recorder, clock)
@@ -225,8 +227,9 @@ class Worker:
                 self._clock,
                 producer,
                 self._recorder,
-                _partition_counts(admin, counts),
+                chosen_counts(admin, counts),
                 {name: store.rows for name, store in global_stores.items()},
+                self._purge,
                 transactions,
             )
             followed = self._broker.reader()
@@ -272,6 +275,7 @@ class Worker:
             self._next_commit_ms = now_ms
             if self._commit(connection):
                 self._next_commit_ms = now_ms + self._config.commit_interval_ms
+        self._purge.step(connection.admin, now_ms)
         if not connection.globals.loaded:
             moved = connection.globals.load()
             if connection.globals.loaded:
@@ -291,7 +295,7 @@ class Worker:
             for task in idle:
                 task.advance(now_ms)
         except BrokerUnreachableError as error:
-            raise _in_the_middle(error) from error
+            raise in_the_middle(error) from error
         return moved
 
     def _commit(self, connection: _Connection) -> bool:
@@ -371,27 +375,7 @@ class Worker:
             self._status = self._report()
 
     def _disconnect(self) -> None:
+        self._purge.forget()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.opened.close()
-
-
-def _partition_counts(admin: Admin, known: dict[str, int]) -> Callable[[str], int]:
-    """Return what tells a topic's partition count; topics chosen while running are asked for once."""
-
-    def count(topic: str) -> int:
-        if topic not in known:
-            try:
-                known.update(admin.partition_counts([topic]))
-            except BrokerUnreachableError as error:
-                raise _in_the_middle(error) from error
-        if topic not in known:
-            raise UnknownTopicError(f"topic {topic!r}, chosen for a record, does not exist: create it")
-        return known[topic]
-
-    return count
-
-
-def _in_the_middle(error: BrokerUnreachableError) -> BrokerError:
-    """Return the error that ends the worker: a record that was begun cannot be taken up again."""
-    return BrokerError(f"{error}; the worker stops, and starts again from its last commit")

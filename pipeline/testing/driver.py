@@ -97,7 +97,9 @@ class TopologyTestDriver:
         self.broker = MemoryBroker(self.clock)
         self._stores = stores or MemoryProvider()
         # One record a step: what caches would fold between two commits is seen, each by itself.
-        self._config = dataclasses.replace(config, **{"poll_records": 1, **settings})
+        # What went through a repartition topic can be read there, however long the test is.
+        own = {"poll_records": 1, "repartition_purge_interval_ms": None}
+        self._config = dataclasses.replace(config, **{**own, **settings})
         planned = plan(self._topology)
         self._sources = frozenset(planned.external_sources)
         self._patterns = [

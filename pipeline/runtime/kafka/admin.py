@@ -8,16 +8,18 @@ from concurrent.futures import Future
 from typing import Any, Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import TopicPartition as ClientPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but not exported in its annotations
     AdminClient,
     ConfigResource,
     NewTopic,
 )
 
-from pipeline.errors import BrokerError, StreamsError
+from pipeline.errors import BrokerError, StreamsError, UnsupportedRequestError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import TopicSpec
 from pipeline.runtime.kafka.clients import new_admin
+from pipeline.runtime.kafka.deletion import KafkaDeletion
 from pipeline.runtime.kafka.errors import UNREACHABLE, translated
 from pipeline.runtime.kafka.offsets import EARLIEST, LATEST, OffsetLookup
 from pipeline.runtime.kafka.refusals import Reports
@@ -41,10 +43,13 @@ class KafkaAdmin:
         settings: see `pipeline.runtime.kafka.settings`.
         reading: those of a reader, to ask for offsets with.
         exact_ends: turns the ends that the broker lists into the true ones; see `ends`.
+        deletes: says whether the broker deletes records on request; see `protocol.Features`.
     """
 
-    def __init__(self, settings: Settings, reading: Settings, exact_ends: ExactEnds) -> None:
-        self._exact_ends = exact_ends
+    def __init__(
+        self, settings: Settings, reading: Settings, exact_ends: ExactEnds, deletes: Callable[[], bool]
+    ) -> None:
+        self._exact_ends, self._deletes = exact_ends, deletes
         self._address = str(settings["bootstrap.servers"])
         self._settings = settings
         self._reports = Reports()
@@ -129,6 +134,22 @@ class KafkaAdmin:
             told = {name: entry.value for name, entry in entries.items() if entry.value is not None}
             configs[resource.name] = {**configs[resource.name], **told}
         return configs
+
+    def delete_records(self, before: Mapping[TopicPartition, int]) -> KafkaDeletion:
+        """Ask for every record before an offset to be deleted, by partition, and return at once.
+
+        Raises:
+            UnsupportedRequestError: the broker does not know the request.
+            BrokerUnreachableError: no broker answers.
+        """
+        if not self._deletes():
+            raise UnsupportedRequestError(
+                f"the broker at {self._address} does not know the request to delete records (DeleteRecords)"
+            )
+        asked = [ClientPartition(*partition, offset) for partition, offset in before.items()]
+        futures = self._open().delete_records(asked, request_timeout=_TIMEOUT_S)
+        self._open().poll(0)
+        return KafkaDeletion(futures, self._address)
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition.
