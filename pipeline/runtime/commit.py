@@ -7,7 +7,7 @@ good from the changelog, up to the position committed beside the offset.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from pipeline.errors import BrokerError, DeliveryError, TaskMigratedError
 from pipeline.record import TopicPartition
@@ -86,7 +86,8 @@ class Committer:
             return whole
         if offsets:
             self._consumer.commit(offsets)
-        self._take_note(due, offsets)
+        self._environment.purge.committed(offsets)
+        self._take_note(due)
         return whole
 
     def _end_transaction(self, due: list[Task], offsets: dict[TopicPartition, Committed]) -> None:
@@ -94,10 +95,10 @@ class Committer:
         self._asked = (due, offsets)
         self._environment.transactions.commit(offsets, self._consumer)
         self._asked = None
-        self._take_note(due, offsets)
-
-    def _take_note(self, due: list[Task], offsets: Mapping[TopicPartition, Committed]) -> None:
         self._environment.purge.committed(offsets)
+        self._take_note(due)
+
+    def _take_note(self, due: list[Task]) -> None:
         # 4. Write each store's batch with its changelog position.
         now = self._environment.clock.now_ms()
         for task in due:
