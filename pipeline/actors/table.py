@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from pipeline.actors.models import table_key_serde_of, value_serde_of
-from pipeline.agents.scope import RUNNING, current_event, current_scope
+from pipeline.agents.scope import current_event, current_scope, in_agent
 from pipeline.errors import OutsideAgentError, TopologyError
 from pipeline.runtime.queries import Queries, StoreRegistry
 from pipeline.topology import StoreSpec, check_topic_name, declaration_site
@@ -78,7 +78,7 @@ class Table(MutableMapping[K, V], Generic[K, V]):
         return callback
 
     def __getitem__(self, key: K) -> V:
-        found = self._store.get(key) if RUNNING.scope is not None else self._committed(key)
+        found = self._store.get(key) if in_agent() else self._committed(key)
         if found is not None:
             value: V = found
             return value
@@ -100,12 +100,12 @@ class Table(MutableMapping[K, V], Generic[K, V]):
         self._put(key, None)
 
     def __contains__(self, key: object) -> bool:
-        found = self._store.get(key) if RUNNING.scope is not None else self._committed(key)
+        found = self._store.get(key) if in_agent() else self._committed(key)
         return found is not None
 
     def get(self, key: K, default: Any = None) -> Any:
         """Return the value under `key`, else `default`; the table's own default is not asked."""
-        found = self._store.get(key) if RUNNING.scope is not None else self._committed(key)
+        found = self._store.get(key) if in_agent() else self._committed(key)
         return default if found is None else found
 
     def pop(self, key: K, default: Any = _MISSING) -> Any:
@@ -147,7 +147,7 @@ class Table(MutableMapping[K, V], Generic[K, V]):
             self._put(key, None)
 
     def _items(self) -> Iterator[tuple[K, V]]:
-        if RUNNING.scope is not None:
+        if in_agent():
             yield from self._store.all()
             return
         for store in self._owner.store_registry.open(self.name).values():

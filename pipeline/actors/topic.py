@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from pipeline.actors.models import key_serde_of, value_serde_of
-from pipeline.agents.scope import RUNNING, current_event
+from pipeline.agents.scope import current_event, current_scope, in_agent
 from pipeline.dsl.stream import KStream
 from pipeline.errors import TopologyError
 from pipeline.record import NO_HEADERS, Headers
@@ -163,13 +163,13 @@ class Topic:
         value_bytes = None if value is None else self.value.serialize(value)
         where = _BY_KEY if partition is None else partition
         given = tuple(headers.items()) if isinstance(headers, Mapping) else headers or NO_HEADERS
-        scope, event = RUNNING.scope, current_event()
         time_ms = _NOW if timestamp is None else round(timestamp * 1_000)
-        if scope is None:
+        if not in_agent():
             return self._owner.write(topic, value_bytes, key_bytes, where, time_ms, given)
+        event = current_event()
         if timestamp is None and event is not None:
             time_ms = event.timestamp
-        scope.produce(topic, value_bytes, key_bytes, where, time_ms, given)
+        current_scope(str(self)).produce(topic, value_bytes, key_bytes, where, time_ms, given)
         return _DONE
 
     #: Faust's name for a send that is not awaited.

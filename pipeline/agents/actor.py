@@ -53,7 +53,7 @@ class Actor:
     def __init__(
         self, function: Callable[[], Any], loop: AgentLoop, listener: Listener, scope: Scope
     ) -> None:
-        self._scope = scope
+        self.scope = scope
         self.events: list[Event[Any]] = []
         self.takes = True
         self._function, self._listener = function, listener
@@ -122,13 +122,13 @@ class Actor:
 
     def _run(self, sent: Any, error: BaseException | None) -> Any:
         """Run the function's code until it yields a request or a future: return that."""
-        RUNNING.scope, RUNNING.event = self._scope, self.events[-1] if self.events else None
-        self._host.enter()
+        host, RUNNING.runner = self._host, self
+        host.enter()
         try:
             return self._step.send(sent) if error is None else self._step.throw(error)
         finally:
-            self._host.leave()
-            RUNNING.scope = RUNNING.event = None
+            host.leave()
+            RUNNING.runner = None
 
     def _advance(self, sent: Any, error: BaseException | None) -> None:
         """Run the function's code until it asks for an event, awaits something else, or ends."""
@@ -148,21 +148,22 @@ class Actor:
                 self._failed(raised)
                 return
             else:
-                if request is NEXT or isinstance(request, Request):
-                    if self._early is None:
-                        self._wait_for_event(request)
-                        return
-                    sent, error, self._early = self._early, None, None
-                    continue
-                self._host.wait_for(request)
-                return
+                if request is not NEXT and not isinstance(request, Request):
+                    self._host.wait_for(request)
+                    return
+                if self._early is None:
+                    self._wait_for_event(request)
+                    return
+                sent, error, self._early = self._early, None, None
+                continue
             self._step = self._running.__anext__()
             self._listener.emit(self.events[-1], yielded)
             sent = error = None
 
     def _wait_for_event(self, request: Request) -> None:
         if request.acknowledges:
-            self._forget_timer()
+            if self._timer is not None:
+                self._forget_timer()
             events, self.events = self.events, []
             self.takes = True
             if events:

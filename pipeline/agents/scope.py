@@ -43,19 +43,31 @@ class Scope(Protocol):
         ...
 
 
+class Runner(Protocol):
+    """Whose code runs: an actor."""
+
+    scope: Scope
+    events: list[Event[Any]]
+
+
 class _Running(threading.local):
     """By thread, as two workers may run in one process."""
 
-    scope: Scope | None = None
-    event: Event[Any] | None = None
+    runner: Runner | None = None
 
 
 RUNNING = _Running()
 
 
+def in_agent() -> bool:
+    """Whether an agent's own code runs."""
+    return RUNNING.runner is not None
+
+
 def current_event() -> Event[Any] | None:
-    """Return the event that the agent whose code runs has in hand; None outside of agents."""
-    return RUNNING.event
+    """Return the event that the agent whose code runs has in hand; None if there is none."""
+    runner = RUNNING.runner
+    return runner.events[-1] if runner is not None and runner.events else None
 
 
 def current_scope(what: str) -> Scope:
@@ -67,9 +79,9 @@ def current_scope(what: str) -> Scope:
     Raises:
         OutsideAgentError: no agent's code runs.
     """
-    if RUNNING.scope is None:
+    if RUNNING.runner is None:
         raise OutsideAgentError(
             f"{what} works in the code of an agent alone: there is no task, outside of it (nor in asyncio "
             "tasks that an agent starts), whose partition it could belong to"
         )
-    return RUNNING.scope
+    return RUNNING.runner.scope

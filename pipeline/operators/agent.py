@@ -23,6 +23,7 @@ from pipeline.operators.context import OperatorContext, failed
 from pipeline.record import Forward, Headers
 from pipeline.topology import Agent
 
+_new: Final = tuple.__new__
 #: What passes through an agent on its way up, to stop the worker.
 _FATAL: Final = (UnhandledRecordError, BrokerError, StateError, TopologyError)
 
@@ -46,7 +47,7 @@ class _AgentOperator:
         self._only = self._actors[0] if node.concurrency == 1 else None
         #: What came while nobody could take it: more of a record that the task has taken up already.
         self._waiting: deque[Event[Any]] = deque()
-        self._sharing = False
+        self._sharing = self._blocks = False
         #: The event that is being given to `_only`, until that has done with it.
         self._given: Event[Any] | None = None
         context.on_drain(self._hurry)
@@ -56,7 +57,8 @@ class _AgentOperator:
 
     def process(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         """Give a record to an instance, or keep it until one takes it."""
-        event = Event(key, value, timestamp, headers, self._take_up())
+        # What `Event(...)` is, without a Python frame of its own.
+        event: Event[Any] = _new(Event, (key, value, timestamp, headers, self._take_up()))
         only = self._only
         if only is not None and only.takes and not self._waiting:
             self._given = event
@@ -93,7 +95,8 @@ class _AgentOperator:
 
     def _block(self) -> None:
         """Let the task take up more records only while there is somebody to give them to."""
-        if self._waiting or not any(actor.takes for actor in self._actors):
+        self._blocks = bool(self._waiting) or not any(actor.takes for actor in self._actors)
+        if self._blocks:
             self._flight.blocked.add(self)
         else:
             self._flight.blocked.discard(self)
@@ -115,8 +118,11 @@ class _AgentOperator:
     def done(self, events: list[Event[Any]]) -> None:
         """Let go of events; somebody may wait for the instance, or for their keys."""
         for event in events:
-            self._release(event)
-        if self._waiting or self in self._flight.blocked:
+            if event is self._given:
+                self._given = None
+            else:
+                self._flight.release(event.in_hand)
+        if self._blocks:
             self._share_out()
 
     def failed(self, events: list[Event[Any]], error: BaseException) -> None:
@@ -126,15 +132,7 @@ class _AgentOperator:
         for event in events:
             with self._context.taking_up(event.in_hand):
                 self._context.fail(failed(self._node, self._node.function, error))
-            self._release(event)
-        if self._waiting or self in self._flight.blocked:
-            self._share_out()
-
-    def _release(self, event: Event[Any]) -> None:
-        if event is self._given:
-            self._given = None
-        else:
-            self._flight.release(event.in_hand)
+        self.done(events)
 
     def close(self) -> None:
         """End all instances; what they have in hand comes again."""

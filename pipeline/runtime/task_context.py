@@ -94,7 +94,9 @@ class TaskContext:
 
     def take_up(self) -> InHand:
         """Return what the task has in hand."""
-        return self._task.in_hand
+        task = self._task
+        message = task.message
+        return task.in_hand if message is None or task.waited is not None else message
 
     def taking_up(self, in_hand: InHand) -> TakingUp:
         """Say that what is done within is done for what was in hand before."""
