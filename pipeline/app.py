@@ -157,6 +157,10 @@ class App(Declarations, Refusals, faust.App):  # type: ignore[misc]  # topics, a
         security = connection_settings(self.conf.broker_credentials, self._broker_settings)
         return client_settings(self.streams_config) | security
 
+    def join_as(self, group_instance_id: str) -> None:
+        """Give this worker a name in its group; before the engine is made."""
+        self._engine_settings["group_instance_id"] = group_instance_id
+
     @property
     def shutdown_timeout_s(self) -> float:
         """How long stopping may take, in seconds."""

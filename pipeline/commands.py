@@ -30,6 +30,7 @@ from pipeline.plan.description import describe as describe_plan
 from pipeline.plan.graph import to_dot, to_mermaid
 from pipeline.plan.planner import Plan
 from pipeline.runtime.kafka.settings import Setting
+from pipeline.settings import INSTANCE_VARIABLE
 
 #: What `describe --format` prints.
 FORMATS: Final[dict[str, Callable[[Plan], str]]] = {
@@ -65,6 +66,10 @@ class Describable(Protocol):
     @property
     def engine(self) -> ServiceT:
         """The service that runs the topology."""
+        ...
+
+    def join_as(self, group_instance_id: str) -> None:
+        """Give this worker a name in its group."""
         ...
 
 
@@ -128,9 +133,19 @@ class acl(AppCommand):  # noqa: N801 - a command's class is named as the command
 class worker(faust_worker):  # noqa: N801 - a command's class is named as the command
     """Run the topology and serve its stores over HTTP."""
 
+    options = [  # noqa: RUF012 - Faust's declaration; it is never changed
+        *(faust_worker.options or ()),
+        option(
+            "--group-instance-id",
+            help=f"This worker's own name in its group, for static membership [{INSTANCE_VARIABLE}].",
+        ),
+    ]
+
     def as_service(self, loop: Any, *args: Any, **kwargs: Any) -> ServiceT:
         """Return the application; what cannot run is said here, before anything starts."""
         with plain_errors():
+            if name := kwargs.get("group_instance_id"):
+                cast("Describable", self.app).join_as(name)
             cast("Describable", self.app).engine  # noqa: B018 - made now, to fail now
         return super().as_service(loop, *args, **kwargs)
 

@@ -53,13 +53,23 @@ class StreamsConfig:
         restore_records: changelog records, and records of global tables, read at once, before the worker
             turns to its consumer again.
         delivery_timeout_ms: how long a record may wait for the broker's acknowledgement; then the
-            worker stops, and nothing past the last commit counts. Whoever fails to commit for 30 s gives its
-            clients up before that, and goes on from the last commit with new ones.
+            worker goes back to its last commit, and tries again. Whoever fails to commit for 30 s does so
+            before that, with new clients.
         replication_factor: of internal topics; -1 is the broker's default.
         changelog_retention_ms: a window changelog keeps records this long beyond the store's own
             retention, counted from when they were written.
         compaction_lag_ms: a changelog keeps every record at least this long, so that compaction
             does not remove a committed value in favour of an uncommitted one.
+        max_rewinds: when what was in hand is lost so many times in a row, before any of it could be committed
+            (a record takes longer than the group, or the transaction, waits for this worker), the worker
+            stops and says where.
+        group_instance_id: this worker's name in the group, for static membership (KIP-345): a worker that is
+            started again within the session timeout gets its partitions back, and the others keep theirs.
+            None: it leaves the group when it stops. Each worker needs its own: give it in the environment,
+            HEADRACE_GROUP_INSTANCE_ID, or with `faust worker --group-instance-id`.
+        session_timeout_ms: how long the group waits for a worker that is not heard of before it gives its
+            partitions to others. None: 6 s, and 45 s with a `group_instance_id`. On Apache Kafka 4 the broker
+            decides (`group.consumer.session.timeout.ms`; 45 s by default).
         shutdown_timeout_ms: how long stopping may take, the last commit included; then the process ends all
             the same, with exit code 3, and says what was not committed.
         repartition_purge_interval_ms: how often records of repartition topics are deleted that are
@@ -111,6 +121,9 @@ class StreamsConfig:
     replication_factor: int = -1
     changelog_retention_ms: int = 24 * 3_600_000
     compaction_lag_ms: int = 3_600_000
+    max_rewinds: int = 10
+    group_instance_id: str | None = None
+    session_timeout_ms: int | None = None
     shutdown_timeout_ms: int = 30_000
     repartition_purge_interval_ms: int | None = 30_000
     metadata_interval_ms: int = 30_000

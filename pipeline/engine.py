@@ -27,8 +27,8 @@ logger = get_logger(__name__)
 
 #: How often a change of the worker's state is looked for, to log it.
 _REPORT_INTERVAL_S = 0.5
-#: How long the last commit pauses before it is tried again.
-_COMMIT_PAUSE_S = 0.1
+#: How long the thread rests while the broker is away, before the next turn: at first, and at most.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 
 
 class Engine(Service):
@@ -91,6 +91,7 @@ class Engine(Service):
     def halt(self) -> None:
         """Have the worker closed by its own thread, as soon as it has done what it is at. From any thread."""
         self._halt.set()
+        self._worker.hurry()
 
     def unfinished(self) -> str:
         """Say why it has not ended, and what is not committed. From any thread, whatever hangs."""
@@ -182,12 +183,17 @@ def run_worker(worker: Worker, halt: threading.Event, failed: Callable[[BaseExce
     Raises:
         Exception: it could not be closed.
     """
-    pause = threading.Event()
+    pause_s, waiting = _FIRST_PAUSE_S, threading.Event()
     try:
         while not halt.is_set():
             worker.step()
+            if worker.status().problem is None:
+                pause_s = _FIRST_PAUSE_S
+            else:
+                halt.wait(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         while not worker.finish():
-            pause.wait(_COMMIT_PAUSE_S)
+            waiting.wait(_LONGEST_PAUSE_S)
     except BaseException as error:  # noqa: BLE001 - handed on
         failed(error)
     worker.abort()

@@ -95,5 +95,17 @@ class DeliveryError(BrokerError):
     """Records handed to the producer were not delivered."""
 
 
-class TaskMigratedError(BrokerError):
+class InstanceIdTakenError(BrokerError):
+    """Another member of the group has this worker's `group_instance_id`."""
+
+
+class RewindError(BrokerError):
+    """What is in hand cannot be finished: the worker goes back to its last commit, and tries again."""
+
+
+class TaskMigratedError(RewindError):
     """A partition belongs to another worker by now, so its offsets cannot be committed."""
+
+
+class StuckError(StreamsError):
+    """The worker went back to its last commit too often without getting past it."""

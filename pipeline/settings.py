@@ -5,6 +5,8 @@ Faust's own settings come from three places; the first that is set wins:
 * broker: environment `BROKER_URL`, `App(broker=...)`, `kafka://localhost:9092`
 * data directory: `faust --datadir`, environment `APP_DATADIR`, `App(datadir=...)`, environment
   `FAUST_DATADIR`, `<id>-data` in the working directory
+* the worker's name in its group: `faust worker --group-instance-id`, environment
+  `HEADRACE_GROUP_INSTANCE_ID`, `App(group_instance_id=...)`, none
 * HTTP port: `faust worker --web-port`, environment `WEB_PORT`, `App(web_port=...)`, 6066
 
 With `App(env_prefix="X_")` the variables are `X_BROKER_URL` and so on (not `FAUST_DATADIR`).
@@ -12,6 +14,7 @@ With `App(env_prefix="X_")` the variables are `X_BROKER_URL` and so on (not `FAU
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import timedelta
@@ -30,6 +33,9 @@ from pipeline.topology import check_topic_name
 Duration: TypeAlias = timedelta | float
 
 DEFAULT_PORT: Final = 9092
+
+#: Environment variable with the name that this worker has in its group.
+INSTANCE_VARIABLE: Final = "HEADRACE_GROUP_INSTANCE_ID"
 
 #: What the client has unless told: a worker that is stuck for longer loses its partitions.
 _POLL_INTERVAL_MS: Final = 300_000
@@ -61,6 +67,10 @@ class EngineSettings(TypedDict, total=False):
         compaction_lag: a changelog keeps every record at least this long.
         repartition_purge_interval: how often records of repartition topics are deleted that are
             processed and committed.
+        max_rewinds: the worker stops when what was in hand is lost so many times in a row.
+        group_instance_id: this worker's name in the group, for static membership; each worker needs its own.
+        session_timeout: how long the group waits for a worker that is not heard of.
+        shutdown_timeout: how long stopping may take; then the process ends all the same, with exit code 3.
         metadata_interval: how often topics are looked for that match a pattern.
         max_task_idle: how long a task waits for an empty partition of which the broker has no more before
             it processes records of others: with more, joined topics are read in the order of their
@@ -99,6 +109,9 @@ class EngineSettings(TypedDict, total=False):
     replication_factor: int | None
     changelog_retention: Duration | None
     compaction_lag: Duration | None
+    max_rewinds: int | None
+    group_instance_id: str | None
+    session_timeout: Duration | None
     shutdown_timeout: Duration | None
     metadata_interval: Duration | None
     repartition_purge_interval: Duration | None
@@ -172,7 +185,7 @@ _EXACTLY_ONCE_INTERVAL_MS: Final = 100
 _MAY_BE_NONE: Final = "max_task_idle"
 
 _TEXTS: Final = frozenset(
-    {"application_version", "dead_letter", "processing_guarantee"}
+    {"application_version", "dead_letter", "group_instance_id", "processing_guarantee"}
     | {"on_decode_error", "on_processing_error", "on_produce_error", "metrics_recording_level"}
 )
 
@@ -214,6 +227,8 @@ def engine_settings(given: Mapping[str, object]) -> dict[str, int | str | None]:
         else:
             wanted = "a string" if name in _TEXTS else "a whole number"
             raise ConfigError(f"{name} is {value!r}: it must be {wanted}")
+    if instance := os.environ.get(INSTANCE_VARIABLE):
+        settings["group_instance_id"] = instance
     if settings.get("processing_guarantee") == "exactly_once":
         settings.setdefault("commit_interval_ms", _EXACTLY_ONCE_INTERVAL_MS)
     if "dead_letter" in settings:
@@ -223,7 +238,12 @@ def engine_settings(given: Mapping[str, object]) -> dict[str, int | str | None]:
 
 def client_settings(config: StreamsConfig) -> dict[str, Setting]:
     """Return what the engine's settings mean for its clients, under librdkafka's names."""
-    return {
+    membership: dict[str, Setting] = {}
+    if config.group_instance_id is not None:
+        membership["group.instance.id"] = config.group_instance_id
+    if config.session_timeout_ms is not None:
+        membership["session.timeout.ms"] = config.session_timeout_ms
+    return membership | {
         # Of readers, too, which join none: the client looks for its coordinator all the same, and a broker
         # with an authoriser is to allow that.
         "group.id": config.application_id,

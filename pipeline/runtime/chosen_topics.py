@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.errors import BrokerError, BrokerUnreachableError, UnknownTopicError
+from pipeline.errors import BrokerUnreachableError, RewindError, UnknownTopicError
 from pipeline.runtime.broker import Admin
 
 
@@ -24,6 +24,6 @@ def chosen_counts(admin: Admin, known: dict[str, int]) -> Callable[[str], int]:
     return count
 
 
-def in_the_middle(error: BrokerUnreachableError) -> BrokerError:
-    """Return the error that ends the worker: a record that was begun cannot be taken up again."""
-    return BrokerError(f"{error}; the worker stops, and starts again from its last commit")
+def in_the_middle(error: BrokerUnreachableError) -> RewindError:
+    """Return the error of a record that was begun: it cannot be taken up again where it was."""
+    return RewindError(f"{error}; going back to the last commit")

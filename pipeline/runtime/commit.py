@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.errors import BrokerError, DeliveryError, TaskMigratedError
+from pipeline.errors import BrokerError, DeliveryError, RewindError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Admin, Committed, Consumer, Undelivered
 from pipeline.runtime.environment import TaskEnvironment
@@ -44,6 +44,7 @@ class Committer:
         Raises:
             BrokerUnreachableError: not now; nothing is lost, commit again before processing on.
             DeliveryError: a record of state could not be written; the worker must stop.
+            RewindError: records were not acknowledged in time; the worker must begin again.
             TaskMigratedError: another worker owns the partitions by now.
         """
         recorder = self._environment.recorder
@@ -120,7 +121,7 @@ def _transaction_failed(record: Undelivered) -> BrokerError:
     """Return the error for a record that was refused in a transaction: nothing of it can be committed."""
     what = f"topic {record.topic!r} did not take a record: {record.reason}"
     if record.timed_out:
-        return TaskMigratedError(f"{what}; the transaction is aborted, and what was in hand comes again")
+        return RewindError(f"{what}; the transaction is aborted, and what was in hand comes again")
     return DeliveryError(
         f"{what}; its transaction cannot be committed, and it would be refused again: the worker stops. "
         "Allow it in the topic's configuration, or let max_record_bytes= put such records aside before"

@@ -16,6 +16,7 @@ from pipeline.runtime.failures import Failures
 from pipeline.runtime.metrics.recorder import Recorder
 from pipeline.runtime.partitioner import partition_for
 from pipeline.runtime.purge import Purge
+from pipeline.runtime.rewinds import Rewinds
 
 
 class TaskEnvironment:
@@ -31,12 +32,15 @@ class TaskEnvironment:
         partition_counts: Callable[[str], int],
         global_stores: Mapping[str, Any],
         purge: Purge,
+        rewinds: Rewinds,
         transactions: TransactionalProducer | None = None,
     ) -> None:
         self.plan, self.config, self.clock = plan, config, clock
         self.producer, self.recorder, self.counters = producer, recorder, recorder.counters
         #: The producer's, counting.
         self.produce = recorder.traffic.metered(producer.produce, sizes=recorder.enabled)
+        #: How often what was in hand may be lost.
+        self.rewinds = rewinds
         #: The producer, if it is a transactional one: with exactly-once.
         self.transactions = transactions
         self.failures = Failures(config, DeadLetters(config, self.produce, recorder), recorder)

@@ -16,6 +16,7 @@ from pipeline.errors import (
     DeliveryError,
     ProduceError,
     RecordError,
+    RewindError,
     SerdeError,
     UnhandledRecordError,
 )
@@ -80,8 +81,9 @@ class Failures:
         action = self._config.action(stage)
         if action == "fail":
             raise UnhandledRecordError(
-                f"{error} [{_where(in_hand)}]; the worker stops here: mend the cause, or set dead_letter= to "
-                f'put such records aside, or on_{stage}_error="continue" to skip them'
+                f"{error} [{_where(in_hand)}]; the worker stops here, and meets it again when it is started: "
+                f"mend the cause, or set dead_letter= to put such records aside, or "
+                f'on_{stage}_error="continue" to skip them{self._past(in_hand)}'
             ) from error
         if self._last.get(action) is in_hand:
             return
@@ -111,6 +113,16 @@ class Failures:
             self._last["dead-letter"] = in_hand
             self._dead_letters.send(_letter(in_hand), error, reason)
 
+    def _past(self, in_hand: InHand) -> str:
+        """Say how to go past one record without a setting for all, if that is what failed."""
+        if isinstance(in_hand, Punctuation | Update):
+            return ""
+        return (
+            f"; or go past this one alone: kafka-consumer-groups.sh --bootstrap-server <host:port> --group "
+            f"{self._config.application_id} --topic {in_hand.topic()}:{in_hand.partition()} --reset-offsets "
+            f"--to-offset {in_hand.offset() + 1} --execute"
+        )
+
     def undelivered(self, records: Sequence[Undelivered], internal: frozenset[str]) -> None:
         """Handle records that the broker refused.
 
@@ -119,14 +131,20 @@ class Failures:
             internal: topics of state and of repartitions.
 
         Raises:
-            DeliveryError: the worker is to stop; or nobody acknowledged the record in time, which is not
-                its fault; or it is state or a dead letter itself, and going on would lose it.
+            DeliveryError: the worker is to stop; or it is state or a dead letter itself, and going on would
+                lose it.
+            RewindError: nobody acknowledged the record in time, which is not its fault.
         """
         for record in records:
+            if record.timed_out:
+                raise RewindError(
+                    f"topic {record.topic!r} did not take a record: {record.reason}; going back to the last "
+                    "commit"
+                )
             error = ProduceError(f"topic {record.topic!r} refused a record: {record.reason}")
             action = self._config.action("produce")
             lost = record.topic == self._dead_letters.topic or record.topic in internal
-            if lost or record.timed_out or action == "fail":
+            if lost or action == "fail":
                 raise DeliveryError(f"{error}; the worker stops before it commits")
             if action == "continue":
                 self._recorder.drop("", "produce_error")

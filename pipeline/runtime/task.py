@@ -49,6 +49,9 @@ class Task:
         self.sub = sub
         self.partitions = partitions
         self.stores = stores
+        for node in sub.nodes:
+            for spec in node.stores:
+                stores[spec.name].owner = str(node)
         self.time = TaskTime(sub.nodes)
         #: The record in hand; or the table's update, while a flush forwards it.
         self.message: Message | None = None
@@ -365,17 +368,6 @@ class Task:
             if partition in offsets:
                 self._positions[name] = offsets[partition].offset
         return offsets
-
-    def pending(self) -> list[str]:
-        """Return where each partition would begin again that was read further, and what is in hand."""
-        message, pending = self.message, []
-        for partition, queue in list(self.queues.items()):
-            text = f"{partition} from offset {queue.committed_offset}"
-            if message is not None and (message.topic(), message.partition()) == partition:
-                pending.append(f"{text} (in hand: offset {message.offset()})")
-            elif queue.next_offset != queue.committed_offset:
-                pending.append(text)
-        return pending
 
     def commit(self, now_ms: int) -> None:
         """Write every store's batch with its changelog position: offsets are committed by now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from pipeline.errors import BrokerUnreachableError, StateError, TaskMigratedError
+from pipeline.errors import BrokerUnreachableError, RewindError, StateError, TaskMigratedError
 from pipeline.plan.planner import SubTopology
 from pipeline.record import GLOBAL, TaskId, TopicPartition
 from pipeline.runtime.backpressure import Backpressure
@@ -16,6 +16,8 @@ from pipeline.runtime.commit import Committer
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.idle import IdleSources
 from pipeline.runtime.metrics.snapshot import Sources
+from pipeline.runtime.pending import pending
+from pipeline.runtime.portions import Portions
 from pipeline.runtime.progress import decode_progress
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.record_queue import RecordQueue
@@ -72,6 +74,7 @@ class TaskManager:
         self._assigned = False
         #: The membership is of no use any more: the worker must leave the group and join it again.
         self.broken = False
+        self.portions = Portions()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -117,7 +120,7 @@ class TaskManager:
         """
         try:
             return self._assign(partitions)
-        except (BrokerUnreachableError, TaskMigratedError):
+        except (BrokerUnreachableError, RewindError):
             self.broken = True
             raise
 
@@ -155,7 +158,7 @@ class TaskManager:
                 return self._commit_whole(tasks)
             except BrokerUnreachableError:
                 continue
-            except TaskMigratedError:
+            except RewindError:
                 return False
         return False
 
@@ -172,9 +175,16 @@ class TaskManager:
 
         Raises:
             TaskMigratedError: with exactly-once: the transaction holds what these tasks did.
+            StuckError: this happens again and again, before anything was committed.
         """
-        self._close(self._tasks_of(partitions), partitions)
+        tasks = self._tasks_of(partitions)
+        begins = [text for task in tasks for text in pending(task)]
+        self._close(tasks, partitions)
         self._give_up_transaction(partitions)
+        if begins:
+            self._environment.rewinds.add(
+                "the group gave the partitions away, having waited too long", begins
+            )
 
     def on_offset_lost(self, partition: TopicPartition, offset: int) -> int:
         """Say where to read on, retention having removed what comes next.
@@ -316,7 +326,7 @@ class TaskManager:
         limit, count, recorder = self._environment.config.poll_records, 0, self._environment.recorder
         with recorder.processing:
             for task in self._tasks.values():
-                if task.started and (processed := task.process(limit, self._has_lag, now_ms)):
+                if task.started and (processed := self.portions.process(task, limit, self._has_lag, now_ms)):
                     task.time.heard(now_ms)
                     count += processed
         recorder.processed.record(count)
@@ -361,7 +371,7 @@ class TaskManager:
         try:
             commit = self._commit_whole if leaving else self._committer.commit
             whole = commit(self._tasks.values())
-        except TaskMigratedError:
+        except RewindError:
             self.broken = True
             raise
         self._cache_bound.trim(self._open_stores())
@@ -369,7 +379,7 @@ class TaskManager:
 
     def uncommitted(self) -> list[str]:
         """Return where each partition would begin again that was read further. From any thread."""
-        return [text for task in list(self._tasks.values()) for text in task.pending()]
+        return [text for task in list(self._tasks.values()) for text in pending(task)]
 
     def abandon(self) -> None:
         """Close all tasks without committing."""

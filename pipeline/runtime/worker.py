@@ -8,17 +8,15 @@ no thread and no system clock in here, so the same worker runs on librdkafka, un
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
 from pipeline.errors import (
-    BrokerError,
     BrokerUnreachableError,
-    CorruptStoreError,
-    TaskMigratedError,
+    RewindError,
     TopicGoneError,
 )
 from pipeline.plan.planner import plan as make_plan
@@ -32,8 +30,8 @@ from pipeline.runtime.metrics.snapshot import Snapshot, Snapshots, Sources
 from pipeline.runtime.pattern_topics import PatternTopics
 from pipeline.runtime.purge import Purge
 from pipeline.runtime.queries import StoreRegistry
+from pipeline.runtime.recovery import Passing, Recovery
 from pipeline.runtime.restore import Restoration
-from pipeline.runtime.retries import Retries
 from pipeline.runtime.stores import Engines
 from pipeline.runtime.task_manager import TaskManager
 from pipeline.runtime.topic_check import TopicCheck
@@ -131,9 +129,8 @@ class Worker:
         self._topic_check = TopicCheck(broker.address, config)
         self._recorder = Recorder(config, clock)
         self._snapshots = Snapshots(self._recorder, clock)
+        self._recovery = Recovery(config.max_rewinds, self._recorder.counters)
         self._connection: _Connection | None = None
-        self._problem: str | None = None
-        self._retries = Retries()
         self._next_commit_ms = 0
         self._stopped = False
         self._moved = 0
@@ -169,12 +166,14 @@ class Worker:
         now = self._clock.now_ms()
         try:
             if self._connection is None:
-                moved = self._connect(now) if self._retries.due(now) else 0
+                moved = self._connect(now) if self._recovery.due(now) else 0
             else:
                 moved = self._advance(self._connection, now)
-                self._problem = None
-                self._retries.succeed()
-        except (BrokerUnreachableError, TaskMigratedError, TopicGoneError, CorruptStoreError) as error:
+                connection = self._connection
+                self._recovery.went_well(
+                    member=connection is not None and connection.tasks.state != "rebalancing"
+                )
+        except get_args(Passing) as error:
             if isinstance(error, TopicGoneError) and not self._patterns.any:
                 raise
             moved = 0
@@ -185,19 +184,18 @@ class Worker:
             self.measure()
         return moved
 
-    def _retry(self, error: BrokerError | CorruptStoreError, now_ms: int) -> None:
+    def _retry(self, error: Passing, now_ms: int) -> None:
         """Say what is wrong; connected, the next step tries again, else one after a pause does.
 
         A damaged store is set aside when its task is opened again, which then restores it.
         """
-        self._problem = f"{error}; trying again"
+        lasting = self._recovery.note(error, self.uncommitted(), now_ms)
         if self._connection is not None:
             self._connection.tasks.interrupt()
-            lasting = self._retries.fail(now_ms) or not isinstance(error, BrokerUnreachableError)
             if lasting or self._connection.tasks.broken:
                 self._disconnect()
         if self._connection is None:
-            self._problem = f"{error}; trying again in {self._retries.pause(now_ms) / 1000:g} s"
+            self._recovery.postpone(error, now_ms)
 
     def _connect(self, now_ms: int) -> int:
         """Find the broker, prepare topics, join the group."""
@@ -230,6 +228,7 @@ class Worker:
                 chosen_counts(admin, counts),
                 {name: store.rows for name, store in global_stores.items()},
                 self._purge,
+                self._recovery.rewinds,
                 transactions,
             )
             followed = self._broker.reader()
@@ -330,7 +329,7 @@ class Worker:
             state = "stopped"
         counters = self._recorder.counters.snapshot()
         tasks = 0 if connection is None else len(connection.tasks)
-        return WorkerStatus(state, self._broker.address, self._problem, tasks, counters)
+        return WorkerStatus(state, self._broker.address, self._recovery.problem, tasks, counters)
 
     def close(self) -> None:
         """Commit, leave the group at once, and close the stores.
@@ -349,16 +348,20 @@ class Worker:
     def finish(self) -> bool:
         """Try to commit for the last time; return False if the broker does not take it now: try again."""
         try:
-            self.commit(leaving=True)
+            # Whoever has the partitions by now starts from the last commit.
+            with suppress(RewindError):
+                self.commit(leaving=True)
         except BrokerUnreachableError as error:
-            self._problem = str(error)
+            self._recovery.problem = str(error)
             self._status = self._report()
             return False
-        except TaskMigratedError:
-            # Whoever has the partitions starts from the last commit.
-            return True
-        self._problem = None
+        self._recovery.problem = None
         return True
+
+    def hurry(self) -> None:
+        """Have the turn end that is under way: the worker is to stop. From any thread."""
+        if (connection := self._connection) is not None:
+            connection.tasks.portions.hurried = True
 
     def uncommitted(self) -> Sequence[str]:
         """Return where it would begin again in each partition that it has read further. From any thread."""

@@ -21,6 +21,8 @@ _Key = TypeVar("_Key")
 _TIMESTAMP = struct.Struct(">q")
 TIMESTAMP_SIZE = _TIMESTAMP.size
 pack_time = _TIMESTAMP.pack
+#: Characters of a key in a message.
+_LONGEST_KEY = 200
 #: Values that nobody can change.
 _IMMUTABLE = (str, int, float, bytes)
 
@@ -57,30 +59,56 @@ class TypedStore(Generic[K, V]):
 
     def __init__(self, name: str, engine: BytesStore, key_serde: Serde[K], value_serde: Serde[V]) -> None:
         self.name, self.key_serde, self.value_serde = name, key_serde, value_serde
+        #: The operator that it belongs to, for messages.
+        self.owner = ""
         self.on_flush = None
         self.send_old_values = False
         self.reads = 0
         self._engine = engine
         self._size = CacheSize(self._length)
 
-    def _encoded(self, entry: Entry) -> bytes | None:
+    def _encoded(self, key: bytes, entry: Entry) -> bytes | None:
         if entry.value is None:
             return None
         try:
             return pack_time(entry.timestamp) + self.value_serde.serialize(entry.value)
         except Exception as error:
-            raise self._unencodable(error) from error
+            raise self._unencodable(error, [(key, entry)]) from error
 
     def _length(self, cached: Any) -> int:
         """Return how long something in the cache is when it is stored; some of it is kept as it is stored."""
-        return len(cached if isinstance(cached, bytes) else self._encoded(cached) or b"")
+        return len(cached if isinstance(cached, bytes) else self._encoded(b"", cached) or b"")
 
-    def _unencodable(self, error: Exception) -> StateError:
-        """Return the error that says that the store was given a value of another type than was declared."""
+    def _unencodable(self, error: Exception, entries: Iterable[tuple[bytes, Entry]] = ()) -> StateError:
+        """Return the error that says that the store was given a value of another type than was declared.
+
+        Args:
+            error: what the serde says.
+            entries: one of these is to blame.
+        """
+        whose = f"{self.owner}: " if self.owner else ""
         return StateError(
-            f"store {self.name!r} holds a value that cannot be encoded as {self.value_serde.name}: {error}; "
-            "what its aggregator, reducer or processor returns is not what value= says"
+            f"{whose}store {self.name!r} holds a value{self._blamed(entries)} that cannot be encoded as "
+            f"{self.value_serde.name}: {error}; what its aggregator, reducer or processor returns is not "
+            "what value= says"
         )
+
+    def _blamed(self, entries: Iterable[tuple[bytes, Entry]]) -> str:
+        """Return the type of the first value that cannot be encoded, and its key."""
+        for key, entry in entries:
+            try:
+                if entry.value is not None:
+                    self.value_serde.serialize(entry.value)
+            except Exception:  # noqa: BLE001 - it was raised before, and is being told
+                return f" of type {type(entry.value).__name__} under key {self._readable(key)}"
+        return ""
+
+    def _readable(self, key: bytes) -> str:
+        """Return a key as its user knows it, or its bytes, if they hold more than that."""
+        try:
+            return f"{self.key_serde.deserialize(key)!r}"[:_LONGEST_KEY]
+        except Exception:  # noqa: BLE001 - whatever a serde raises: it is not the error that is being told
+            return f"{key!r}"[:_LONGEST_KEY]
 
     def copied(self, value: V) -> V:
         """Return a value of the store's that can be changed while `value` stays as it is."""
@@ -145,7 +173,7 @@ class CachingStore(TypedStore[K, V]):
         if not self.send_old_values:
             return None
         old = self._old_value(stored_key)
-        self._forwarded[stored_key] = self._encoded(entry)
+        self._forwarded[stored_key] = self._encoded(stored_key, entry)
         return old
 
 

@@ -38,7 +38,7 @@ class JoinCache:
     Args:
         retention_ms: of the store.
         bound: number of committed records that are kept; the oldest spans are forgotten first.
-        encode: returns an entry as it is stored.
+        encode: returns an entry, with its key for errors, as it is stored.
         decode: returns the entry that was stored.
 
     Attributes:
@@ -50,7 +50,7 @@ class JoinCache:
         self,
         retention_ms: int,
         bound: int,
-        encode: Callable[[Entry], bytes | None],
+        encode: Callable[[bytes, Entry], bytes | None],
         decode: Callable[[bytes], Entry],
     ) -> None:
         self.dirty = 0
@@ -71,7 +71,7 @@ class JoinCache:
 
     def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
         """Keep a record, at least until it is committed."""
-        stored = self._encode(entry)
+        stored = self._encode(key, entry)
         assert stored is not None  # noqa: S101 - a join puts no deletions
         kept = (*slot, stored)
         self._dirty.append((key, kept))

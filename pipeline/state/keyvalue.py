@@ -226,7 +226,7 @@ class KeyValueStore(CachingStore[K, V]):
                 for key, entry in dirty.items()
             ]
         except Exception as error:
-            raise self._unencodable(error) from error
+            raise self._unencodable(error, dirty.items()) from error
         self._changes.update(log)
         self._flushed.update(dirty)
         self._forwarded.clear()

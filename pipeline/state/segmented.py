@@ -149,7 +149,9 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         try:
             log, changes = self._cache.flush(self.value_serde.serialize, self._segment_ms)
         except Exception as error:
-            raise self._unencodable(error) from error
+            raise self._unencodable(
+                error, ((key, entry) for key, _slot, entry in self._cache.changed())
+            ) from error
         self._changes.update(changes)
         self._forwarded.clear()
         self._forward(changed)

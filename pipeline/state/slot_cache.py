@@ -163,10 +163,9 @@ class AggregateCache:
 
     def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
         """Take what was put since the last flush as flushed, and return it encoded."""
-        dirty, self._dirty, self.dirty = self._dirty, {}, 0
         log: list[tuple[bytes, bytes | None]] = []
         changes: dict[bytes, bytes | None] = {}
-        for start, entries in dirty.items():
+        for start, entries in self._dirty.items():
             segment, suffix = pack_segment(start // segment_ms), WINDOWS.pack(start, 0)
             for key, entry in entries.items():
                 value = entry.value
@@ -174,6 +173,7 @@ class AggregateCache:
                 log.append((key + suffix, stored))
                 changes[segment + escaped(key) + suffix] = stored
             _join(self._flushed, start, entries)
+        self._dirty, self.dirty = {}, 0
         return log, changes
 
     def commit(self, horizon: int) -> None:
@@ -266,11 +266,10 @@ class KeyedCache:
 
     def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
         """Take what was put since the last flush as flushed, and return it encoded."""
-        dirty, self._dirty, self.dirty = self._dirty, {}, 0
         pack = self._layout.pack
         log: list[tuple[bytes, bytes | None]] = []
         changes: dict[bytes, bytes | None] = {}
-        for key, slots in dirty.items():
+        for key, slots in self._dirty.items():
             escaped_key = escaped(key)
             for slot, entry in slots.items():
                 value = entry.value
@@ -280,6 +279,7 @@ class KeyedCache:
                 changes[pack_segment(slot[0] // segment_ms) + escaped_key + suffix] = stored
             flushed = self._flushed.get(key)
             self._flushed[key] = slots if flushed is None else flushed | slots
+        self._dirty, self.dirty = {}, 0
         return log, changes
 
     def commit(self, horizon: int) -> None:  # noqa: ARG002 - the other cache needs it

@@ -139,7 +139,7 @@ class VersionedStore(TypedStore[K, V]):
             return NOT_PUT
         entry = Entry(value, timestamp, headers)
         # Encoded now: a value that a user changes in place must not change the history.
-        stored = self._encoded(entry) or _DELETED
+        stored = self._encoded(key, entry) or _DELETED
         prefix = escaped(key)
         latest = self._latest_version(prefix)
         self._time = max(self._time, timestamp)

@@ -146,6 +146,37 @@ def test_what_hangs_is_named_with_the_record_it_has_in_hand() -> None:
     assert engine.unfinished() == "all is committed"
 
 
+def test_it_stops_in_the_midst_of_a_batch_and_commits_what_it_has_done() -> None:
+    stopping, seen = threading.Event(), 0
+
+    def slow(_key: object, _value: object) -> bool:
+        nonlocal seen
+        seen += 1
+        # As slow as it may be: the rest of the batch is not waited for.
+        return seen < 10 or stopping.wait(60)
+
+    broker = MemoryBroker(SystemClock())
+    worker = memory_worker(slow, broker)
+    produce(broker, 900)
+    engine = Engine(worker)
+
+    async def scenario() -> None:
+        root = Root()
+        root.add_dependency(engine)
+        await root.start()
+        async with asyncio.timeout(60):
+            while seen < 10:  # noqa: ASYNC110 - the condition is another thread's
+                await asyncio.sleep(0.005)
+            engine.halt()
+            stopping.set()
+            await root.stop()
+
+    asyncio.run(scenario())
+    assert 10 <= seen < 200
+    assert [committed.offset for committed in broker.committed("engine").values()] == [seen]
+    assert len(broker.records("out")) == seen
+
+
 def test_changes_of_state_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     broker = MemoryBroker(SystemClock())

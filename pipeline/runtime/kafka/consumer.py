@@ -15,6 +15,7 @@ from pipeline.runtime.broker import Committed, Message, RebalanceListener
 from pipeline.runtime.kafka.clients import new_consumer
 from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
+    LEADERLESS,
     MAX_POLL_EXCEEDED,
     OFFSET_LOST,
     PARTITION_END,
@@ -51,6 +52,7 @@ class KafkaConsumer:
         self._address = str(settings["bootstrap.servers"])
         self._group = str(settings["group.id"])
         self._incremental = incremental
+        self._static = "group.instance.id" in settings
         self._listener: RebalanceListener | None = None
         self._topics: frozenset[str] = frozenset()
         self._assigned: set[TopicPartition] = set()
@@ -198,18 +200,24 @@ class KafkaConsumer:
     def close(self) -> None:
         """Leave the group at once (no session timeout for the others to wait out).
 
+        A static member does not leave: it may come back and find its partitions.
+
         The listener may commit meanwhile; it cannot read what is committed.
         """
         self._closing = True
         # An assignment that arrives while the client closes makes it wait for ever (librdkafka 2.16): so it
         # leaves first, and what is under way arrives while it still listens.
+        if not self._static:
+            self._leave()
+        self._client.close()
+        self._raise_failure()
+
+    def _leave(self) -> None:
         self._client.unsubscribe()
         for attempt in range(_LEAVE_ATTEMPTS):
             self._client.poll(_LEAVE_POLL_S)
             if not self._assigned and attempt >= _LEAVE_LEAST:
                 break
-        self._client.close()
-        self._raise_failure()
 
     def _on_assign(self, client: confluent_kafka.Consumer, partitions: list[ClientPartition]) -> None:
         # What the group hands over to a member that is leaving goes to another one at once.
@@ -287,7 +295,7 @@ class KafkaConsumer:
         try:
             self._client.get_watermark_offsets(entry, timeout=_WAKE_S)
         except KafkaException as error:
-            if error.args[0].code() not in UNREACHABLE:
+            if error.args[0].code() not in UNREACHABLE | LEADERLESS:
                 raise translated_exception(error, self._address, f"resuming {entry.topic}") from error
 
     def _on_error(self, error: KafkaError) -> None:
@@ -323,7 +331,8 @@ class KafkaConsumer:
                 self._lost[_partition_of(message)] = message.offset() or 0
             # After a worker polled too late it has lost its partitions, and joins again in poll.
             elif error.code() != MAX_POLL_EXCEEDED:
-                raise translated(error, self._address, f"consuming {_partition_of(message)}")
+                # Of a client that can go on no more the message says only that: the report says why.
+                raise translated(self._trouble or error, self._address, f"consuming {_partition_of(message)}")
         return records
 
 

@@ -10,27 +10,12 @@ from typing import Final
 
 from confluent_kafka import KafkaError
 
-from pipeline.errors import BrokerRefusedError
+from pipeline.runtime.kafka.codes import Meaning, having
 
-_AUTHENTICATION: Final = frozenset(
-    {
-        KafkaError._AUTHENTICATION,  # noqa: SLF001 (librdkafka's own codes begin with an underscore)
-        KafkaError.ILLEGAL_SASL_STATE,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.UNSUPPORTED_SASL_MECHANISM,
-    }
-)
-_AUTHORIZATION: Final = frozenset(
-    {
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    }
-)
-_TLS: Final = frozenset({KafkaError._SSL})  # noqa: SLF001 (see above)
-
-_REFUSALS: Final = _AUTHENTICATION | _AUTHORIZATION | _TLS
+#: Of what cannot be done the broker's codes alone: the client says so, too, of what it goes on with.
+_REFUSALS: Final = having(Meaning.REFUSED) | {
+    code for code in having(Meaning.FATAL, Meaning.TAKEN) if code > 0
+}
 
 #: What says why a connection is not made, where the broker did not get as far as to say no.
 _REASONS: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE})  # noqa: SLF001 (see above)
@@ -47,31 +32,6 @@ def is_refusal(error: KafkaError) -> bool:
 def lacks_token(error: KafkaError) -> bool:
     """Whether who issues tokens (OAUTHBEARER) gave none: the next attempt may get one."""
     return _NO_TOKEN in error.str()
-
-
-def refusal(error: KafkaError, address: str, what: str) -> BrokerRefusedError:
-    """Return this library's error for a refusal.
-
-    Args:
-        error: a refusal.
-        address: of the cluster.
-        what: what was being done, to be named in the message.
-    """
-    code, reason = error.code(), f"{error.name()}: {error.str()}"
-    if code in _AUTHORIZATION:
-        return BrokerRefusedError(
-            f"{what}: {address} does not allow it ({reason}); `faust -A <app> acl` prints the rights that "
-            "are needed"
-        )
-    if code in _TLS:
-        return BrokerRefusedError(
-            f"{what}: no secure connection to {address} ({reason}); check that ssl.ca.location names the "
-            "certificate of who signed the broker's, and that the broker speaks TLS at this port"
-        )
-    return BrokerRefusedError(
-        f"{what}: {address} does not accept who the application says it is ({reason}); check the user, the "
-        "password and sasl.mechanisms, in broker_credentials= or broker_settings="
-    )
 
 
 class Reports:

@@ -56,6 +56,14 @@ _CLASSIC: Final[Settings] = {
     "heartbeat.interval.ms": 1_000,
 }
 
+#: Of static members under the classic protocol: Kafka's default, time enough for a restart.
+_CLASSIC_STATIC: Final[Settings] = {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 3_000}
+
+#: The broker decides these under KIP-848: the client refuses them.
+_CLASSIC_ONLY: Final = frozenset(
+    {"heartbeat.interval.ms", "partition.assignment.strategy", "session.timeout.ms"}
+)
+
 #: Range: co-partitioned topics land on one member.
 _CONSUMER: Final[Settings] = {"group.protocol": "consumer", "group.remote.assignor": "range"}
 
@@ -84,7 +92,11 @@ def consumer_settings(
         protocol: `consumer` (KIP-848) or `classic`.
         overrides: what the user asked for.
     """
-    membership = _CLASSIC if protocol == "classic" else _CONSUMER
+    wanted = _without_producers(overrides)
+    membership = _CLASSIC | (_CLASSIC_STATIC if "group.instance.id" in wanted else {})
+    if protocol != "classic":
+        membership = _CONSUMER
+        wanted = {name: value for name, value in wanted.items() if name not in _CLASSIC_ONLY}
     own: Settings = {
         "group.id": group,
         "client.id": client_id,
@@ -96,7 +108,7 @@ def consumer_settings(
         **_FETCH,
         **membership,
     }
-    return {**_connection(address), **own, **_without_producers(overrides)}
+    return {**_connection(address), **own, **wanted}
 
 
 def reader_settings(address: str, overrides: Mapping[str, Setting]) -> Settings:
@@ -111,7 +123,7 @@ def reader_settings(address: str, overrides: Mapping[str, Setting]) -> Settings:
         "fetch.message.max.bytes": 4 * 1024 * 1024,
         "queued.min.messages": 500_000,
     }
-    membership = _CLASSIC.keys() | _CONSUMER.keys()
+    membership = _CLASSIC.keys() | _CONSUMER.keys() | {"group.instance.id"}
     wanted = {k: v for k, v in _without_producers(overrides).items() if k not in membership}
     return {**_connection(address), **own, **wanted}
 
