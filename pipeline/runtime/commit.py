@@ -47,12 +47,16 @@ class Committer:
             RewindError: records were not acknowledged in time; the worker must begin again.
             TaskMigratedError: another worker owns the partitions by now.
         """
+        tasks = list(tasks)
         recorder = self._environment.recorder
         try:
             if self._asked is not None:
                 # It may be committed, and the partitions with others who have gone on from there: what
                 # changelogs hold by now says nothing about this worker's stores any more.
-                self._end_transaction(*self._asked)
+                asked, offsets = self._asked
+                # Tasks that were closed meanwhile have no stores to write to: they start from the commit.
+                held = set(map(id, tasks))
+                self._end_transaction([task for task in asked if id(task) in held], offsets)
             now = self._environment.clock.now_ms()
             due = [task for task in tasks if task.started and task.needs_commit(now, leaving=leaving)]
             if not due and self._environment.counters["dead_letters"] == self._dead_letters:
