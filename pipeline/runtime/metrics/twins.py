@@ -100,9 +100,9 @@ class Twins:
         held = [self._cell(cell) for cell in cells]
         if all(map(_same, held, cells)):
             return function
-        twin = FunctionType(
-            function.__code__, function.__globals__, function.__name__, function.__defaults__, tuple(held)
-        )
+        # A copy: the interpreter adapts code to whom it calls, and that of all other records is to stay so.
+        code = function.__code__.replace()
+        twin = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, tuple(held))
         twin.__kwdefaults__ = function.__kwdefaults__
         return twin
 
