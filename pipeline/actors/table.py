@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
-from typing import Any, Generic, Protocol, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from pipeline.actors.models import table_key_serde_of, value_serde_of
 from pipeline.agents.scope import current_event, current_scope, in_agent
 from pipeline.errors import OutsideAgentError, TopologyError
 from pipeline.runtime.queries import Queries, StoreRegistry
 from pipeline.topology import StoreSpec, check_topic_name, declaration_site
+
+if TYPE_CHECKING:
+    from pipeline.actors.window_table import WindowedTable
+
+#: A duration as Faust takes it: a timedelta, or seconds.
+Duration: TypeAlias = timedelta | float
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -70,7 +77,26 @@ class Table(MutableMapping[K, V], Generic[K, V]):
         self.name, self.help, self.default = name, help, default
         self.spec = StoreSpec(name, "key-value", table_key_serde_of(key_type), value_serde_of(value_type))
         self.recover_callbacks = [] if on_recover is None else [on_recover]
-        self._owner = owner
+        self.owner = owner
+
+    def tumbling(self, size: Duration, *, expires: Duration | None = None) -> WindowedTable:
+        """Return the table with windows that follow one another.
+
+        Args:
+            size: of a window: a timedelta, or seconds.
+            expires: how long after its end a window can be changed; a day unless told.
+
+        Raises:
+            TopologyError: a duration is not positive, or finer than a millisecond.
+        """
+        return self.hopping(size, size, expires=expires)
+
+    def hopping(self, size: Duration, step: Duration, *, expires: Duration | None = None) -> WindowedTable:
+        """Return the table with windows that overlap: one begins every `step`; see `tumbling`."""
+        from pipeline.actors.window_table import WindowedTable, windowed  # noqa: PLC0415 - made of one another
+
+        self.spec, windows = windowed(self, size, step, expires)
+        return WindowedTable(self, windows)
 
     def on_recover(self, callback: Callable[[], Any]) -> Callable[[], Any]:
         """Have a function called when a worker has restored a part of the table: a decorator."""
@@ -150,7 +176,7 @@ class Table(MutableMapping[K, V], Generic[K, V]):
         if in_agent():
             yield from self._store.all()
             return
-        for store in self._owner.store_registry.open(self.name).values():
+        for store in self.owner.store_registry.open(self.name).values():
             for key, entry in store.committed_scan():
                 yield self.spec.key.deserialize(key), entry.value
 
@@ -165,7 +191,7 @@ class Table(MutableMapping[K, V], Generic[K, V]):
         store.put(key, value, event.timestamp)
 
     def _committed(self, key: Any) -> Any:
-        found = Queries(self._owner.store_registry).get(self.spec, key)
+        found = Queries(self.owner.store_registry).get(self.spec, key)
         return None if found is None else found.value
 
     def __repr__(self) -> str:

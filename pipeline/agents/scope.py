@@ -37,6 +37,10 @@ class Scope(Protocol):
         """
         ...
 
+    def drop(self, reason: str) -> None:
+        """Count a change that a rule drops, such as that of a window that has expired."""
+        ...
+
     @property
     def now_ms(self) -> int:
         """The worker's clock."""

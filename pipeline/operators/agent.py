@@ -181,6 +181,10 @@ class _TaskScope:
             self._topics.add(topic)
         self._produce(topic, value, key, partition, timestamp, headers)
 
+    def drop(self, reason: str) -> None:
+        """Count a change that a rule drops."""
+        self._context.drop(self._node, reason)
+
     @property
     def now_ms(self) -> int:
         """The worker's clock."""

@@ -1,0 +1,264 @@
+"""Windowed tables: for each key a value for each window, as agents read and change them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from pipeline.actors.table import Duration, Table
+from pipeline.agents.scope import current_event, current_scope, in_agent
+from pipeline.agents.stream import Event
+from pipeline.clock import SystemClock
+from pipeline.errors import OutsideAgentError, TopologyError
+from pipeline.runtime.queries import Queries
+from pipeline.topology import StoreSpec, declaration_site
+from pipeline.windows import TimeWindows, milliseconds
+
+#: Returns the moment, in ms, whose windows are meant; the event is None outside of agents.
+RelativeTo: TypeAlias = Callable[[Event[Any] | None], int]
+
+#: How long a window can be changed after its end, unless told: nothing is kept for ever.
+EXPIRES: Final = timedelta(days=1)
+
+
+class WindowedTable:
+    """A table with windows: `table[key]` is a `WindowSet`. Made by `Table.tumbling` and `Table.hopping`.
+
+    ```
+    hopping(10, 5)   |0--------10|
+                          |5--------15|        table[key] += 1 at 7 changes both windows,
+                       ^7                      table[key].current() is that of 5 to 15
+    ```
+
+    Unless told otherwise the windows are those of the time of the event in hand (`relative_to_stream`).
+
+    Args:
+        table: the table.
+        windows: their size, step, and how long they can be changed after their end.
+        relative_to: whose windows are meant.
+    """
+
+    def __init__(
+        self, table: Table[Any, Any], windows: TimeWindows, relative_to: RelativeTo | None = None
+    ) -> None:
+        self.table, self.name, self.windows = table, table.name, windows
+        self._relative_to = relative_to or _event_time
+
+    def relative_to_stream(self) -> WindowedTable:
+        """Return the same table, read at the time of the event in hand."""
+        return WindowedTable(self.table, self.windows, _event_time)
+
+    def relative_to_now(self) -> WindowedTable:
+        """Return the same table, read at the worker's clock."""
+        return WindowedTable(self.table, self.windows, _now)
+
+    def relative_to_field(self, field: Any) -> WindowedTable:
+        """Return the same table, read at a time that the event in hand holds.
+
+        Args:
+            field: a model's field, or a function of the value: a datetime, seconds since the epoch, or text
+                in ISO 8601.
+        """
+        read: Callable[[Any], Any] = getattr(field, "getattr", field)
+
+        def field_time(event: Event[Any] | None) -> int:
+            return _milliseconds_of(read(_present(event).value))
+
+        return WindowedTable(self.table, self.windows, field_time)
+
+    def time(self, event: Event[Any] | None = None) -> int:
+        """Return the moment whose windows are meant, in ms."""
+        return self._relative_to(event or current_event())
+
+    def __getitem__(self, key: Any) -> WindowSet:
+        return WindowSet(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        # `table[key] += 1` has changed the windows by now, and assigns what it returned.
+        if not isinstance(value, WindowSet):
+            self.put(key, self.time(), lambda _old: value)
+
+    def __delitem__(self, key: Any) -> None:
+        self.put(key, self.time(), lambda _old: None)
+
+    def __contains__(self, key: Any) -> bool:
+        return self.at(key, self.time()) is not None
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.keys()
+
+    def keys(self) -> Iterator[Any]:
+        """Iterate the keys that have a value in the current window."""
+        return (key for key, _value in self.items())
+
+    def values(self) -> Iterator[Any]:
+        """Iterate the values of the current window."""
+        return (value for _key, value in self.items())
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """Iterate the keys and values of the current window."""
+        start = self.start(self.time())
+        if in_agent():
+            for windowed, value in self._store.all(start, start):
+                yield windowed.key, value
+            return
+        for store in self.table.owner.store_registry.open(self.name).values():
+            for key, begin, entry in store.committed_scan():
+                if begin == start:
+                    yield self.table.spec.key.deserialize(key), entry.value
+
+    def start(self, time_ms: int) -> int:
+        """Return the start of the last window that holds a moment."""
+        return time_ms - time_ms % self.windows.advance_ms
+
+    def at(self, key: Any, time_ms: int) -> Any:
+        """Return the value of the last window that holds a moment, None if there is none."""
+        start = self.start(time_ms)
+        if in_agent():
+            return self._store.fetch(key, start)
+        found = Queries(self.table.owner.store_registry).windows(self.table.spec, key, start, start, 1)
+        return found[0][1].value if found else None
+
+    def put(self, key: Any, time_ms: int, change: Callable[[Any], Any]) -> None:
+        """Change the value of every window that holds a moment; those that have expired are not changed."""
+        scope, store, event = current_scope(f"table {self.name!r}"), self._store, current_event()
+        timestamp = time_ms if event is None else event.timestamp
+        for start in self.windows.starts(time_ms):
+            if not store.put(key, change(store.fetch(key, start)), start, timestamp):
+                scope.drop("late: the window has expired")
+
+    @property
+    def _store(self) -> Any:
+        return current_scope(f"table {self.name!r}").store(self.name)
+
+
+class WindowSet:
+    """The windows of one key.
+
+    Args:
+        table: whose.
+        key: the key.
+    """
+
+    def __init__(self, table: WindowedTable, key: Any) -> None:
+        self._table, self.key = table, key
+
+    def value(self, event: Event[Any] | None = None) -> Any:
+        """Return the value of the window that the table's time is in.
+
+        Raises:
+            KeyError: there is none, and the table has no default.
+        """
+        return self._at(self._table.time(event))
+
+    def current(self, event: Event[Any] | None = None) -> Any:
+        """Return the value of the window that the event in hand is in."""
+        return self._at(_event_time(event or current_event()))
+
+    def now(self) -> Any:
+        """Return the value of the window that the worker's clock is in."""
+        return self._at(_now(None))
+
+    def delta(self, ago: Duration, event: Event[Any] | None = None) -> Any:
+        """Return the value of the window so long before the table's time."""
+        seconds = timedelta(seconds=ago) if isinstance(ago, int | float) else ago
+        return self._at(self._table.time(event) - milliseconds(seconds, "delta"))
+
+    def _at(self, time_ms: int) -> Any:
+        found = self._table.at(self.key, time_ms)
+        return self._table.table.__missing__(self.key) if found is None else found
+
+    def apply(self, function: Callable[[Any, Any], Any], operand: Any) -> WindowSet:
+        """Change each window's value to `function(value, operand)`."""
+        missing = self._table.table.__missing__
+
+        def change(old: Any) -> Any:
+            return function(missing(self.key) if old is None else old, operand)
+
+        self._table.put(self.key, self._table.time(), change)
+        return self
+
+    def __iadd__(self, other: Any) -> WindowSet:  # noqa: PYI034 - what is assigned is the same set
+        return self.apply(operator.add, other)
+
+    def __isub__(self, other: Any) -> WindowSet:  # noqa: PYI034
+        return self.apply(operator.sub, other)
+
+    def __imul__(self, other: Any) -> WindowSet:  # noqa: PYI034
+        return self.apply(operator.mul, other)
+
+    def __itruediv__(self, other: Any) -> WindowSet:  # noqa: PYI034
+        return self.apply(operator.truediv, other)
+
+    def __ifloordiv__(self, other: Any) -> WindowSet:  # noqa: PYI034
+        return self.apply(operator.floordiv, other)
+
+    def __imod__(self, other: Any) -> WindowSet:  # noqa: PYI034
+        return self.apply(operator.mod, other)
+
+    def __ipow__(self, other: Any) -> WindowSet:  # noqa: PYI034
+        return self.apply(operator.pow, other)
+
+    def __ior__(self, other: Any) -> WindowSet:  # noqa: PYI034
+        return self.apply(operator.or_, other)
+
+    def __iand__(self, other: Any) -> WindowSet:  # noqa: PYI034
+        return self.apply(operator.and_, other)
+
+    def __ixor__(self, other: Any) -> WindowSet:  # noqa: PYI034
+        return self.apply(operator.xor, other)
+
+
+def windowed(
+    table: Table[Any, Any], size: Duration, step: Duration, expires: Duration | None
+) -> tuple[StoreSpec, TimeWindows]:
+    """Return the store of a table with windows, and the windows.
+
+    Raises:
+        TopologyError: a duration is not positive, or finer than a millisecond; a step exceeds the size.
+    """
+    try:
+        given = (("size", size), ("step", step), ("expires", EXPIRES if expires is None else expires))
+        size_ms, step_ms, expires_ms = (
+            milliseconds(timedelta(seconds=each) if isinstance(each, int | float) else each, name)
+            for name, each in given
+        )
+        windows = TimeWindows(size_ms, expires_ms, step_ms)
+    except (TypeError, ValueError) as error:
+        raise TopologyError(f"table {table.name!r} at {declaration_site()}: {error}") from error
+    spec = StoreSpec(
+        table.name,
+        "window",
+        table.spec.key,
+        table.spec.value,
+        retention_ms=size_ms + expires_ms,
+        window_size_ms=size_ms,
+    )
+    return spec, windows
+
+
+def _event_time(event: Event[Any] | None) -> int:
+    return _present(event).timestamp
+
+
+def _now(_event: Event[Any] | None) -> int:
+    return current_scope("the worker's clock").now_ms if in_agent() else SystemClock().now_ms()
+
+
+def _present(event: Event[Any] | None) -> Event[Any]:
+    if event is None:
+        raise OutsideAgentError(
+            "there is no event in hand whose time could say which window is meant: use .now(), or "
+            "relative_to_now()"
+        )
+    return event
+
+
+def _milliseconds_of(time: Any) -> int:
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    if isinstance(time, datetime):
+        time = time.timestamp()
+    return round(float(time) * 1_000)
