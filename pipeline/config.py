@@ -12,7 +12,7 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GUARANTEES: Final = ("at_least_once", "exactly_once")
 
-_MAY_BE_ZERO: Final = frozenset({"max_task_idle_ms", "corrupt_stores", "agent_drain_ms"})
+_MAY_BE_ZERO: Final = frozenset({"max_task_idle_ms", "corrupt_stores", "agent_drain_ms", "standby_replicas"})
 
 #: Where a record can fail.
 Stage: TypeAlias = Literal["decode", "processing", "produce"]
@@ -82,6 +82,12 @@ class StreamsConfig:
         source_idle_ms: once no record has come for a task, and none is waiting, for so long by the wall
             clock, the task's time goes on with the wall clock, so that windows close without input; a
             record that comes later with an older timestamp is late. None: time stands still without records.
+        standby_replicas: so many other workers keep a copy of each store that can be restored, so that one of
+            them restores little when the task comes to it (Kafka Streams: `num.standby.replicas`). 0: nobody
+            does. It needs a broker that shows who is in a group, as Apache Kafka does.
+        state_cleanup_delay_ms: stores of a task that went away to another worker stay so long in the data
+            folder, so that it restores little when it comes back; those without a changelog stay for ever
+            (Kafka Streams: `state.cleanup.delay.ms`).
         corrupt_stores: so many stores that were found damaged are kept aside in the data folder, for looking
             into; older ones are removed.
         agent_drain_ms: how long a worker that stops, or gives partitions away, waits for agents to finish
@@ -129,6 +135,8 @@ class StreamsConfig:
     metadata_interval_ms: int = 30_000
     max_task_idle_ms: int | None = 0
     source_idle_ms: int | None = None
+    standby_replicas: int = 0
+    state_cleanup_delay_ms: int = 600_000
     corrupt_stores: int = 2
     agent_drain_ms: int = 5_000
     application_version: str = "1"

@@ -19,6 +19,7 @@ from mode.utils.logging import get_logger
 
 from pipeline.declaration import describe_frame
 from pipeline.errors import StreamsError
+from pipeline.restore_bar import RestoreBar
 from pipeline.runtime.metrics.snapshot import Snapshot
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.worker import Worker, WorkerStatus
@@ -117,8 +118,10 @@ class Engine(Service):
 
     @Service.task
     async def _report(self) -> None:
-        """Log changes of state and problems, each once."""
+        """Log changes of state and problems, each once; on a terminal, draw how far restoring is."""
         told: tuple[str, bool] | None = None
+        # Not `sys.stderr`: Faust makes log lines of what is written there.
+        bar = RestoreBar(sys.__stderr__)
         while not self.should_stop:
             status = self.status()
             now = (status.state, status.problem is not None)
@@ -126,6 +129,7 @@ class Engine(Service):
                 told = now
                 level = logging.INFO if status.problem is None else logging.WARNING
                 self.log.log(level, "%s", summary(status))
+            bar.show(status.restoring)
             await self.sleep(_REPORT_INTERVAL_S)
 
     async def crash(self, reason: BaseException) -> None:

@@ -84,6 +84,8 @@ class EngineSettings(TypedDict, total=False):
             (skipped and counted) or `dead-letter`; the latter unless told, if there is such a topic.
         on_processing_error: likewise where a user's function raises.
         on_produce_error: likewise where a result cannot be encoded, or a topic does not take it.
+        standby_replicas: so many other workers keep a copy of each store, to take over soon.
+        state_cleanup_delay: how long the stores of a task stay that went away to another worker.
         metrics_recording_level: how much `/metrics` measures: `off`, `info` or `debug` (see docs/metrics.md).
         metrics_topics: so many topics have counts of their own there, in each direction.
         corrupt_stores: so many damaged stores are kept aside, for looking into.
@@ -118,6 +120,8 @@ class EngineSettings(TypedDict, total=False):
     max_task_idle: Duration | None
     source_idle: Duration | None
     agent_drain: Duration | None
+    standby_replicas: int | None
+    state_cleanup_delay: Duration | None
     corrupt_stores: int | None
     application_version: str | None
     dead_letter: str | None

@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 
 from pipeline.record import Headers, TopicPartition
 from pipeline.runtime.deletion import Deletion
+from pipeline.runtime.group import Member
+from pipeline.runtime.undelivered import Undelivered
 
 
 class Message(Protocol):
@@ -128,6 +130,10 @@ class Consumer(Protocol):
         """
         ...
 
+    def member_id(self) -> str:
+        """Return what the group's coordinator calls this member; empty before it has joined."""
+        ...
+
     def group_metadata(self) -> object:
         """Return what a transaction needs to know of this member, to commit its offsets."""
         ...
@@ -241,20 +247,6 @@ class TransactionalProducer(Producer, Protocol):
         ...
 
 
-class Undelivered(NamedTuple):
-    """A record that the broker refused."""
-
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes | None
-    timestamp: int
-    headers: Headers
-    reason: str
-    #: Not refused: nobody acknowledged it in time.
-    timed_out: bool = False
-
-
 class Admin(Protocol):
     """Topics and their offsets. May be called from any thread."""
 
@@ -295,6 +287,14 @@ class Admin(Protocol):
         Raises:
             UnsupportedRequestError: the broker does not know the request.
         """
+        ...
+
+    def group_members(self, group: str) -> Sequence[Member]:
+        """Return who is in a group, nobody if the broker shows none; raises BrokerUnreachableError."""
+        ...
+
+    def group_offsets(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return what a group has committed, without waiting for transactions; raises likewise."""
         ...
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

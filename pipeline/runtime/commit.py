@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 from pipeline.errors import BrokerError, DeliveryError, RewindError
 from pipeline.record import TopicPartition
-from pipeline.runtime.broker import Admin, Committed, Consumer, Undelivered
+from pipeline.runtime.broker import Admin, Committed, Consumer
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.task import Task
+from pipeline.runtime.undelivered import Undelivered
 
 #: How long one attempt waits for acknowledgements before it reports that the broker is slow or gone.
 FLUSH_S = 1.0

@@ -27,6 +27,8 @@ CounterName: TypeAlias = Literal[
     "revocations_uncommitted",
     # Changelog records applied while restoring.
     "records_restored",
+    # Changelog records read into copies of stores whose tasks run elsewhere (`standby_replicas`).
+    "records_standby",
     # Records read into global tables, at the start and since.
     "records_global",
 ]

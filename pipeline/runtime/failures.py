@@ -21,10 +21,11 @@ from pipeline.errors import (
     UnhandledRecordError,
 )
 from pipeline.record import NO_HEADERS, TaskId, TopicPartition
-from pipeline.runtime.broker import Message, Undelivered
+from pipeline.runtime.broker import Message
 from pipeline.runtime.counters import CounterName
 from pipeline.runtime.dead_letter import LONGEST_TEXT, DeadLetters, Letter
 from pipeline.runtime.metrics.recorder import Recorder
+from pipeline.runtime.undelivered import Undelivered
 from pipeline.state.store import Entry
 
 _log: Final = logging.getLogger(__name__)

@@ -25,6 +25,7 @@ from pipeline.runtime.broker import Admin, Message, Reader
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.record_queue import RecordQueue
+from pipeline.runtime.restore_progress import RestoreProgress
 from pipeline.runtime.source_log import source_rows
 from pipeline.runtime.stores import Engines, open_store
 from pipeline.state.keyvalue import KeyValueStore
@@ -66,6 +67,7 @@ class GlobalState:
         reader: reads the topics, outside any group.
         registry: where loaded tables are shown to queries.
         counts: partition counts by topic.
+        progress: told how far all tables are loaded.
     """
 
     def __init__(
@@ -76,8 +78,10 @@ class GlobalState:
         reader: Reader,
         registry: StoreRegistry,
         counts: Mapping[str, int],
+        progress: RestoreProgress,
     ) -> None:
         self._environment, self._reader, self._registry = environment, reader, registry
+        self._progress, self._loaded = progress, 0
         self._readings = [_Reading(store, environment, counts) for store in stores]
         self._by_partition = {part: reading for reading in self._readings for part in reading.queues}
         begins = admin.beginning_offsets(list(self._by_partition))
@@ -87,6 +91,7 @@ class GlobalState:
             for partition, queue in reading.queues.items():
                 reader.add(partition, queue.next_offset or 0, self._ends[partition])
             self._report(reading)
+            progress.begin(reading.progress(self._ends)[1])
 
     @property
     def loaded(self) -> bool:
@@ -95,6 +100,7 @@ class GlobalState:
 
     def load(self) -> int:
         """Read a bounded number of records, and return how many: call it until `loaded`."""
+        self._progress.report()
         count = self._read(_GATHER_S)
         for partition in self._reader.finished():
             reading = self._by_partition[partition]
@@ -103,6 +109,11 @@ class GlobalState:
             self._reader.add(partition, self._ends[partition], None)
             if reading.loaded:
                 self._registry.register(GLOBAL, reading.name, reading.rows)
+                self._progress.finish()
+        loaded = sum(reading.progress(self._ends)[0] for reading in self._readings)
+        self._progress.read(loaded - self._loaded)
+        self._loaded = loaded
+        self._progress.report()
         return count
 
     def follow(self, timeout_s: float) -> int:

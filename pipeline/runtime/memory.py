@@ -11,6 +11,7 @@ from pipeline.clock import Clock
 from pipeline.errors import BrokerError, BrokerUnreachableError, TopicGoneError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, TopicSpec
+from pipeline.runtime.group import Member
 from pipeline.runtime.memory_deletion import MemoryDeletion, deleted
 from pipeline.runtime.memory_group import MemoryConsumer, MemoryGroup
 from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition, MemoryTopic
@@ -102,6 +103,10 @@ class MemoryBroker:
     def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
         """Return a group's committed offsets."""
         return dict(self._group(group).committed)
+
+    def members(self, group: str) -> Sequence[Member]:
+        """Return who is in a group."""
+        return self._group(group).shown()
 
     def expire(self, group: str, client_id: str) -> None:
         """Let the session of a member time out: others get its partitions, its commits fail."""
@@ -203,6 +208,17 @@ class MemoryAdmin:
             {each: self._broker.topic(each.topic) for each in before if self._broker.exists(each.topic)},
             before,
         )
+
+    def group_members(self, group: str) -> Sequence[Member]:
+        """Return who is in a group."""
+        self._broker.check_reachable("describing a group")
+        return self._broker.members(group)
+
+    def group_offsets(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return a group's committed offsets; partitions without one are left out."""
+        self._broker.check_reachable("asking for the offsets of a group")
+        committed = self._broker.committed(group)
+        return {partition: committed[partition].offset for partition in partitions if partition in committed}
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition."""

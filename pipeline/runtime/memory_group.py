@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pipeline.errors import BrokerError, BrokerUnreachableError, TaskMigratedError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, RebalanceListener
+from pipeline.runtime.group import Member
 from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition, MemoryTransaction
 
 #: Finds a topic's partitions, or says that there is no such topic, or that nobody answers.
@@ -49,6 +50,10 @@ class MemoryGroup:
         if member in self._members:
             self._members.remove(member)
             self._change()
+
+    def shown(self) -> list[Member]:
+        """Return the members as anybody may see them."""
+        return [Member(member.member_id(), "", frozenset(member.owned)) for member in self._members]
 
     def has(self, member: MemoryConsumer) -> bool:
         """Whether the group counts this member as alive."""
@@ -153,6 +158,11 @@ class MemoryConsumer:
         """
         self.check_owned(offsets)
         self._group.committed.update(offsets)
+
+    def member_id(self) -> str:
+        """Return a name that sorts as the group sorts its members."""
+        client_id, number = self.order
+        return f"{client_id}-{number:06}" if self._joined else ""
 
     def group_metadata(self) -> MemoryConsumer:
         """Return this member: it is what a transaction needs to know of it."""

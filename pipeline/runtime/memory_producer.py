@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import RecordTooLargeError, TaskMigratedError
 from pipeline.record import Headers, TopicPartition
-from pipeline.runtime.broker import Committed, Consumer, Undelivered
+from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.memory_group import MemoryConsumer
 from pipeline.runtime.memory_log import MemoryTopic, MemoryTransaction
 from pipeline.runtime.partitioner import partition_for
+from pipeline.runtime.undelivered import Undelivered
 
 if TYPE_CHECKING:
     from pipeline.runtime.memory import MemoryBroker

@@ -21,6 +21,7 @@ from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Committed, Message, Reader
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.queries import StoreRegistry
+from pipeline.runtime.restore_progress import RestoreProgress
 from pipeline.runtime.source_log import Row, SourceLog
 from pipeline.runtime.task import Task
 
@@ -28,7 +29,7 @@ from pipeline.runtime.task import Task
 ReadRows: TypeAlias = Callable[[Sequence[Message]], list[Row]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Target:
     """A partition to read: its rows up to `end` into the store, from there for their keys alone."""
 
@@ -38,14 +39,27 @@ class _Target:
     start: int
     end: int
     rows: ReadRows
+    log_end: int
     uncommitted: set[bytes] = field(default_factory=set)
+    #: How far it is read.
+    position: int = 0
 
 
 class Restoration:
-    """Restores the stores of tasks, a bounded number of records at a time."""
+    """Restores the stores of tasks, a bounded number of records at a time.
 
-    def __init__(self, reader: Reader, registry: StoreRegistry, counters: Counters) -> None:
+    Args:
+        reader: reads changelogs; it is used for nothing else.
+        registry: told how far each store is.
+        counters: of the worker.
+        progress: told how far all of them are.
+    """
+
+    def __init__(
+        self, reader: Reader, registry: StoreRegistry, counters: Counters, progress: RestoreProgress
+    ) -> None:
         self._reader, self._registry, self._counters = reader, registry, counters
+        self._progress = progress
         self._targets: dict[TopicPartition, _Target] = {}
 
     @property
@@ -80,7 +94,7 @@ class Restoration:
             end = committed.get(changelog, Committed(log_end if known else 0)).offset
             _check_end(changelog, end, log_end)
             # What lies beyond what is committed is read for its keys.
-            self._read(task, name, changelog, end, log_end, _logged_rows)
+            self._read(task, name, changelog, end, log_end, logged_rows)
         for name, topic in task.source_logs.items():
             end = committed.get(topic, Committed(0)).offset
             _check_end(topic, end, log_ends[topic])
@@ -96,8 +110,9 @@ class Restoration:
             store.wipe()
         start = store.position()
         if start < log_end:
-            self._targets[log] = _Target(task, name, store, start, end, rows)
+            self._targets[log] = _Target(task, name, store, start, end, rows, log_end, position=start)
             self._reader.add(log, start, log_end)
+            self._progress.begin(log_end - start)
             self._registry.progress(task.id, name, 0, end - start)
 
     def remove(self, task: Task) -> None:
@@ -106,6 +121,7 @@ class Restoration:
             if target.task is task:
                 self._reader.remove(changelog)
                 del self._targets[changelog]
+                self._progress.finish(unread=target.log_end - target.position)
 
     def is_restored(self, task: Task) -> bool:
         """Whether all of a task's stores are where they should be."""
@@ -113,6 +129,7 @@ class Restoration:
 
     def step(self, max_records: int, timeout_s: float) -> int:
         """Read and apply up to `max_records` records, and return how many there were."""
+        self._progress.report()
         messages = self._reader.poll(max_records, timeout_s)
         for changelog, run in by_partition(messages).items():
             target = self._targets.get(changelog)
@@ -123,9 +140,11 @@ class Restoration:
             if target is not None:
                 self._finish(target)
         self._counters["records_restored"] += len(messages)
+        self._progress.report()
         return len(messages)
 
     def _apply(self, target: _Target, run: list[Message]) -> None:
+        self._reached(target, run[-1].offset() + 1)
         inside = run
         if run[-1].offset() >= target.end:
             inside = [message for message in run if message.offset() < target.end]
@@ -137,7 +156,13 @@ class Restoration:
                 target.task.id, target.name, position - target.start, target.end - target.start
             )
 
+    def _reached(self, target: _Target, position: int) -> None:
+        self._progress.read(position - target.position)
+        target.position = position
+
     def _finish(self, target: _Target) -> None:
+        self._reached(target, target.log_end)
+        self._progress.finish()
         if target.store.position() < target.end:
             # The last offsets may be holes: compaction removed what stood there.
             target.store.restore((), target.end)
@@ -149,7 +174,8 @@ class Restoration:
         self._reader.close()
 
 
-def _logged_rows(run: Sequence[Message]) -> list[Row]:
+def logged_rows(run: Sequence[Message]) -> list[Row]:
+    """Return the records of a changelog as rows."""
     # Keys are never null in a changelog; the type of a message cannot say so.
     return [(message.key() or b"", message.value()) for message in run]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Literal
 
 from pipeline.errors import BrokerUnreachableError, RewindError, StateError, TaskMigratedError
@@ -22,6 +23,7 @@ from pipeline.runtime.progress import decode_progress
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.restore import Restoration
+from pipeline.runtime.standby import Standbys
 from pipeline.runtime.start_offsets import StartOffsets
 from pipeline.runtime.stores import Engines, open_store
 from pipeline.runtime.task import Task
@@ -46,6 +48,7 @@ class TaskManager:
         restoration: brings stores up to date.
         registry: where restored stores are shown to queries.
         counts: partition counts by topic.
+        standbys: the copies that are kept here, for tasks to take over; None: none are.
     """
 
     def __init__(
@@ -57,10 +60,11 @@ class TaskManager:
         restoration: Restoration,
         registry: StoreRegistry,
         counts: Mapping[str, int],
+        standbys: Standbys | None = None,
     ) -> None:
         self._environment, self._consumer, self._admin = environment, consumer, admin
         self._engines, self._restoration, self._registry = engines, restoration, registry
-        self._counts = counts
+        self._counts, self._standbys = counts, standbys
         self._committer = Committer(environment, consumer, admin)
         self._starts = StartOffsets(environment.plan, admin, environment.clock, environment.counters)
         self._idle_sources = IdleSources(admin, consumer.end_offset)
@@ -78,6 +82,10 @@ class TaskManager:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    def held(self) -> set[TaskId]:
+        """Return the tasks that are here, running or not."""
+        return {task.id for task in self._tasks.values()}
 
     def stores(self) -> dict[TaskId, Mapping[str, Any]]:
         """Return the stores of the tasks that are running, by task and name."""
@@ -126,6 +134,7 @@ class TaskManager:
 
     def _assign(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         self._environment.recorder.rebalances += 1
+        self._rebalanced()
         committed = self._consumer.committed(partitions)
         offsets = self._starts.of(partitions, committed)
         self._offsets |= offsets
@@ -135,6 +144,10 @@ class TaskManager:
             if needed not in self._tasks and all(partition in self._offsets for partition in needed):
                 self._open(task_id, sub, needed)
         return offsets
+
+    def _rebalanced(self) -> None:
+        if self._standbys is not None:
+            self._standbys.rebalanced()
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit and close the tasks of these partitions.
@@ -230,11 +243,21 @@ class TaskManager:
     # Opening and closing
 
     def _open(self, task_id: TaskId, sub: SubTopology, partitions: tuple[TopicPartition, ...]) -> None:
-        stores = {
-            spec.name: open_store(spec, self._engines.of_task(task_id, spec), self._environment.config)
-            for spec in sub.stores
-        }
-        task = Task(task_id, sub, partitions, stores, self._environment)
+        config, standbys = self._environment.config, self._standbys
+        with ExitStack() as opened:
+            copies = {} if standbys is None else standbys.take(task_id)
+            for copy in copies.values():
+                opened.callback(copy.close)
+            stores = {}
+            for spec in sub.stores:
+                engine = copies.get(spec.name)
+                if engine is None:
+                    engine = self._engines.of_task(task_id, spec)
+                    opened.callback(engine.close)
+                stores[spec.name] = open_store(spec, engine, config)
+            task = Task(task_id, sub, partitions, stores, self._environment)
+            # Else whatever was opened is closed: a database can be open only once.
+            opened.pop_all()
         self._tasks[partitions] = task
         self._by_partition.update(dict.fromkeys(partitions, task))
         changelogs = list(task.changelogs.values())
@@ -263,6 +286,7 @@ class TaskManager:
         return ends
 
     def _close(self, tasks: Sequence[Task], partitions: Sequence[TopicPartition]) -> None:
+        self._rebalanced()
         for task in tasks:
             self._registry.unregister(task.id)
             self._restoration.remove(task)

@@ -8,9 +8,9 @@ no thread and no system clock in here, so the same worker runs on librdkafka, un
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, get_args
 
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
@@ -21,25 +21,19 @@ from pipeline.errors import (
 )
 from pipeline.plan.planner import plan as make_plan
 from pipeline.record import TaskId
-from pipeline.runtime.broker import Admin, Broker, Consumer, Producer, TransactionalProducer
-from pipeline.runtime.chosen_topics import chosen_counts, in_the_middle
-from pipeline.runtime.environment import TaskEnvironment
-from pipeline.runtime.global_state import GlobalState, open_global_stores
+from pipeline.runtime.broker import Broker
+from pipeline.runtime.chosen_topics import in_the_middle
+from pipeline.runtime.connection import Connection, Connector, State
 from pipeline.runtime.metrics.recorder import Recorder
 from pipeline.runtime.metrics.snapshot import Snapshot, Snapshots, Sources
 from pipeline.runtime.pattern_topics import PatternTopics
 from pipeline.runtime.purge import Purge
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.recovery import Passing, Recovery
-from pipeline.runtime.restore import Restoration
-from pipeline.runtime.stores import Engines
-from pipeline.runtime.task_manager import TaskManager
-from pipeline.runtime.topic_check import TopicCheck
-from pipeline.runtime.topics import prepare_topics, task_count
+from pipeline.runtime.restore_progress import Restoring
+from pipeline.runtime.standby import StandbyStatus
 from pipeline.state.provider import StoreProvider
 from pipeline.topology import Topology
-
-State: TypeAlias = Literal["connecting", "rebalancing", "restoring", "running", "stopped"]
 
 #: How long `step` waits in poll for records when there is nothing else to do.
 IDLE_POLL_S = 0.02
@@ -59,6 +53,8 @@ class WorkerStatus:
         problem: what keeps it from running, None if nothing does.
         tasks: number of tasks that it holds.
         metrics: counters since the start.
+        restoring: how far stores are restored, None if none is being restored.
+        standbys: what copies of other workers' stores are kept here, None if none are to be.
     """
 
     state: State
@@ -66,33 +62,8 @@ class WorkerStatus:
     problem: str | None
     tasks: int
     metrics: Mapping[str, int]
-
-
-class _Connection(NamedTuple):
-    """What a worker has that has found its broker and its topics; closed in the opposite order.
-
-    It joins the group when global tables are loaded: until then, whoever has the partitions keeps them.
-    """
-
-    topics: tuple[str, ...]
-    admin: Admin
-    globals: GlobalState
-    consumer: Consumer
-    producer: Producer
-    environment: TaskEnvironment
-    tasks: TaskManager
-    opened: ExitStack
-
-    @property
-    def state(self) -> State:
-        """What it is doing as a whole."""
-        if not self.globals.loaded:
-            return "restoring"
-        return self.tasks.state
-
-    def join(self) -> None:
-        """Become a member of the group, unless there is nothing to share."""
-        self.consumer.subscribe(self.topics, self.tasks)
+    restoring: Restoring | None = None
+    standbys: StandbyStatus | None = None
 
 
 class Worker:
@@ -124,13 +95,24 @@ class Worker:
         specs = [spec for sub in self.plan.subtopologies for spec in sub.stores]
         self.registry = StoreRegistry([*specs, *(table.store for table in self.plan.global_tables)])
         self._config, self._broker, self._clock, self._stores = config, broker, clock, stores
-        self._client_id = client_id or config.application_id
         self._purge = Purge(self.plan.repartition_topics, config.repartition_purge_interval_ms)
-        self._topic_check = TopicCheck(broker.address, config)
         self._recorder = Recorder(config, clock)
         self._snapshots = Snapshots(self._recorder, clock)
         self._recovery = Recovery(config.max_rewinds, self._recorder.counters)
-        self._connection: _Connection | None = None
+        name = client_id or config.application_id
+        self._connector = Connector(
+            self._patterns,
+            config,
+            broker,
+            clock,
+            stores,
+            name,
+            self.registry,
+            self._recorder,
+            self._purge,
+            self._recovery.rewinds,
+        )
+        self._connection: Connection | None = None
         self._next_commit_ms = 0
         self._stopped = False
         self._moved = 0
@@ -198,66 +180,13 @@ class Worker:
             self._recovery.postpone(error, now_ms)
 
     def _connect(self, now_ms: int) -> int:
-        """Find the broker, prepare topics, join the group."""
-        with ExitStack() as opened:
-            admin = self._broker.admin()
-            opened.callback(admin.close)
-            plan = self._patterns.plan(admin, now_ms)
-            counts = prepare_topics(plan, self._config, admin, self._topic_check)
-            for sub in plan.subtopologies:
-                for store in sub.stores:
-                    if tasks_of_all := task_count(sub, counts):
-                        self.registry.partitioned(store.name, tasks_of_all)
-            for table in plan.global_tables:
-                self.registry.partitioned(table.store.name, 1)
-            transactions = self._transactions()
-            producer = transactions or self._broker.producer(self._client_id)
-            opened.callback(producer.close)
-            consumer = self._broker.consumer(self._config.application_id, self._client_id)
-            opened.callback(consumer.close)
-            restoration = Restoration(self._broker.reader(), self.registry, self._recorder.counters)
-            opened.callback(restoration.close)
-            engines = Engines(self._stores, self._config, self._clock)
-            global_stores = open_global_stores(plan, engines, self._config, opened)
-            environment = TaskEnvironment(
-                plan,
-                self._config,
-                self._clock,
-                producer,
-                self._recorder,
-                chosen_counts(admin, counts),
-                {name: store.rows for name, store in global_stores.items()},
-                self._purge,
-                self._recovery.rewinds,
-                transactions,
-            )
-            followed = self._broker.reader()
-            opened.callback(followed.close)
-            global_state = GlobalState(
-                global_stores.values(), environment, admin, followed, self.registry, counts
-            )
-            opened.callback(global_state.close)
-            tasks = TaskManager(environment, consumer, admin, engines, restoration, self.registry, counts)
-            topics = sorted({name for sub in plan.subtopologies for name in sub.topics if name in counts})
-            opened.callback(environment.close)
-            opened.callback(tasks.abandon)
-            self._connection = _Connection(
-                tuple(topics), admin, global_state, consumer, producer, environment, tasks, opened.pop_all()
-            )
-        if global_state.loaded:
+        self._connection = self._connector.connect(now_ms)
+        if self._connection.globals.loaded:
             self._connection.join()
         self._next_commit_ms = now_ms + self._config.commit_interval_ms
         return 1
 
-    def _transactions(self) -> TransactionalProducer | None:
-        if not self._config.exactly_once:
-            return None
-        # The same after a restart: what this worker left open when it crashed is aborted at once.
-        identity = f"{self._config.application_id}-{self._stores.identity}"
-        timeout_ms = self._config.transaction_timeout_ms
-        return self._broker.transactional_producer(self._client_id, identity, timeout_ms)
-
-    def _advance(self, connection: _Connection, now_ms: int) -> int:
+    def _advance(self, connection: Connection, now_ms: int) -> int:
         """One turn: commit if due, follow global tables, poll, restore, process, punctuate, let time go on.
 
         The commit comes first: one that failed because the broker was away is made again before
@@ -295,9 +224,9 @@ class Worker:
                 task.advance(now_ms)
         except BrokerUnreachableError as error:
             raise in_the_middle(error) from error
-        return moved
+        return moved + connection.keep_house(now_ms)
 
-    def _commit(self, connection: _Connection) -> bool:
+    def _commit(self, connection: Connection) -> bool:
         """Commit, and return whether it was everything; if the broker does not take it, stay a member.
 
         Records are taken on meanwhile and not processed: partitions are paused when they have enough, and
@@ -327,9 +256,11 @@ class Worker:
         state: State = "connecting" if connection is None else connection.state
         if self._stopped:
             state = "stopped"
-        counters = self._recorder.counters.snapshot()
         tasks = 0 if connection is None else len(connection.tasks)
-        return WorkerStatus(state, self._broker.address, self._recovery.problem, tasks, counters)
+        restoring = None if connection is None else connection.progress.status()
+        standbys = None if connection is None or connection.standbys is None else connection.standbys.status()
+        problem, counters = self._recovery.problem, self._recorder.counters.snapshot()
+        return WorkerStatus(state, self._broker.address, problem, tasks, counters, restoring, standbys)
 
     def close(self) -> None:
         """Commit, leave the group at once, and close the stores.

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import uuid
 from pathlib import Path
 from typing import IO, Any, Final
 
 from pipeline.errors import StateError
+from pipeline.record import TaskId
 
 #: The layout of what lies below; a folder of another one is not touched.
 LAYOUT: Final = "1"
 #: Between a store's name and when it was set aside. No store's name holds a plus.
 _CORRUPT: Final = "+corrupt-"
+#: After the name of a store that is being removed.
+_REMOVED: Final = "+removed"
+#: What a task's folder is called: sub-topology and partition.
+_TASK: Final = re.compile(r"[0-9]+_[0-9]+")
 
 
 class StateDirectory:
@@ -26,6 +32,7 @@ class StateDirectory:
                                  worker-id    who this worker is, across restarts
                                  <task>/<store>/
                                  <task>/<store>+corrupt-<time in ms>/    was damaged, see `set_aside`
+                                 <task>/<store>+removed/    is being removed, see `sweep`
     ```
 
     Args:
@@ -53,6 +60,59 @@ class StateDirectory:
     def path(self, task: str, store: str) -> Path:
         """Return where a task's store lies."""
         return self._root / task / store
+
+    def stored(self) -> dict[TaskId, list[str]]:
+        """Return the tasks of which stores lie here, and the stores' names; without what was set aside.
+
+        Raises:
+            StateError: the folder cannot be read.
+        """
+        try:
+            folders = [path for path in self._root.iterdir() if _TASK.fullmatch(path.name)]
+            return {
+                TaskId(*map(int, folder.name.split("_"))): [
+                    path.name
+                    for path in sorted(folder.iterdir())
+                    if _CORRUPT not in path.name and not path.name.endswith(_REMOVED)
+                ]
+                for folder in folders
+            }
+        except OSError as error:
+            raise StateError(f"cannot read the data folder {self._root}: {error}") from error
+
+    def discard(self, task: str, store: str) -> None:
+        """Take a store away from where it would be opened; `sweep` removes it.
+
+        Raises:
+            StateError: the folder cannot be written to.
+        """
+        path = self.path(task, store)
+        try:
+            path.rename(path.with_name(f"{store}{_REMOVED}"))
+        except OSError as error:
+            raise StateError(f"cannot remove {path}: {error}") from error
+
+    def sweep(self, files: int) -> int:
+        """Remove up to so many files of what was discarded, and return how many there were.
+
+        Raises:
+            StateError: the folder cannot be written to.
+        """
+        removed = 0
+        try:
+            for folder in self._root.glob(f"*/*{_REMOVED}"):
+                for path in folder.iterdir():
+                    if removed == files:
+                        return removed
+                    path.unlink()
+                    removed += 1
+                folder.rmdir()
+                removed += 1
+                if not any(folder.parent.iterdir()):
+                    folder.parent.rmdir()
+        except OSError as error:
+            raise StateError(f"cannot remove what was discarded in {self._root}: {error}") from error
+        return removed
 
     def set_aside(self, task: str, store: str, now_ms: int, keep: int) -> Path:
         """Rename a task's store, and return where it is now; remove all but the last `keep` of those.

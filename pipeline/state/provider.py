@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +50,30 @@ class StoreProvider(Protocol):
         """
         ...
 
+    def stored(self) -> Mapping[TaskId, Sequence[str]]:
+        """Return the tasks of which stores are kept, open or not, and the stores' names.
+
+        Raises:
+            StateError: nobody can say.
+        """
+        ...
+
+    def discard(self, task: TaskId, store: str) -> None:
+        """Remove a store that nobody has open: from now on, opening it begins anew.
+
+        Raises:
+            StateError: it cannot be removed.
+        """
+        ...
+
+    def sweep(self, files: int) -> int:
+        """Free up to so many files of what was discarded; return how many there were, 0 when it is done.
+
+        Raises:
+            StateError: one cannot be removed.
+        """
+        ...
+
     def close(self) -> None:
         """Release what is shared. Stores are closed by their tasks."""
         ...
@@ -85,6 +110,18 @@ class RocksDBProvider:
         """Rename a damaged store's folder; see `StateDirectory.set_aside`."""
         return str(self._directory().set_aside(str(task), store, now_ms, keep))
 
+    def stored(self) -> Mapping[TaskId, Sequence[str]]:
+        """Return what the folder holds; see `StateDirectory.stored`."""
+        return self._directory().stored()
+
+    def discard(self, task: TaskId, store: str) -> None:
+        """Rename a store's folder; see `StateDirectory.discard`."""
+        self._directory().discard(str(task), store)
+
+    def sweep(self, files: int) -> int:
+        """Remove files; see `StateDirectory.sweep`."""
+        return self._directory().sweep(files)
+
     def close(self) -> None:
         """Let another worker use the folder."""
         if self._opened is not None:
@@ -119,6 +156,21 @@ class MemoryProvider:
         """Forget a store."""
         self._stores.pop((task, store), None)
         return "nowhere"
+
+    def stored(self) -> Mapping[TaskId, Sequence[str]]:
+        """Return the tasks of which stores are kept, and the stores' names."""
+        found: dict[TaskId, list[str]] = {}
+        for task, store in self._stores:
+            found.setdefault(task, []).append(store)
+        return found
+
+    def discard(self, task: TaskId, store: str) -> None:
+        """Forget a store."""
+        self._stores.pop((task, store), None)
+
+    def sweep(self, files: int) -> int:  # noqa: ARG002 - nothing is left
+        """Do nothing: what was discarded is gone."""
+        return 0
 
     def close(self) -> None:
         """Keep everything, for the next worker on this provider."""

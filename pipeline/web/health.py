@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from http import HTTPStatus
+from typing import Any
 
 from faust.web.base import Request, Response
 from faust.web.blueprints import Blueprint
@@ -35,7 +37,11 @@ class Ready(EngineView):
     async def get(self, request: Request) -> Response:  # noqa: ARG002 - Faust hands it over; nothing is read from it
         """Answer with state, broker and number of tasks."""
         status = self.engine.status()
-        body = {"state": status.state, "broker": status.address, "tasks": status.tasks}
+        body: dict[str, Any] = {"state": status.state, "broker": status.address, "tasks": status.tasks}
+        if status.restoring is not None:
+            body["restoring"] = asdict(status.restoring)
+        if status.standbys is not None:
+            body["standbys"] = asdict(status.standbys)
         if status.state == "running" and status.problem is None and self.engine.alive:
             return self.answer(body)
         reason = status.problem or f"the worker is {status.state}"

@@ -16,10 +16,10 @@ from prometheus_client.registry import Collector
 
 from pipeline.engine import Engine
 from pipeline.errors import StateError
+from pipeline.runtime.connection import State
 from pipeline.runtime.metrics.catalog import CATALOG
 from pipeline.runtime.metrics.of_tasks import Sample
 from pipeline.runtime.metrics.snapshot import Snapshot
-from pipeline.runtime.worker import State
 from pipeline.web.view import EngineView
 
 blueprint = Blueprint("metrics")

@@ -53,6 +53,32 @@ class TestGroup:
         ]
         assert [(message.partition(), message.offset()) for message in second] == [(1, 9)]
 
+    def test_everybody_sees_who_is_in_a_group_and_has_what(
+        self, broker: Broker, topic: str, group: str, request: pytest.FixtureRequest
+    ) -> None:
+        expect_failure(request, "embedded", "Tansu shows no members of groups")
+        create(broker, topic, 3)
+        with closing(broker.admin()) as admin:
+            assert list(admin.group_members(group)) == []
+            with closing(join(broker, group, [topic], Listener(), 3)) as consumer:
+                (member,) = admin.group_members(group)
+                assert member.id == consumer.member_id() != ""
+                assert member.instance == ""
+                assert member.partitions == {TopicPartition(topic, number) for number in range(3)}
+
+    def test_everybody_sees_what_a_group_has_committed(self, broker: Broker, topic: str, group: str) -> None:
+        create(broker, topic, 3)
+        first, second, third = (TopicPartition(topic, number) for number in range(3))
+        with (
+            closing(broker.admin()) as admin,
+            closing(join(broker, group, [topic], Listener(), 3)) as consumer,
+        ):
+            assert admin.group_offsets(group, [first, second]) == {}
+            consumer.commit({first: Committed(7, "beside"), third: Committed(0)})
+            assert admin.group_offsets(group, [first, second]) == {first: 7}
+            assert admin.group_offsets(group, [third]) == {third: 0}
+            assert admin.group_offsets(group, []) == {}
+
     def test_pause_and_resume_lose_and_repeat_nothing(self, broker: Broker, topic: str, group: str) -> None:
         create(broker, topic)
         write(broker, topic, [b"value"] * 3_000)

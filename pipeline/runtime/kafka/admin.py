@@ -7,17 +7,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeAlias
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as ClientPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but not exported in its annotations
     AdminClient,
     ConfigResource,
+    MemberDescription,
     NewTopic,
 )
 
 from pipeline.errors import BrokerError, StreamsError, UnsupportedRequestError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import TopicSpec
+from pipeline.runtime.group import Member
 from pipeline.runtime.kafka.clients import new_admin
 from pipeline.runtime.kafka.deletion import KafkaDeletion
 from pipeline.runtime.kafka.errors import UNREACHABLE, translated
@@ -151,6 +153,32 @@ class KafkaAdmin:
         self._open().poll(0)
         return KafkaDeletion(futures, self._address)
 
+    def group_members(self, group: str) -> Sequence[Member]:
+        """Return who is in a group; nobody if it has no members, or the broker shows none.
+
+        Raises:
+            BrokerUnreachableError: the group's coordinator does not answer.
+        """
+        futures = self._open().describe_consumer_groups([group], request_timeout=_FIRST_TIMEOUT_S)
+        what = f"asking who is in group {group}"
+        found = self._result(futures[group], what, (KafkaError.GROUP_ID_NOT_FOUND,))
+        return [] if found is None else [_member(each) for each in found.members]
+
+    def group_offsets(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return a group's committed offsets, without waiting for transactions; others are left out.
+
+        Raises:
+            BrokerUnreachableError: the group's coordinator does not answer.
+        """
+        if not partitions:
+            return {}
+        asked = ConsumerGroupTopicPartitions(group, [ClientPartition(*each) for each in partitions])
+        futures = self._open().list_consumer_group_offsets([asked], request_timeout=_FIRST_TIMEOUT_S)
+        found = self._result(futures[group], f"asking for the offsets of group {group}")
+        return {
+            TopicPartition(e.topic, e.partition): e.offset for e in found.topic_partitions if e.offset >= 0
+        }
+
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition.
 
@@ -240,6 +268,15 @@ class KafkaAdmin:
             self._open().poll(0)
             cause = self._reports.explained(cause)
         return translated(cause, self._address, what)
+
+
+def _member(shown: MemberDescription) -> Member:
+    owned = () if shown.assignment is None else shown.assignment.topic_partitions
+    return Member(
+        shown.member_id,
+        shown.group_instance_id or "",
+        frozenset(TopicPartition(each.topic, each.partition) for each in owned),
+    )
 
 
 def _new_topic(spec: TopicSpec) -> NewTopic:

@@ -170,6 +170,10 @@ class KafkaConsumer:
             names = ", ".join(sorted(map(str, foreign)))
             raise TaskMigratedError(f"committing {names} in group {self._group}: not assigned to this member")
 
+    def member_id(self) -> str:
+        """Return what the group's coordinator calls this member; empty before it has joined."""
+        return self._client.memberid() or ""
+
     def group_metadata(self) -> object:
         """Return what a transaction needs to know of this member, to commit its offsets."""
         return self._client.consumer_group_metadata()

@@ -11,7 +11,6 @@ from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.errors import BrokerUnreachableError, RecordTooLargeError, StreamsError, UnknownTopicError
 from pipeline.record import NO_HEADERS, Headers
-from pipeline.runtime.broker import Undelivered
 from pipeline.runtime.kafka.clients import new_producer
 from pipeline.runtime.kafka.errors import (
     TIMED_OUT,
@@ -21,6 +20,7 @@ from pipeline.runtime.kafka.errors import (
 )
 from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings, number
+from pipeline.runtime.undelivered import Undelivered
 
 #: Of a record that failed before a partition was chosen for it.
 _NO_PARTITION: Final = -1

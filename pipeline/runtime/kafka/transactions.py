@@ -12,12 +12,13 @@ from confluent_kafka import TopicPartition as ClientPartition
 
 from pipeline.errors import BrokerUnreachableError, StreamsError, TaskMigratedError
 from pipeline.record import TopicPartition
-from pipeline.runtime.broker import Committed, Consumer, Undelivered
+from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.kafka.abandoned import CallAbandonedError, CallThread
 from pipeline.runtime.kafka.errors import translated_exception, unreachable
 from pipeline.runtime.kafka.producer import KafkaProducer
 from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings
+from pipeline.runtime.undelivered import Undelivered
 
 _log: Final = logging.getLogger(__name__)
 #: How long one call waits for the transaction's coordinator.

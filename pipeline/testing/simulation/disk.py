@@ -36,6 +36,21 @@ class Disk:
         self._stores.pop((task, store), None)
         return "nowhere"
 
+    def stored(self) -> Mapping[TaskId, Sequence[str]]:
+        """Return the tasks of which stores are kept, and the stores' names."""
+        found: dict[TaskId, list[str]] = {}
+        for task, store in self._stores:
+            found.setdefault(task, []).append(store)
+        return found
+
+    def discard(self, task: TaskId, store: str) -> None:
+        """Forget a store."""
+        self._stores.pop((task, store), None)
+
+    def sweep(self, files: int) -> int:  # noqa: ARG002 - nothing is left
+        """Do nothing: what was discarded is gone."""
+        return 0
+
     def close(self) -> None:
         """Keep everything, for the next worker on this machine."""
 

@@ -176,6 +176,7 @@ class LinkConsumer:
 
     def __init__(self, link: Link, inner: Any, coordinator: str) -> None:
         self._link, self._inner, self._coordinator = link, inner, coordinator
+        self.member_id = inner.member_id
         self.group_metadata = inner.group_metadata
         self.end_offset = inner.end_offset
         self.known_end = inner.known_end

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pipeline.errors import BrokerUnreachableError, TaskMigratedError
 from pipeline.record import Headers, TopicPartition
-from pipeline.runtime.broker import Committed, Consumer, Undelivered
+from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.memory_producer import check_size, choose_partition
+from pipeline.runtime.undelivered import Undelivered
 
 if TYPE_CHECKING:
     from pipeline.testing.simulation.link import Link
