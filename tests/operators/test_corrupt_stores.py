@@ -82,7 +82,7 @@ def filled(folder: Path, *, logged: bool = True, **settings: int) -> Cluster:
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_store_is_set_aside_and_restored(
+def test_a10_3_a_damaged_store_is_set_aside_and_restored(
     damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster = filled(tmp_path)

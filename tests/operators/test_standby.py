@@ -78,7 +78,7 @@ def two(cluster: Cluster, disk: StoreProvider | None = None) -> tuple[Worker, Wo
     ],
     ids=["RocksDB", "in memory", "restored from its topic"],
 )
-def test_a_task_that_moves_to_a_copy_restores_only_the_difference(
+def test_a10_3_a_task_that_moves_to_a_copy_restores_only_the_difference(
     topology: Callable[[], Topology], disk: Callable[[Path], StoreProvider], guarantee: str, tmp_path: Path
 ) -> None:
     cluster = Cluster(
@@ -116,7 +116,7 @@ def test_without_copies_everything_is_restored() -> None:
     assert restored(second) - before == KEYS // 2
 
 
-def test_what_was_logged_without_a_commit_is_in_no_copy() -> None:
+def test_a10_3_what_was_logged_without_a_commit_is_in_no_copy() -> None:
     cluster = Cluster(counting(), {"in": 2}, standby_replicas=1)
     first, second = two(cluster)
     producer = cluster.broker.producer("killed")
