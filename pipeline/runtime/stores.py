@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from pipeline.clock import Clock
@@ -42,6 +44,30 @@ class Engines:
         """
         suffix = _LOGGED if spec.logged else _SOURCE_IS_LOG if spec.source_is_log else UNLOGGED
         return self._open(task, f"{spec.name}{suffix}", spec, restorable=suffix != UNLOGGED)
+
+    @contextmanager
+    def stores_of_task(
+        self, task: TaskId, specs: Iterable[StoreSpec], copies: Mapping[str, BytesStore]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield a task's stores by name; if what follows fails, they are closed: a database opens only once.
+
+        Args:
+            task: the task.
+            specs: what its stores were declared as.
+            copies: by store, what is open already; it is taken over.
+        """
+        with ExitStack() as opened:
+            for copy in copies.values():
+                opened.callback(copy.close)
+            stores = {}
+            for spec in specs:
+                engine = copies.get(spec.name)
+                if engine is None:
+                    engine = self.of_task(task, spec)
+                    opened.callback(engine.close)
+                stores[spec.name] = open_store(spec, engine, self._config)
+            yield stores
+            opened.pop_all()
 
     def of_global_table(self, spec: StoreSpec) -> BytesStore:
         """Return a global table's; it is restored from its topic."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any, Literal
 
 from pipeline.errors import BrokerUnreachableError, RewindError, StateError, TaskMigratedError
@@ -25,7 +24,7 @@ from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.standby import Standbys
 from pipeline.runtime.start_offsets import StartOffsets
-from pipeline.runtime.stores import Engines, open_store
+from pipeline.runtime.stores import Engines
 from pipeline.runtime.task import Task
 from pipeline.state.store import StateStore
 
@@ -134,7 +133,8 @@ class TaskManager:
 
     def _assign(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         self._environment.recorder.rebalances += 1
-        self._rebalanced()
+        if self._standbys is not None:
+            self._standbys.rebalanced()
         committed = self._consumer.committed(partitions)
         offsets = self._starts.of(partitions, committed)
         self._offsets |= offsets
@@ -144,10 +144,6 @@ class TaskManager:
             if needed not in self._tasks and all(partition in self._offsets for partition in needed):
                 self._open(task_id, sub, needed)
         return offsets
-
-    def _rebalanced(self) -> None:
-        if self._standbys is not None:
-            self._standbys.rebalanced()
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit and close the tasks of these partitions.
@@ -243,21 +239,9 @@ class TaskManager:
     # Opening and closing
 
     def _open(self, task_id: TaskId, sub: SubTopology, partitions: tuple[TopicPartition, ...]) -> None:
-        config, standbys = self._environment.config, self._standbys
-        with ExitStack() as opened:
-            copies = {} if standbys is None else standbys.take(task_id)
-            for copy in copies.values():
-                opened.callback(copy.close)
-            stores = {}
-            for spec in sub.stores:
-                engine = copies.get(spec.name)
-                if engine is None:
-                    engine = self._engines.of_task(task_id, spec)
-                    opened.callback(engine.close)
-                stores[spec.name] = open_store(spec, engine, config)
+        copies = {} if self._standbys is None else self._standbys.take(task_id)
+        with self._engines.stores_of_task(task_id, sub.stores, copies) as stores:
             task = Task(task_id, sub, partitions, stores, self._environment)
-            # Else whatever was opened is closed: a database can be open only once.
-            opened.pop_all()
         self._tasks[partitions] = task
         self._by_partition.update(dict.fromkeys(partitions, task))
         changelogs = list(task.changelogs.values())
@@ -286,7 +270,8 @@ class TaskManager:
         return ends
 
     def _close(self, tasks: Sequence[Task], partitions: Sequence[TopicPartition]) -> None:
-        self._rebalanced()
+        if self._standbys is not None:
+            self._standbys.rebalanced()
         for task in tasks:
             self._registry.unregister(task.id)
             self._restoration.remove(task)
