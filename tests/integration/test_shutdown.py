@@ -92,7 +92,9 @@ def worker(folder: Path, address: str, name: str, timeout: int) -> FaustProcess:
 
 def wait_read(process: FaustProcess, count: int) -> None:
     """Wait until the worker has taken so many records."""
-    line = re.compile(rf"^headrace_records_processed_total{{[^}}]*}} {count}$", re.MULTILINE)
+    line = re.compile(
+        rf"^kafka_streams_stream_thread_metrics_process_total{{[^}}]*}} {count}\.0$", re.MULTILINE
+    )
     process.wait_for("/metrics", lambda status, text: status == 200 and line.search(text) is not None)
 
 
