@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from pipeline.actors.agent import Agent, Sink
+from pipeline.actors.models import type_of
 from pipeline.actors.outbox import Outbox
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic, TopicOptions
@@ -27,6 +28,28 @@ class Declarations:
     """`app.topic`, `app.agent`, `app.Table`: objects of the application's one topology."""
 
     _outbox: Outbox | None = None
+    #: What topics are declared with that do not say it themselves.
+    _key_serializer: Any = None
+    _value_serializer: Any = None
+    _partitions = _PARTITIONS
+
+    def declare_defaults(
+        self, *, key_serializer: Any = None, value_serializer: Any = None, topic_partitions: int | None = None
+    ) -> None:
+        """Say what topics are declared with that do not say it themselves.
+
+        Args:
+            key_serializer: of keys without a type: `raw`, `text`, or `json`.
+            value_serializer: of values without a type, likewise.
+            topic_partitions: of the topics of agents that name none.
+
+        Raises:
+            TopologyError: there is no such serializer.
+        """
+        type_of(None, key_serializer), type_of(None, value_serializer)
+        self._key_serializer, self._value_serializer = key_serializer, value_serializer
+        if topic_partitions is not None:
+            self._partitions = topic_partitions
 
     @property
     def builder(self) -> StreamsBuilder:
@@ -59,6 +82,8 @@ class Declarations:
         pattern: str | re.Pattern[str] | None = None,
         key_type: Any = None,
         value_type: Any = None,
+        key_serializer: Any = None,
+        value_serializer: Any = None,
         partitions: int | None = None,
         retention: timedelta | float | None = None,
         compacting: bool | None = None,
@@ -74,6 +99,8 @@ class Declarations:
             key_type: of the keys; None: bytes.
             value_type: of the values (a `faust.Record`, a msgspec Struct, a dataclass, `str`, ...); None: any
                 JSON.
+            key_serializer: of keys without a type: `raw`, `text`, or `json`.
+            value_serializer: of values without a type, likewise.
             partitions: if the topic does not exist, it is made with so many; None: it must exist.
             retention: how long records are kept, then.
             compacting: whether the last record of each key is kept, then.
@@ -88,7 +115,13 @@ class Declarations:
             raise TopologyError(f"topic at {declaration_site()} takes names, or pattern=")
         options = TopicOptions(partitions, retention, compacting, deleting, replicas, config)
         names = topics if pattern is None else re.compile(pattern)
-        topic = Topic(self, names, key_type=key_type, value_type=value_type, options=options)
+        topic = Topic(
+            self,
+            names,
+            key_type=type_of(key_type, key_serializer or self._key_serializer),
+            value_type=type_of(value_type, value_serializer or self._value_serializer),
+            options=options,
+        )
         for declared in topic.declared():
             self.builder.declare_topic(declared)
         return topic
@@ -147,7 +180,7 @@ class Declarations:
     ) -> Topic | KStream[Any, Any]:
         if channel is None:
             own = f"{self.builder.application_id}-{name}"
-            return self.topic(own, key_type=key_type, value_type=value_type, partitions=_PARTITIONS)
+            return self.topic(own, key_type=key_type, value_type=value_type, partitions=self._partitions)
         if isinstance(channel, str):
             return self.topic(channel, key_type=key_type, value_type=value_type)
         if not isinstance(channel, Topic | KStream):

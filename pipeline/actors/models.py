@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.errors import TopologyError
 from pipeline.serde import BYTES, JSON, STRING, Serde, TypedJsonSerde, serde_for
 
 _RAW: dict[Any, Serde[Any]] = {bytes: BYTES, str: STRING, None: BYTES}
@@ -68,6 +69,23 @@ ANY_KEY = AnyKeySerde()
 def is_record(type_: Any) -> bool:
     """Whether a type is a model such as `faust.Record`."""
     return hasattr(type_, "from_data") and hasattr(type_, "to_representation")
+
+
+#: Faust's names of codecs, for keys and values without a type.
+_SERIALIZERS: dict[Any, Any] = {None: None, "raw": bytes, "text": str, "json": Any}
+
+
+def type_of(type_: Any, serializer: Any) -> Any:
+    """Return a type, or, if there is none, that which Faust's name of a codec stands for.
+
+    Raises:
+        TopologyError: there is no such codec.
+    """
+    if not isinstance(serializer, str | None) or serializer not in _SERIALIZERS:
+        raise TopologyError(
+            f"serializer {serializer!r}: give raw, text or json, or a type (a class, or a Serde of yours)"
+        )
+    return _SERIALIZERS[serializer] if type_ is None else type_
 
 
 def key_serde_of(type_: Any) -> Serde[Any]:

@@ -37,6 +37,28 @@ class Request:
 NEXT: Final = Request(acknowledges=True)
 
 
+class EventMessage(NamedTuple):
+    """A record as Faust's `event.message` has it.
+
+    Attributes:
+        topic: the topic that the record in hand was read from.
+        partition: its partition.
+        offset: its offset.
+        timestamp: event time, in seconds since the epoch.
+        headers: Kafka's record headers.
+        key: the key, as the agent sees it.
+        value: the value, likewise.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: float
+    headers: Headers
+    key: Any
+    value: Any
+
+
 class Event(NamedTuple, Generic[V]):
     """A record as an agent sees it.
 
@@ -71,6 +93,19 @@ class Event(NamedTuple, Generic[V]):
         """Likewise, its offset."""
         offset: int = self.in_hand.offset()
         return offset
+
+    @property
+    def message(self) -> EventMessage:
+        """The same as Faust has it."""
+        return EventMessage(
+            self.topic,
+            self.partition,
+            self.offset,
+            self.timestamp / 1_000,
+            self.headers,
+            self.key,
+            self.value,
+        )
 
 
 @types.coroutine
