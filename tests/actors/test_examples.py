@@ -68,11 +68,10 @@ def windowed_aggregation(program: ModuleType, driver: TopologyTestDriver) -> Non
 
 
 def withdrawals(_program: ModuleType, driver: TopologyTestDriver) -> None:
-    given = [
-        (f"k{n}", {"user": f"u{n % 2}", "country": "NO" if n < 3 else "DE", "amount": 50.0 * n}, n)
-        for n in range(5)
-    ]
-    pipe(driver, "withdrawals", *[(value["user"], value, at) for _, value, at in given])
+    for n in range(5):
+        country = "NO" if n < 3 else "DE"
+        value = {"user": f"u{n % 2}", "country": country, "amount": 50.0 * n}
+        pipe(driver, "withdrawals", (f"u{n % 2}", value, n))
     assert rows(driver, "user_to_total") == {"u0": 300.0, "u1": 200.0}
     assert rows(driver, "country_to_total") == {"NO": 150.0, "DE": 350.0}
     alerts = driver.output_topic("alerts").read_all()
