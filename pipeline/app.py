@@ -21,7 +21,7 @@ from faust.types.auth import CredentialsArg, to_credentials
 from mode import ServiceT
 
 from pipeline import commands
-from pipeline.actors.declarations import Declarations
+from pipeline.actors.routes import Routes
 from pipeline.clock import SystemClock
 from pipeline.config import StreamsConfig
 from pipeline.credentials import connection_settings
@@ -52,6 +52,7 @@ from pipeline.shell import BoundedWorker
 from pipeline.state.provider import RocksDBProvider
 from pipeline.state.rocksdb import RocksDBSettings
 from pipeline.topology import OffsetReset, TimestampExtractor, Topology
+from pipeline.web.owners import client_id
 from pipeline.web.server import WebServer
 
 
@@ -70,7 +71,7 @@ class BootStrategy(FaustBootStrategy):
         yield app.engine
 
 
-class App(Declarations, Refusals, faust.App):  # type: ignore[misc]  # topics, agents and tables are ours
+class App(Routes, Refusals, faust.App):  # type: ignore[misc]  # topics, agents and tables are ours
     """A streams application: `faust -A <module> worker` runs it.
 
     Settings and their precedence over the environment are described in `pipeline.settings`; what the
@@ -206,6 +207,7 @@ class App(Declarations, Refusals, faust.App):  # type: ignore[misc]  # topics, a
             self.make_broker(),
             SystemClock(),
             RocksDBProvider(config.state_dir, config.application_id, memory),
+            client_id(config.application_id, str(self.conf.canonical_url)),
         )
 
     def stream(  # type: ignore[override]  # Faust's takes a channel of its own data plane

@@ -19,6 +19,7 @@ from mode.utils.logging import get_logger
 
 from pipeline.declaration import describe_frame
 from pipeline.errors import StreamsError
+from pipeline.plan.planner import Plan
 from pipeline.restore_bar import RestoreBar
 from pipeline.runtime.metrics.snapshot import Snapshot
 from pipeline.runtime.queries import StoreRegistry
@@ -68,6 +69,11 @@ class Engine(Service):
     def stores(self) -> StoreRegistry:
         """The stores of this worker's tasks."""
         return self._worker.registry
+
+    @property
+    def plan(self) -> Plan:
+        """What the worker runs."""
+        return self._worker.plan
 
     def status(self) -> WorkerStatus:
         """Return how the worker is doing."""

@@ -38,6 +38,9 @@ class TaskId(NamedTuple):
         return "global" if self.subtopology < 0 else f"{self.subtopology}_{self.partition}"
 
 
+#: Whoever has it is the application's leader.
+FIRST_TASK = TaskId(0, 0)
+
 #: Stands where a task's id stands for what belongs to no task: every worker has it whole.
 GLOBAL = TaskId(-1, 0)
 

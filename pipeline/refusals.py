@@ -36,6 +36,5 @@ class Refusals:
     GlobalTable: Any = _unavailable("GlobalTable", _TABLE)
     SetGlobalTable: Any = _unavailable("SetGlobalTable", _TABLE)
     send: Any = _unavailable("send", _SINK)
-    table_route: Any = _unavailable("table_route", _HTTP)
     topic_route: Any = _unavailable("topic_route", _HTTP)
     LiveCheck: Any = _unavailable("LiveCheck", _STREAM)

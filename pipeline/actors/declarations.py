@@ -242,3 +242,9 @@ class Declarations:
         if self._outbox is None:
             self._outbox = Outbox(self.make_broker())
         return self._outbox.write(topic, value, key, partition, timestamp, headers)
+
+    def close_clients(self) -> None:
+        """Close what was written with outside of agents."""
+        outbox, self._outbox = self._outbox, None
+        if outbox is not None:
+            outbox.close()

@@ -14,8 +14,10 @@ class Member(NamedTuple):
         id: what the group's coordinator calls it.
         instance: what a static member calls itself, across restarts; empty if it is none.
         partitions: what it owns.
+        client: what it calls itself.
     """
 
     id: str
     instance: str
     partitions: frozenset[TopicPartition]
+    client: str = ""

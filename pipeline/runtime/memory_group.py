@@ -53,7 +53,10 @@ class MemoryGroup:
 
     def shown(self) -> list[Member]:
         """Return the members as anybody may see them."""
-        return [Member(member.member_id(), "", frozenset(member.owned)) for member in self._members]
+        return [
+            Member(member.member_id(), "", frozenset(member.owned), member.client_id)
+            for member in self._members
+        ]
 
     def has(self, member: MemoryConsumer) -> bool:
         """Whether the group counts this member as alive."""

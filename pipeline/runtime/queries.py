@@ -198,6 +198,18 @@ class Queries:
         self._check_owned(spec, key)
         return []
 
+    def check_here(self, spec: StoreSpec, key: Any) -> None:
+        """Return if this worker holds a key's partition of a store, or has the key all the same.
+
+        Raises:
+            NotReadyError: the key's partition is being restored.
+            ElsewhereError: the key's partition is not on this worker.
+        """
+        for store in self._registry.open(spec.name).values():
+            if spec.kind == "key-value" and store.committed_get(key) is not None:
+                return
+        self._check_owned(spec, key)
+
     def scan(self, spec: StoreSpec, wanted: Range, *, after: Position | None, limit: int) -> Page:
         """Return a page of what this worker holds of a store; see `scan_page`.
 

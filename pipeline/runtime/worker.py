@@ -20,7 +20,7 @@ from pipeline.errors import (
     TopicGoneError,
 )
 from pipeline.plan.planner import plan as make_plan
-from pipeline.record import TaskId
+from pipeline.record import FIRST_TASK, TaskId
 from pipeline.runtime.broker import Broker
 from pipeline.runtime.chosen_topics import in_the_middle
 from pipeline.runtime.connection import Connection, Connector, State
@@ -55,6 +55,7 @@ class WorkerStatus:
         metrics: counters since the start.
         restoring: how far stores are restored, None if none is being restored.
         standbys: what copies of other workers' stores are kept here, None if none are to be.
+        leads: whether it has the application's first task, as one worker has at a time.
     """
 
     state: State
@@ -64,6 +65,7 @@ class WorkerStatus:
     metrics: Mapping[str, int]
     restoring: Restoring | None = None
     standbys: StandbyStatus | None = None
+    leads: bool = False
 
 
 class Worker:
@@ -260,7 +262,8 @@ class Worker:
         restoring = None if connection is None else connection.progress.status()
         standbys = None if connection is None or connection.standbys is None else connection.standbys.status()
         problem, counters = self._recovery.problem, self._recorder.counters.snapshot()
-        return WorkerStatus(state, self._broker.address, problem, tasks, counters, restoring, standbys)
+        leads = connection is not None and FIRST_TASK in connection.tasks.held()
+        return WorkerStatus(state, self._broker.address, problem, tasks, counters, restoring, standbys, leads)
 
     def close(self) -> None:
         """Commit, leave the group at once, and close the stores.

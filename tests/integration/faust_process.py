@@ -65,8 +65,16 @@ class FaustProcess:
 
     def get(self, path: str) -> tuple[int, Any]:
         """Return status and body; status 0 while nothing listens."""
+        return self._ask("GET", path)
+
+    def post(self, path: str) -> tuple[int, Any]:
+        """Likewise, of a request that writes."""
+        return self._ask("POST", path)
+
+    def _ask(self, method: str, path: str) -> tuple[int, Any]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
                 return response.status, _body(response)
         except urllib.error.HTTPError as error:
             with error:

@@ -97,7 +97,6 @@ def test_declarations_name_the_users_line() -> None:
         ("GlobalTable", "app.table"),
         ("SetGlobalTable", "app.table"),
         ("send", r"\.to\(topic\)"),
-        ("table_route", "/stores/"),
         ("topic_route", "/stores/"),
         ("LiveCheck", "app.stream"),
     ],

@@ -276,6 +276,7 @@ def _member(shown: MemberDescription) -> Member:
         shown.member_id,
         shown.group_instance_id or "",
         frozenset(TopicPartition(each.topic, each.partition) for each in owned),
+        shown.client_id or "",
     )
 
 

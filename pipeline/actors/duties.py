@@ -1,0 +1,60 @@
+"""What Faust runs beside the engine: when timers, tasks and services start, who leads, what ends with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.actors.declarations import Declarations
+
+if TYPE_CHECKING:
+    from pipeline.engine import Engine
+
+#: How often it is asked whether the worker runs.
+_INTERVAL_S: Final = 0.05
+
+
+class Duties(Declarations):
+    """Part of `App`: before Faust's class, whose hooks these are."""
+
+    if TYPE_CHECKING:
+        should_stop: bool
+        #: A client for HTTP; Faust's.
+        http_client: Any
+
+        @property
+        def engine(self) -> Engine:
+            """The service that runs the topology."""
+
+        def add_future(self, coroutine: Any) -> Any:
+            """Run a coroutine until the application stops; Faust's."""
+
+        async def sleep(self, n: float) -> None:
+            """Sleep, or wake because the application stops; Faust's."""
+
+    def is_leader(self) -> bool:
+        """Whether this worker runs what is declared with `on_leader=True`.
+
+        It is the one that has the application's first task (partition 0 of the first sub-topology): one at a
+        time, none while that moves, or where nothing is read from topics.
+        """
+        return self.engine.status().leads
+
+    async def on_started_init_extra_tasks(self) -> None:
+        """Have timers and tasks started once the worker runs, tables being restored."""
+        self.add_future(self._begin_when_running())
+
+    async def on_started_init_extra_services(self) -> None:
+        """Leave services to the same moment."""
+
+    async def _begin_when_running(self) -> None:
+        while self.engine.status().state != "running":
+            await self.sleep(_INTERVAL_S)
+            if self.should_stop:
+                return
+        await super().on_started_init_extra_tasks()  # type: ignore[misc]  # Faust's
+        await super().on_started_init_extra_services()  # type: ignore[misc]
+
+    async def on_shutdown(self) -> None:
+        """Close what was written with, when all that could write has ended."""
+        await super().on_shutdown()  # type: ignore[misc]
+        self.close_clients()
