@@ -129,6 +129,13 @@ class AgentLoop:
             self._turn()
         self._loop.close()
 
+    def kill(self) -> None:
+        """Free what it has of the system; none of the agents' code runs any more."""
+        for task in asyncio.all_tasks(self._loop):
+            # It is meant to go without an end.
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self._loop.close()
+
 
 class Host:
     """Awaits in an actor's place; the current task while the actor's code runs.

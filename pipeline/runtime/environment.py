@@ -74,6 +74,11 @@ class TaskEnvironment:
         if self.has_agents:
             self.agent_loop.close()
 
+    def kill(self) -> None:
+        """Let go of agents as if the process had been killed."""
+        if self.has_agents:
+            self.agent_loop.kill()
+
     def partition_for(self, topic: str, key: bytes) -> int:
         """Return the partition of `topic` that a record with this key goes to."""
         return partition_for(key, self.partition_count(topic))

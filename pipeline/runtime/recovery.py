@@ -57,7 +57,9 @@ class Recovery:
                 than it answers.
         """
         if member:
-            self._retries.succeed()
+            # A worker that comes back takes partitions from others: while all of them are slow, they need
+            # time for a commit before it does so again.
+            self._retries.succeed(at_all=self.rewinds.got_past)
             self._taken_since_ms = None
         if self._taken_since_ms is None:
             self.problem = None

@@ -27,9 +27,11 @@ class Retries:
         """Whether a new connection may be tried."""
         return now_ms >= self._next_ms
 
-    def succeed(self) -> None:
-        """Take note that the broker answered."""
-        self._pause_ms, self._failing_since = _FIRST_PAUSE_MS, None
+    def succeed(self, *, at_all: bool = True) -> None:
+        """Take note that the broker answered; with `at_all`, that nothing else is wrong either."""
+        self._failing_since = None
+        if at_all:
+            self._pause_ms = _FIRST_PAUSE_MS
 
     def fail(self, now_ms: int) -> bool:
         """Take note that it did not; return whether the clients have had time enough to find it again."""

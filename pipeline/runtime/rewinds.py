@@ -26,6 +26,11 @@ class Rewinds:
         self._in_a_row = 0
         self._commits = self._processed = 0
 
+    @property
+    def got_past(self) -> bool:
+        """Whether something was committed since the last one."""
+        return self._in_a_row == 0 or self._counters["commits"] != self._commits
+
     def add(self, reason: object, pending: Sequence[str]) -> None:
         """Take note that what was in hand is lost.
 

@@ -153,6 +153,10 @@ class TaskManager:
                 that of all tasks, so none of them can go on.
         """
         tasks = self._tasks_of(partitions)
+        if not self._assigned:
+            # Given up already: a commit would make visible what the tasks wrote, without their offsets.
+            self._close(tasks, partitions)
+            return
         transactional = self._environment.transactions is not None
         committed = self._commit_before_leaving(list(self._tasks.values()) if transactional else tasks)
         self._close(tasks, partitions)

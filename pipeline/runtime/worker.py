@@ -311,6 +311,12 @@ class Worker:
             self._stopped = True
             self._status = self._report()
 
+    def kill(self) -> None:
+        """Be gone as if the process had been killed: nobody hears of it, and stores stay as they are."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.environment.kill()
+
     def _disconnect(self) -> None:
         self._purge.forget()
         connection, self._connection = self._connection, None

@@ -430,3 +430,25 @@ async def in_real_time(stream: AgentStream[int]) -> AsyncIterator[str]:
     async for value in stream:
         await loop.run_in_executor(None, lambda: None)
         yield str(value)
+
+
+def test_workers_that_take_partitions_from_one_another_leave_time_for_a_commit() -> None:
+    """With exactly-once who gives partitions away with a record in hand begins anew, and so do all."""
+    with Workers(
+        topology(slow, count=True),
+        {"in": 3, "out": 1},
+        processing_guarantee="exactly_once",
+        agent_drain_ms=0,
+        commit_interval_ms=300,
+    ) as cluster:
+        workers = [cluster.worker(name) for name in "abc"]
+        cluster.run(*workers, turns=10)
+        for partition in range(3):
+            for number in range(3):
+                cluster.send("in", f"{partition}{number}", partition, value=int64(2))
+        # The first turns in which records are in hand; then one worker is given up, and comes back.
+        cluster.run(*workers, turns=3, advance_ms=300)
+        cluster.broker.expire("app", "a")
+        cluster.run(*workers, turns=400, advance_ms=300)
+        expected = [f"{partition}{number}".encode() for partition in range(3) for number in range(3)]
+        assert cluster.read("out") == expected

@@ -48,6 +48,23 @@ def test_a10_2_b6_what_a_crashed_worker_wrote_since_its_last_commit_is_not_there
     assert table(heir) == {"x": 2 * copies, "y": copies}
 
 
+def test_a10_2_what_is_given_up_is_not_committed_with_the_dead_letters_in_it() -> None:
+    cluster = Cluster(
+        regrouped(), {"in": 1, "out": 1, "dead": 1}, processing_guarantee="exactly_once", dead_letter="dead"
+    )
+    worker = cluster.worker("a")
+    cluster.run(worker, turns=6)
+    cluster.send("in", "x1")
+    cluster.send("in", "x2", value=b"\xff")
+    for _ in range(3):
+        worker.step()
+    assert worker.status().metrics["dead_letters"] == 1
+    worker.abort()
+    assert (cluster.read("out"), cluster.read("dead")) == ([], [])
+    cluster.run(cluster.worker("b"), turns=12)
+    assert (cluster.read("out"), cluster.read("dead")) == ([b"x1"], [b"x2"])
+
+
 def test_a10_2_nothing_is_seen_before_the_commit() -> None:
     cluster, worker = started("exactly_once")
     cluster.send("in", "x1")

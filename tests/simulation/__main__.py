@@ -29,8 +29,8 @@ _FAILURE: Final = re.compile(r"\* (?P<text>seed \d+.*)")
 _HEAD: Final = """# Simulation: what was run, and what it met
 
 `python -m tests.simulation --seeds {goal} --report {path}` writes this page, and goes on from it. Each
-seed is one run of one of three applications (`tests/simulation`: shop, catalogue, hours) with two or three
-workers, under one guarantee; everything that goes wrong is drawn from it. What must hold is in
+seed is one run of one of four applications (`tests/simulation`: shop, catalogue, hours, couriers) with two
+or three workers, under one guarantee; everything that goes wrong is drawn from it. What must hold is in
 `tests/simulation/cases.py` and `pipeline/testing/simulation/tables.py`.
 
 Seeds {first:,} to {last:,}: **{failed}**.

@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from pipeline.agents.in_flight import InFlight
+from pipeline.operators.agent import _AgentOperator
 from pipeline.record import TopicPartition
 from pipeline.runtime import memory_log, task_manager
 from pipeline.runtime.broker import Committed, Consumer
@@ -265,6 +267,42 @@ def a_transaction_that_never_ends(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryTransactionalProducer, "fence", lambda self: None)
 
 
+def offsets_past_what_is_in_flight(patch: pytest.MonkeyPatch) -> None:
+    """Commit what was taken up, although agents have not done with it."""
+    patch.setattr(InFlight, "first", lambda self, partition: None)
+
+
+def state_with_records_in_flight(patch: pytest.MonkeyPatch) -> None:
+    """Commit tables, and transactions, although agents have records in hand."""
+    patch.setattr(InFlight, "settle", lambda self, *, stateful: True)
+
+
+def whoever_is_free_takes_it(patch: pytest.MonkeyPatch) -> None:
+    """Let records of one key be taken up at once."""
+
+    def anyone(self: _AgentOperator, event: Any) -> Any:
+        return next((actor for actor in self._actors if actor.takes), None)
+
+    patch.setattr(_AgentOperator, "_taker", anyone)
+
+
+def given_up_and_committed(patch: pytest.MonkeyPatch) -> None:
+    """Commit dead letters, and the transaction that they are in, after the tasks were given up."""
+    revoked = TaskManager.on_revoked
+
+    def committing(self: TaskManager, partitions: Any) -> None:
+        if not self._assigned:
+            self._committer.commit((), leaving=True)
+        revoked(self, partitions)
+
+    patch.setattr(TaskManager, "on_revoked", committing)
+
+
+def an_error_acknowledged(patch: pytest.MonkeyPatch) -> None:
+    """Go on after a record that the agent raised on, and say nothing."""
+    patch.setattr(_AgentOperator, "failed", lambda self, events, error: self.done(events))
+
+
 BUGS: Final[Mapping[str, Bug]] = {
     "offsets before flush": Bug("at_least_once", offsets_before_flush),
     "unflushed producer": Bug("exactly_once", unflushed_producer),
@@ -295,4 +333,9 @@ BUGS: Final[Mapping[str, Bug]] = {
         Faults(held_back=0.5, queue_full=0.3, leader_lost=0.2),
     ),
     "a transaction that never ends": Bug("exactly_once", a_transaction_that_never_ends),
+    "offsets past what is in flight": Bug("at_least_once", offsets_past_what_is_in_flight, "couriers"),
+    "state with records in flight": Bug("exactly_once", state_with_records_in_flight, "couriers"),
+    "whoever is free takes it": Bug("at_least_once", whoever_is_free_takes_it, "couriers"),
+    "given up and committed": Bug("exactly_once", given_up_and_committed, "couriers"),
+    "an error acknowledged": Bug("at_least_once", an_error_acknowledged, "couriers"),
 }

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from pipeline.record import TopicPartition
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.testing.simulation import Faults, Outcome, Simulation, SimulationError
-from tests.simulation import catalogue, hours, shop
+from tests.simulation import catalogue, couriers, hours, shop
 
 #: At-least-once first: it is the cheaper one.
 GUARANTEES: Final = ("at_least_once", "exactly_once")
@@ -20,6 +20,7 @@ COMMIT_INTERVAL_MS: Final = {"at_least_once": 1_000, "exactly_once": 300}
 #: Records of one run: enough that state matters, few enough that many runs can be made.
 ORDERS: Final = 30
 CHANGES: Final = 50
+JOBS: Final = 30
 #: Different inputs of the application of time: what comes of each is computed once.
 INPUTS: Final = 50
 
@@ -86,9 +87,32 @@ def _hours(seed: int, guarantee: str, faults: Faults | None) -> Made:
     return simulation, case.differences if guarantee == "exactly_once" else case.wrong
 
 
-APPLICATIONS: Final[Mapping[str, Make]] = {"shop": _shop, "hours": _hours, "catalogue": _catalogue}
+def _couriers(seed: int, guarantee: str, faults: Faults | None) -> Made:
+    case = couriers.Couriers(seed, JOBS)
+    simulation = Simulation(
+        couriers.TOPOLOGY,
+        case.inputs(),
+        seed=seed,
+        topics=[couriers.PUT_ASIDE],
+        invariants=[couriers.delivered],
+        dead_letter=couriers.PUT_ASIDE,
+        # Nobody waits in real time.
+        agent_drain_ms=0,
+        # With exactly-once all tasks wait for the slowest record, and much goes wrong meanwhile.
+        max_rewinds=1_000,
+        **_settings(guarantee, faults),
+    )
+    return simulation, case.differences if guarantee == "exactly_once" else case.wrong
+
+
+APPLICATIONS: Final[Mapping[str, Make]] = {
+    "shop": _shop,
+    "hours": _hours,
+    "catalogue": _catalogue,
+    "couriers": _couriers,
+}
 #: Two seeds of each in turn: one a guarantee.
-_TURNS: Final = ("shop", "hours", "shop", "catalogue", "shop", "hours", "shop")
+_TURNS: Final = ("shop", "hours", "couriers", "catalogue", "shop", "hours", "couriers", "shop")
 
 
 class Case(NamedTuple):

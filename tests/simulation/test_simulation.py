@@ -30,7 +30,6 @@ FAULTS = (
     "assignments",
     "crashes",
     "disks lost",
-    "ends by itself",
     "expulsions",
     "flushes slow",
     "leaders lost",

@@ -103,7 +103,7 @@ class Machine:
         if self._worker is None:
             return False
         self._ghosts[self._client_id] = self._seen_ms
-        self._away()
+        self._away().kill()
         if self._random.random() < 0.5:  # noqa: PLR2004 - as often as not
             # What was on its way arrives.
             self.link.background()
@@ -169,7 +169,7 @@ class Machine:
     def end(self) -> None:
         """Count what the worker has done; it is not asked to do anything any more."""
         if self._worker is not None:
-            self._count_restored(self._worker)
+            self._away().kill()
 
     def recover(self) -> None:
         """Nothing goes wrong any more."""

@@ -172,8 +172,9 @@ class Simulation:
             raise SimulationError(
                 f"seed {self.seed}: {type(error).__name__}: {error}\n{self.faults}\nlast steps:\n  {last}"
             ) from error
-        for machine in self._machines:
-            machine.end()
+        finally:
+            for machine in self._machines:
+                machine.end()
         return Outcome(self.broker, self.counts)
 
     def _go_wrong(self) -> None:
