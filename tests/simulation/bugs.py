@@ -18,7 +18,9 @@ from pipeline.runtime.memory import MemoryReader
 from pipeline.runtime.memory_group import MemoryConsumer
 from pipeline.runtime.memory_producer import MemoryTransactionalProducer
 from pipeline.runtime.progress import Progress
+from pipeline.runtime.purge import Purge
 from pipeline.runtime.restore import Restoration
+from pipeline.runtime.standby import Standbys
 from pipeline.runtime.task import Task
 from pipeline.runtime.task_manager import TaskManager
 from pipeline.state.memory import MemoryStore
@@ -303,6 +305,25 @@ def an_error_acknowledged(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_AgentOperator, "failed", lambda self, events, error: self.done(events))
 
 
+def purge_before_commit(patch: pytest.MonkeyPatch) -> None:
+    """Delete from repartition topics more than is committed."""
+    committed = Purge.committed
+
+    def early(self: Purge, offsets: Mapping[TopicPartition, Committed]) -> None:
+        committed(self, {part: each._replace(offset=each.offset + 2) for part, each in offsets.items()})
+
+    patch.setattr(Purge, "committed", early)
+
+
+def standby_skips(patch: pytest.MonkeyPatch) -> None:
+    """Keep copies of which some rows are missing, under the position of all of them."""
+
+    def skip(self: Standbys, copy: Any, run: Any) -> None:
+        self._restore(copy, (), run[-1].offset() + 1)
+
+    patch.setattr(Standbys, "_apply", skip)
+
+
 BUGS: Final[Mapping[str, Bug]] = {
     "offsets before flush": Bug("at_least_once", offsets_before_flush),
     "unflushed producer": Bug("exactly_once", unflushed_producer),
@@ -332,6 +353,8 @@ BUGS: Final[Mapping[str, Bug]] = {
         "shop",
         Faults(held_back=0.5, queue_full=0.3, leader_lost=0.2),
     ),
+    "purge before commit": Bug("exactly_once", purge_before_commit),
+    "standby skips": Bug("exactly_once", standby_skips),
     "a transaction that never ends": Bug("exactly_once", a_transaction_that_never_ends),
     "offsets past what is in flight": Bug("at_least_once", offsets_past_what_is_in_flight, "couriers"),
     "state with records in flight": Bug("exactly_once", state_with_records_in_flight, "couriers"),

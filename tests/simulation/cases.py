@@ -24,6 +24,9 @@ JOBS: Final = 30
 #: Different inputs of the application of time: what comes of each is computed once.
 INPUTS: Final = 50
 
+#: Two seeds of each in turn: one a guarantee.
+_TURNS: Final = ("shop", "hours", "couriers", "catalogue", "shop", "hours", "couriers", "shop")
+
 #: A run, and what returns what is not as it must be at its end.
 Made: TypeAlias = tuple[Simulation, Callable[[Outcome], list[str]]]
 #: Makes a run from a seed, a guarantee, and how often what goes wrong, if that is not to be drawn.
@@ -42,7 +45,7 @@ def delivered(broker: MemoryBroker, application: str) -> None:
                 raise AssertionError(f"{partition} offset {message.offset()} is committed, and not copied")
 
 
-def _settings(guarantee: str, faults: Faults | None) -> dict[str, Any]:
+def _settings(seed: int, guarantee: str, faults: Faults | None) -> dict[str, Any]:
     return {
         "faults": faults,
         "processing_guarantee": guarantee,
@@ -50,13 +53,17 @@ def _settings(guarantee: str, faults: Faults | None) -> dict[str, Any]:
         # Longer than a session: who was given up by the group may still have its transaction.
         "transaction_timeout_ms": 30_000,
         "cache_entries": 20,
+        # Often, so that what is deleted too early is missed.
+        "repartition_purge_interval_ms": 2_000,
+        # Each application and guarantee with copies, and without.
+        "standby_replicas": seed // (2 * len(_TURNS)) % 2,
     }
 
 
 def _shop(seed: int, guarantee: str, faults: Faults | None) -> Made:
     case = shop.Shop(seed, ORDERS)
     simulation = Simulation(
-        shop.TOPOLOGY, case.inputs(), seed=seed, invariants=[delivered], **_settings(guarantee, faults)
+        shop.TOPOLOGY, case.inputs(), seed=seed, invariants=[delivered], **_settings(seed, guarantee, faults)
     )
     if guarantee == "exactly_once":
         return simulation, case.differences
@@ -67,7 +74,11 @@ def _catalogue(seed: int, guarantee: str, faults: Faults | None) -> Made:
     case = catalogue.Catalogue(seed, CHANGES)
     partitions = {"items": 3, "suppliers": 2, "prices": 2, "sales": 3}
     simulation = Simulation(
-        catalogue.TOPOLOGY, case.inputs(), seed=seed, partitions=partitions, **_settings(guarantee, faults)
+        catalogue.TOPOLOGY,
+        case.inputs(),
+        seed=seed,
+        partitions=partitions,
+        **_settings(seed, guarantee, faults),
     )
     if guarantee == "exactly_once":
         return simulation, case.differences
@@ -82,7 +93,7 @@ def _hours(seed: int, guarantee: str, faults: Faults | None) -> Made:
         seed=seed,
         workers=2,
         partitions=hours.PARTITIONS,
-        **_settings(guarantee, faults),
+        **_settings(seed, guarantee, faults),
     )
     return simulation, case.differences if guarantee == "exactly_once" else case.wrong
 
@@ -100,7 +111,7 @@ def _couriers(seed: int, guarantee: str, faults: Faults | None) -> Made:
         agent_drain_ms=0,
         # With exactly-once all tasks wait for the slowest record, and much goes wrong meanwhile.
         max_rewinds=1_000,
-        **_settings(guarantee, faults),
+        **_settings(seed, guarantee, faults),
     )
     return simulation, case.differences if guarantee == "exactly_once" else case.wrong
 
@@ -111,8 +122,6 @@ APPLICATIONS: Final[Mapping[str, Make]] = {
     "catalogue": _catalogue,
     "couriers": _couriers,
 }
-#: Two seeds of each in turn: one a guarantee.
-_TURNS: Final = ("shop", "hours", "couriers", "catalogue", "shop", "hours", "couriers", "shop")
 
 
 class Case(NamedTuple):

@@ -37,7 +37,9 @@ FAULTS = (
     "outages",
     "partitions lost",
     "pauses",
+    "purges",
     "queues full",
+    "records copied by standbys",
     "records kept unacknowledged",
     "records lost with a leader",
     "records restored",
@@ -58,7 +60,7 @@ def test_nothing_is_lost_and_with_exactly_once_nothing_is_there_twice(first: int
 
 def test_every_fault_comes_up() -> None:
     counts: Counter[str] = Counter()
-    for seed in range(60):
+    for seed in range(100):
         counts += case(seed).run()
     assert [fault for fault in FAULTS if not counts[fault]] == []
 

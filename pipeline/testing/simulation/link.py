@@ -139,6 +139,8 @@ class _Requests:
         def requested(*arguments: Any, **options: Any) -> Any:
             link.request(name)
             answer = call(*arguments, **options)
+            if name == "delete_records":
+                link.counts["purges"] += 1
             if name != "poll":
                 # What a fetch lost is fetched again, by the client itself.
                 link.respond(name)

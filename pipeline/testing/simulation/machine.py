@@ -135,7 +135,9 @@ class Machine:
         return worker
 
     def _count_restored(self, worker: Worker) -> None:
-        self._counts["records restored"] += worker.status().metrics["records_restored"]
+        metrics = worker.status().metrics
+        self._counts["records restored"] += metrics["records_restored"]
+        self._counts["records copied by standbys"] += metrics["records_standby"]
 
     def pause(self, away_ms: int) -> None:
         """Do nothing for a while, and know nothing of it."""
