@@ -153,6 +153,11 @@ class App(Routes, Refusals, faust.App):  # type: ignore[misc]  # topics, agents 
         return self._config(self.conf.id, self.conf.tabledir)
 
     @property
+    def address(self) -> str:
+        """Where this process can be reached over HTTP."""
+        return str(self.conf.canonical_url)
+
+    @property
     def client_settings(self) -> dict[str, Setting]:
         """Settings of librdkafka, as the worker's clients get them."""
         security = connection_settings(self.conf.broker_credentials, self._broker_settings)
@@ -207,7 +212,7 @@ class App(Routes, Refusals, faust.App):  # type: ignore[misc]  # topics, agents 
             self.make_broker(),
             SystemClock(),
             RocksDBProvider(config.state_dir, config.application_id, memory),
-            client_id(config.application_id, str(self.conf.canonical_url)),
+            client_id(config.application_id, self.address),
         )
 
     def stream(  # type: ignore[override]  # Faust's takes a channel of its own data plane

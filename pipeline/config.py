@@ -92,6 +92,8 @@ class StreamsConfig:
             into; older ones are removed.
         agent_drain_ms: how long a worker that stops, or gives partitions away, waits for agents to finish
             the records that they have in hand; what is not finished comes again.
+        max_asks: so many answers of agents are waited for at once in a process; more questions are refused.
+        ask_timeout_ms: how long an answer is waited for.
         application_version: what dead letters and logs call the version of the application.
         dead_letter: topic for records that fail; None: there is none.
         on_decode_error: what becomes of a record whose bytes cannot be decoded, or whose time cannot be
@@ -139,6 +141,8 @@ class StreamsConfig:
     state_cleanup_delay_ms: int = 600_000
     corrupt_stores: int = 2
     agent_drain_ms: int = 5_000
+    max_asks: int = 1_000
+    ask_timeout_ms: int = 30_000
     application_version: str = "1"
     dead_letter: str | None = None
     on_decode_error: ErrorAction | None = None

@@ -55,6 +55,10 @@ class UnknownTopicError(ProduceError):
     """A record was to be written to a topic that does not exist."""
 
 
+class AskError(StreamsError):
+    """An agent that was asked did not answer in time, or could not be asked."""
+
+
 class OutsideAgentError(StreamsError):
     """Something was used outside of an agent that belongs to an agent's task."""
 

@@ -78,6 +78,7 @@ RENAMED: Final = {
     "broker_max_poll_records": "poll_records",
     "broker_session_timeout": "session_timeout",
     "consumer_group_instance_id": "group_instance_id",
+    "reply_expires": "ask_timeout",
     "table_standby_replicas": "standby_replicas",
     "topic_replication_factor": "replication_factor",
 }

@@ -55,6 +55,8 @@ ENGINE: Final = {
     "max_task_idle_ms": ("ms", "the task processes records of other partitions; off: it never waits"),
     "source_idle_ms": ("ms", "the time of a task without records goes on with the wall clock"),
     "agent_drain_ms": ("ms", "agents are ended; the records that they have in hand come again"),
+    "max_asks": ("answers", "asking one more is an error"),
+    "ask_timeout_ms": ("ms", "waiting for an answer is an error"),
     "standby_replicas": ("copies a store", "no other worker keeps a copy"),
     "state_cleanup_delay_ms": ("ms", "stores of tasks that went away are removed"),
     "corrupt_stores": ("stores", "damaged stores that were set aside before are removed"),

@@ -84,6 +84,8 @@ class EngineSettings(TypedDict, total=False):
             (skipped and counted) or `dead-letter`; the latter unless told, if there is such a topic.
         on_processing_error: likewise where a user's function raises.
         on_produce_error: likewise where a result cannot be encoded, or a topic does not take it.
+        max_asks: so many answers of agents are waited for at once in a process; more questions are refused.
+        ask_timeout: how long an answer is waited for.
         standby_replicas: so many other workers keep a copy of each store, to take over soon.
         state_cleanup_delay: how long the stores of a task stay that went away to another worker.
         metrics_recording_level: how much `/metrics` measures: `off`, `info` or `debug` (see docs/metrics.md).
@@ -120,6 +122,8 @@ class EngineSettings(TypedDict, total=False):
     max_task_idle: Duration | None
     source_idle: Duration | None
     agent_drain: Duration | None
+    max_asks: int | None
+    ask_timeout: Duration | None
     standby_replicas: int | None
     state_cleanup_delay: Duration | None
     corrupt_stores: int | None

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Protocol, TypeAlias
 
+from pipeline.actors.asking import Asker, answer_of
+from pipeline.actors.asking_many import Values, answers, in_order
 from pipeline.actors.code import tables_of
 from pipeline.actors.models import value_serde_of
 from pipeline.actors.prologue import regroups_of
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic
+from pipeline.agents.scope import in_agent
+from pipeline.config import StreamsConfig
 from pipeline.dsl.stream import KStream
-from pipeline.errors import TopologyError
-from pipeline.record import Headers
+from pipeline.errors import AskError, TopologyError
+from pipeline.record import NO_HEADERS, Headers
+from pipeline.serde import JSON
 from pipeline.topology import StoreSpec, declaration_site, describe_function
 
 #: Where what an agent yields goes: a topic, another agent, or a function of the value.
 Sink: TypeAlias = "Topic | Agent | str | Callable[[Any], Any]"
+
+
+class AgentOwner(Protocol):
+    """What an agent needs of its application."""
+
+    @property
+    def asker(self) -> Asker:
+        """Asks agents, and hears their answers."""
+        ...
+
+    @property
+    def streams_config(self) -> StreamsConfig:
+        """The engine's settings."""
+        ...
 
 
 class Agent:
@@ -31,6 +50,7 @@ class Agent:
 
     def __init__(
         self,
+        owner: AgentOwner,
         function: Callable[[Any], Any],
         source: Topic | KStream[Any, Any],
         *,
@@ -45,7 +65,8 @@ class Agent:
         self.help = help or (function.__doc__ or "").strip().partition("\n")[0]
         self.topic = source if isinstance(source, Topic) else None
         self.sinks: list[Any] = []
-        self._tables = tuple(tables)
+        self._owner, self._tables = owner, tuple(tables)
+        self._yields = value_serde_of(value_type)
         taken = source.stream() if isinstance(source, Topic) else source
         regroups = regroups_of(function, name)
         for each in regroups:
@@ -56,10 +77,15 @@ class Agent:
             function,
             name=name,
             concurrency=concurrency,
-            value=value_serde_of(value_type),
+            value=self._yields,
             uses=self._stores,
             regroups=len(regroups),
+            answers=self._encode_answer,
         )
+
+    def _encode_answer(self, value: Any) -> bytes | None:
+        shown = value.to_representation() if hasattr(value, "to_representation") else value
+        return None if value is None else self._yields.serialize(value if self._yields is not JSON else shown)
 
     def _stores(self) -> tuple[StoreSpec, ...]:
         tables = {table.name: table for table in (*self._tables, *tables_of(self.fun))}
@@ -111,6 +137,79 @@ class Agent:
     async def cast(self, value: Any = None, *, key: Any = None, partition: int | None = None) -> None:
         """Write an event to the agent's topic, and expect no answer."""
         await self._topic().send(key=key, value=value, partition=partition)
+
+    async def ask(
+        self,
+        value: Any = None,
+        *,
+        key: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: Headers = NO_HEADERS,
+    ) -> Any:
+        """Write an event to the agent's topic, and return what the agent yields for it first.
+
+        From views, timers, tasks, and from the code of other agents, whose task alone waits. The question
+        is written at once, and comes again if an agent that asks it does its event again. An agent that
+        shares its task with whoever asks it cannot answer: that task waits.
+
+        Args:
+            value: the value.
+            key: the key.
+            partition: its partition; by the key unless told.
+            timestamp: its time, in seconds since the epoch; now unless told.
+            headers: its headers, beside those that make it a question.
+
+        Raises:
+            AskError: there was no answer in time (`ask_timeout`), or too many are waited for (`max_asks`);
+                or an agent asks with exactly-once: the answer would come when its own transaction ends.
+            TopologyError: the agent reads a stream.
+        """
+        topic = self._askable()
+
+        def write(question: Headers) -> Awaitable[None]:
+            return topic.post(
+                key=key,
+                value=value,
+                partition=partition,
+                timestamp=timestamp,
+                headers=(*headers, *question),
+            )
+
+        return answer_of(await self._owner.asker.ask(self, write), self._yields.deserialize)
+
+    def map(self, values: Values[Any], *, key: Any = None) -> AsyncIterator[Any]:
+        """Ask for every value; iterate over the answers as they come.
+
+        Args:
+            values: the values; the iterable may be an asynchronous one.
+            key: of all of them.
+        """
+        self._askable()
+        return answers(lambda value: self.ask(value, key=key), values, self._owner.asker.limit)
+
+    def kvmap(self, items: Values[tuple[Any, Any]]) -> AsyncIterator[Any]:
+        """Ask for every pair of key and value; iterate over the answers as they come."""
+        self._askable()
+        return answers(lambda item: self.ask(item[1], key=item[0]), items, self._owner.asker.limit)
+
+    async def join(self, values: Values[Any], *, key: Any = None) -> list[Any]:
+        """Ask for every value; return the answers in the order of the values."""
+        self._askable()
+        return await in_order(lambda value: self.ask(value, key=key), values, self._owner.asker.limit)
+
+    async def kvjoin(self, items: Values[tuple[Any, Any]]) -> list[Any]:
+        """Ask for every pair of key and value; return the answers in the order of the pairs."""
+        self._askable()
+        return await in_order(lambda item: self.ask(item[1], key=item[0]), items, self._owner.asker.limit)
+
+    def _askable(self) -> Topic:
+        if in_agent() and self._owner.streams_config.exactly_once:
+            raise AskError(
+                f"{self} cannot be asked by an agent with exactly-once: the answer comes when the "
+                "transaction is committed, and that waits for whoever asks. Yield to it (sink=[...]), or send"
+            )
+        return self._topic()
 
     def _topic(self) -> Topic:
         if self.topic is None:

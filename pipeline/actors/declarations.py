@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 from pipeline.actors.agent import Agent, Sink
+from pipeline.actors.asking import Asker
 from pipeline.actors.models import type_of
 from pipeline.actors.outbox import Outbox
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic, TopicOptions
+from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.errors import OutsideAgentError, TopologyError
@@ -28,6 +30,7 @@ class Declarations:
     """`app.topic`, `app.agent`, `app.Table`: objects of the application's one topology."""
 
     _outbox: Outbox | None = None
+    _asker: Asker | None = None
     #: What topics are declared with that do not say it themselves.
     _key_serializer: Any = None
     _value_serializer: Any = None
@@ -62,6 +65,16 @@ class Declarations:
 
     def make_broker(self) -> Broker:
         """Return where records are read from and written to."""
+        raise NotImplementedError
+
+    @property
+    def streams_config(self) -> StreamsConfig:
+        """The engine's settings."""
+        raise NotImplementedError
+
+    @property
+    def address(self) -> str:
+        """Where this process can be reached over HTTP."""
         raise NotImplementedError
 
     @property
@@ -160,6 +173,7 @@ class Declarations:
         def declared(function: Callable[[Any], Any]) -> Agent:
             known_as = name or getattr(function, "__qualname__", repr(function)).rpartition("<locals>.")[2]
             agent = Agent(
+                self,
                 function,
                 self._source(channel, known_as, key_type, value_type),
                 name=known_as,
@@ -229,6 +243,20 @@ class Declarations:
         registry: StoreRegistry = engine.stores
         return registry
 
+    @property
+    def asker(self) -> Asker:
+        """Asks agents, and hears their answers; made for the first question."""
+        if self._asker is None:
+            config = self.streams_config
+            self._asker = Asker(
+                self.make_broker(),
+                config.application_id,
+                self.address,
+                config.max_asks,
+                config.ask_timeout_ms / 1_000,
+            )
+        return self._asker
+
     def write(
         self,
         topic: str,
@@ -246,5 +274,8 @@ class Declarations:
     def close_clients(self) -> None:
         """Close what was written with outside of agents."""
         outbox, self._outbox = self._outbox, None
+        asker, self._asker = self._asker, None
         if outbox is not None:
             outbox.close()
+        if asker is not None:
+            asker.close()

@@ -158,19 +158,36 @@ class Topic:
             UnknownTopicError: there is no such topic.
             TypeError: key or value is not of the topic's type.
         """
-        topic = self.get_topic_name()
-        key_bytes = None if key is None else self.key.serialize(key.encode() if _is_plain(self, key) else key)
-        value_bytes = None if value is None else self.value.serialize(value)
-        where = _BY_KEY if partition is None else partition
-        given = tuple(headers.items()) if isinstance(headers, Mapping) else headers or NO_HEADERS
-        time_ms = _NOW if timestamp is None else round(timestamp * 1_000)
+        encoded = self._encoded(key, value, partition, timestamp, headers)
         if not in_agent():
-            return self._owner.write(topic, value_bytes, key_bytes, where, time_ms, given)
+            return self._owner.write(*encoded)
+        topic, value_bytes, key_bytes, where, time_ms, given = encoded
         event = current_event()
         if timestamp is None and event is not None:
             time_ms = event.timestamp
         current_scope(str(self)).produce(topic, value_bytes, key_bytes, where, time_ms, given)
         return _DONE
+
+    def post(
+        self, *, key: Any, value: Any, partition: int | None, timestamp: float | None, headers: Headers
+    ) -> Awaitable[None]:
+        """Write a record apart from whatever task is running; see `send`."""
+        return self._owner.write(*self._encoded(key, value, partition, timestamp, headers))
+
+    def _encoded(
+        self,
+        key: Any,
+        value: Any,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Headers | Mapping[str, bytes] | None,
+    ) -> tuple[str, bytes | None, bytes | None, int, int, Headers]:
+        key_bytes = None if key is None else self.key.serialize(key.encode() if _is_plain(self, key) else key)
+        value_bytes = None if value is None else self.value.serialize(value)
+        where = _BY_KEY if partition is None else partition
+        given = tuple(headers.items()) if isinstance(headers, Mapping) else headers or NO_HEADERS
+        time_ms = _NOW if timestamp is None else round(timestamp * 1_000)
+        return self.get_topic_name(), value_bytes, key_bytes, where, time_ms, given
 
     #: Faust's name for a send that is not awaited.
     send_soon = send

@@ -33,6 +33,7 @@ class AgentOperators(StreamBase[K, V]):
         value: SerdeLike | None = None,
         uses: Callable[[], tuple[StoreSpec, ...]] | None = None,
         regroups: int = 0,
+        answers: Callable[[Any], bytes | None] | None = None,
     ) -> KStream[K, V2]:
         """Run a coroutine of yours that takes records one after the other; what it yields goes on.
 
@@ -50,6 +51,7 @@ class AgentOperators(StreamBase[K, V]):
             value: serde of the values that it yields.
             uses: asked, when the topology is planned, which stores its code uses besides.
             regroups: how many repartitions right before it its own code asks for.
+            answers: encodes what it yields for an event that is a question.
         """
         for store in stores:
             expect(store, DeclaredStore, "agent", "stores such as Store('name') after the function")
@@ -66,5 +68,6 @@ class AgentOperators(StreamBase[K, V]):
             declared_stores=tuple(store.spec() for store in stores),
             uses=uses,
             regroups=regroups,
+            answers=answers,
         )
         return self._stream(node, self.key_serde, resolve(value, None, "agent"))

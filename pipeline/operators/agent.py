@@ -17,8 +17,15 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Final
 
 from pipeline.agents.actor import Actor
+from pipeline.agents.questions import CORRELATION_ID, asked_by, without_question
 from pipeline.agents.stream import AgentStream, Event
-from pipeline.errors import BrokerError, StateError, TopologyError, UnhandledRecordError
+from pipeline.errors import (
+    BrokerError,
+    StateError,
+    TopologyError,
+    UnhandledRecordError,
+    UnknownTopicError,
+)
 from pipeline.operators.context import OperatorContext, failed
 from pipeline.record import Forward, Headers
 from pipeline.topology import Agent
@@ -42,7 +49,7 @@ class _AgentOperator:
         self._node, self._context, self._forward = node, context, forward
         self._flight, self._take_up = context.in_flight, context.take_up
         loop = context.agent_loop
-        scope = _TaskScope(node, context)
+        scope = self._scope = _TaskScope(node, context)
         self._actors = [Actor(self._begin, loop, self, scope) for _ in range(node.concurrency)]
         self._only = self._actors[0] if node.concurrency == 1 else None
         #: What came while nobody could take it: more of a record that the task has taken up already.
@@ -112,8 +119,26 @@ class _AgentOperator:
         return self._context.taking_up(event.in_hand)
 
     def emit(self, event: Event[Any], value: Any) -> None:
-        """Forward what was yielded, under the event's key, time and headers."""
-        self._forward(event.key, value, event.timestamp, event.headers)
+        """Forward what was yielded, under the event's key, time and headers; answer whoever asks."""
+        headers = event.headers
+        if headers and (asked := asked_by(headers)) is not None:
+            self._answer(asked, value)
+            headers = without_question(headers)
+        self._forward(event.key, value, event.timestamp, headers)
+
+    def _answer(self, asked: tuple[str, bytes], value: Any) -> None:
+        encode, (topic, correlation) = self._node.answers, asked
+        if encode is None:
+            return
+        try:
+            data = encode(value)
+        except Exception as error:
+            self._context.fail(failed(self._node, self._node.function, error))
+            return
+        try:
+            self._scope.produce(topic, data, None, 0, -1, ((CORRELATION_ID, correlation),))
+        except UnknownTopicError:
+            self._context.drop(self._node, "an answer: its topic is gone")
 
     def done(self, events: list[Event[Any]]) -> None:
         """Let go of events; somebody may wait for the instance, or for their keys."""

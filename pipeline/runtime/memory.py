@@ -272,12 +272,16 @@ class MemoryReader:
             log = self._broker.partitions(partition.topic)[partition.partition]
             if not log.available:
                 continue
+            # First: what is written meanwhile, by another thread, is read next time.
+            stable_end = log.stable_end
             if end is None:
                 records = log.read(start if start <= log.end else log.begin, log.end, room)
             else:
                 records = log.read(start, end, room)
             batch += records
-            position = records[-1].offset() + 1 if len(records) == room else log.stable_end
+            position = records[-1].offset() + 1 if records else start
+            if len(records) < room:
+                position = max(position, stable_end)
             if end is not None and position >= end:
                 del self._ranges[partition]
                 self._finished.append(partition)

@@ -133,6 +133,8 @@ class Agent(Node):
     uses: Callable[[], tuple[StoreSpec, ...]] | None = None
     #: How many repartitions before it its own code asks for.
     regroups: int = 0
+    #: Encodes what it yields, for whoever asks it.
+    answers: Callable[[Any], bytes | None] | None = None
     shares_stores = True
 
     @property
