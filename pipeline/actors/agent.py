@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias
 
+from pipeline.actors.agent_test import AgentTest
 from pipeline.actors.asking import Asker, answer_of
 from pipeline.actors.asking_many import Values, answers, in_order
 from pipeline.actors.code import tables_of
@@ -37,6 +38,11 @@ class AgentOwner(Protocol):
         """The engine's settings."""
         ...
 
+    @property
+    def topics_declared(self) -> Mapping[str, Topic]:
+        """The topics that can be written to."""
+        ...
+
 
 class Agent:
     """A coroutine that takes the events of a topic, or of a stream. Made by `@app.agent`.
@@ -67,21 +73,32 @@ class Agent:
         self.sinks: list[Any] = []
         self._owner, self._tables = owner, tuple(tables)
         self._yields = value_serde_of(value_type)
-        taken = source.stream() if isinstance(source, Topic) else source
-        regroups = regroups_of(function, name)
-        for each in regroups:
+        self._regroups = regroups_of(function, name)
+        self.stream = self.runs_on(source.stream() if isinstance(source, Topic) else source)
+
+    def runs_on(self, taken: KStream[Any, Any]) -> KStream[Any, Any]:
+        """Run the agent on a stream, and return what it yields; its topology does that, and its tests."""
+        for each in self._regroups:
             taken = taken.select_key(_by_value(each.read), key=each.key).repartition(
-                name=f"{name}-{each.name}"
+                name=f"{self.name}-{each.name}"
             )
-        self.stream: KStream[Any, Any] = taken.agent(
-            function,
-            name=name,
-            concurrency=concurrency,
+        return taken.agent(
+            self.fun,
+            name=self.name,
+            concurrency=self.concurrency,
             value=self._yields,
             uses=self._stores,
-            regroups=len(regroups),
+            regroups=len(self._regroups),
             answers=self._encode_answer,
         )
+
+    def test_context(self) -> AgentTest:
+        """Return the agent alone, in memory, for a test: put events in, and see what it yields.
+
+        Raises:
+            TopologyError: it reads a stream; `TopologyTestDriver` runs its application.
+        """
+        return AgentTest(self, self._topic(), self._owner)
 
     def _encode_answer(self, value: Any) -> bytes | None:
         shown = value.to_representation() if hasattr(value, "to_representation") else value

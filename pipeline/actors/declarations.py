@@ -84,6 +84,12 @@ class Declarations:
         return found
 
     @property
+    def topics_declared(self) -> dict[str, Topic]:
+        """The topics by name."""
+        found: dict[str, Topic] = self.__dict__.setdefault("_topics_declared", {})
+        return found
+
+    @property
     def tables_declared(self) -> dict[str, Table[Any, Any]]:
         """The tables by name."""
         found: dict[str, Table[Any, Any]] = self.__dict__.setdefault("_tables_declared", {})
@@ -135,6 +141,7 @@ class Declarations:
             value_type=type_of(value_type, value_serializer or self._value_serializer),
             options=options,
         )
+        self.topics_declared.update(dict.fromkeys(topic.topics, topic))
         for declared in topic.declared():
             self.builder.declare_topic(declared)
         return topic

@@ -174,6 +174,15 @@ class Topic:
         """Write a record apart from whatever task is running; see `send`."""
         return self._owner.write(*self._encoded(key, value, partition, timestamp, headers))
 
+    def encoded(self, key: Any, value: Any) -> tuple[bytes | None, bytes | None]:
+        """Return key and value as bytes; None stays None.
+
+        Raises:
+            Exception: one is not of the topic's type.
+        """
+        key_bytes = None if key is None else self.key.serialize(key.encode() if _is_plain(self, key) else key)
+        return key_bytes, None if value is None else self.value.serialize(value)
+
     def _encoded(
         self,
         key: Any,
@@ -182,8 +191,7 @@ class Topic:
         timestamp: float | None,
         headers: Headers | Mapping[str, bytes] | None,
     ) -> tuple[str, bytes | None, bytes | None, int, int, Headers]:
-        key_bytes = None if key is None else self.key.serialize(key.encode() if _is_plain(self, key) else key)
-        value_bytes = None if value is None else self.value.serialize(value)
+        key_bytes, value_bytes = self.encoded(key, value)
         where = _BY_KEY if partition is None else partition
         given = tuple(headers.items()) if isinstance(headers, Mapping) else headers or NO_HEADERS
         time_ms = _NOW if timestamp is None else round(timestamp * 1_000)
