@@ -53,6 +53,13 @@ class Windowed(NamedTuple, Generic[K]):
     end: int
 
 
+class WindowRange(NamedTuple):
+    """A window as Faust's callbacks are given it, in seconds since the epoch: `start <= time < end`."""
+
+    start: float
+    end: float
+
+
 class Change(NamedTuple, Generic[V]):
     """An update of a table.
 

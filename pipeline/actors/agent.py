@@ -8,18 +8,18 @@ from typing import Any, Protocol, TypeAlias
 from pipeline.actors.agent_test import AgentTest
 from pipeline.actors.asking import Asker, answer_of
 from pipeline.actors.asking_many import Values, answers, in_order
-from pipeline.actors.code import tables_of
+from pipeline.actors.code import AnyTable, tables_of
 from pipeline.actors.models import value_serde_of
 from pipeline.actors.prologue import regroups_of
-from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic
+from pipeline.actors.window_table import WindowedTable, closing_of
 from pipeline.agents.scope import in_agent
 from pipeline.config import StreamsConfig
 from pipeline.dsl.stream import KStream
 from pipeline.errors import AskError, TopologyError
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.serde import JSON
-from pipeline.topology import StoreSpec, declaration_site, describe_function
+from pipeline.topology import Uses, declaration_site, describe_function
 
 #: Where what an agent yields goes: a topic, another agent, or a function of the value.
 Sink: TypeAlias = "Topic | Agent | str | Callable[[Any], Any]"
@@ -62,7 +62,7 @@ class Agent:
         *,
         name: str,
         concurrency: int = 1,
-        tables: Iterable[Table[Any, Any]] = (),
+        tables: Iterable[AnyTable] = (),
         value_type: Any = None,
         help: str = "",  # noqa: A002 - Faust's name for it
     ) -> None:
@@ -87,7 +87,7 @@ class Agent:
             name=self.name,
             concurrency=self.concurrency,
             value=self._yields,
-            uses=self._stores,
+            uses=self._uses,
             regroups=len(self._regroups),
             answers=self._encode_answer,
         )
@@ -104,9 +104,13 @@ class Agent:
         shown = value.to_representation() if hasattr(value, "to_representation") else value
         return None if value is None else self._yields.serialize(value if self._yields is not JSON else shown)
 
-    def _stores(self) -> tuple[StoreSpec, ...]:
-        tables = {table.name: table for table in (*self._tables, *tables_of(self.fun))}
-        return tuple(table.spec for table in tables.values())
+    def _uses(self) -> Uses:
+        tables = tables_of(*self._tables, self.fun).values()
+        closings = tuple(filter(None, map(closing_of, tables)))
+        owners = [table.table if isinstance(table, WindowedTable) else table for table in tables]
+        stores = (*(table.spec for table in owners), *(closing.waiting for closing in closings))
+        recovered = tuple((table.name, call) for table in owners for call in table.recover_callbacks)
+        return Uses(stores, closings, recovered)
 
     def add_sink(self, sink: Sink) -> None:
         """Send what it yields to a topic, to another agent, or to a function, one after the other.

@@ -11,46 +11,52 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipeline.actors.table import Table
+from pipeline.actors.window_table import WindowedTable
+
+#: A table, or a view of one with windows.
+AnyTable: TypeAlias = Table[Any, Any] | WindowedTable
 
 
-def tables_of(function: object) -> tuple[Table[Any, Any], ...]:
-    """Return the tables that a function's code names."""
-    found: dict[int, Table[Any, Any]] = {}
+def tables_of(*named: object) -> dict[str, AnyTable]:
+    """Return the tables that functions' code names, by name: with windows, as the first of its views.
+
+    Functions that the tables call belong to the code.
+
+    Args:
+        named: functions; or tables that their code does not name.
+    """
+    found: dict[str, AnyTable] = {}
     seen: set[int] = set()
-    waiting: list[object] = [function]
+    waiting: list[object] = list(named)
     while waiting:
         value = waiting.pop()
         if id(value) in seen:
             continue
         seen.add(id(value))
-        table = _table_in(value)
-        if table is not None:
-            found[id(table)] = table
+        if isinstance(value, Table | WindowedTable):
+            table = value if isinstance(value, Table) else value.table
+            if isinstance(value, WindowedTable) or table.name not in found:
+                found[table.name] = table.windowed or table if value is table else value
+            waiting += table.callbacks
         elif isinstance(called := inspect.unwrap(value) if callable(value) else value, FunctionType):
             waiting += _values_named(called)
-    return tuple(found.values())
-
-
-def _table_in(value: object) -> Table[Any, Any] | None:
-    """Return a table, or that under a windowed view of one."""
-    if isinstance(value, Table):
-        return value
-    inner = getattr(value, "table", None) if type(value).__module__.startswith("pipeline.actors") else None
-    return inner if isinstance(inner, Table) else None
+    return dict(sorted(found.items()))
 
 
 def _values_named(function: FunctionType) -> Iterator[object]:
     """Yield the values of the names in a function's code: globals, what it closes over, module attributes."""
     names = set(_names(function.__code__))
-    for name in names & function.__globals__.keys():
+    for name in sorted(names & function.__globals__.keys()):
         value = function.__globals__[name]
         yield value
         if isinstance(value, ModuleType):
             yield from (
-                getattr(value, each) for each in names if isinstance(getattr(value, each, None), Table)
+                getattr(value, each)
+                for each in names
+                if isinstance(getattr(value, each, None), Table | WindowedTable)
             )
     for cell in function.__closure__ or ():
         try:

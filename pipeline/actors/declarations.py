@@ -13,6 +13,7 @@ from pipeline.actors.models import type_of
 from pipeline.actors.outbox import Outbox
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic, TopicOptions
+from pipeline.actors.window_table import WindowedTable
 from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
@@ -153,7 +154,7 @@ class Declarations:
         name: str | None = None,
         concurrency: int = 1,
         sink: Iterable[Sink] = (),
-        tables: Iterable[Table[Any, Any]] = (),
+        tables: Iterable[Table[Any, Any] | WindowedTable] = (),
         key_type: Any = None,
         value_type: Any = None,
         yields: Any = None,
@@ -220,6 +221,7 @@ class Declarations:
         key_type: Any = None,
         value_type: Any = None,
         on_recover: Callable[[], Any] | None = None,
+        on_window_close: Callable[[Any, Any], Any] | None = None,
         help: str = "",  # noqa: A002 - Faust's name for it
     ) -> Table[Any, Any]:
         """Declare a table that agents read and write as a dictionary; see `pipeline.actors.table.Table`."""
@@ -230,6 +232,7 @@ class Declarations:
             key_type=key_type,
             value_type=value_type,
             on_recover=on_recover,
+            on_window_close=on_window_close,
             help=help,
         )
         known = self.tables_declared.setdefault(name, table)

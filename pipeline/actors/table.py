@@ -50,7 +50,10 @@ class Table(MutableMapping[K, V], Generic[K, V]):
         default: makes the value of a key that is not there; None: such a key is a KeyError.
         key_type: of the keys; None: any JSON type.
         value_type: of the values; None: any JSON.
-        on_recover: called when a worker has restored a part of it.
+        on_recover: called, async or not, in each task that uses the table when the task begins: its part is
+            restored by then. It may read and change it, and send; the task takes no record before it returns.
+        on_window_close: of a table with windows: `(key, value)`, async or not, called once with each window
+            when it closes; see `WindowedTable`.
         help: what it is for, as `faust tables` shows it.
 
     Raises:
@@ -66,6 +69,7 @@ class Table(MutableMapping[K, V], Generic[K, V]):
         key_type: Any = None,
         value_type: Any = None,
         on_recover: Callable[[], Any] | None = None,
+        on_window_close: Callable[[Any, Any], Any] | None = None,
         help: str = "",  # noqa: A002 - Faust's name for it
     ) -> None:
         self.site = declaration_site()
@@ -77,7 +81,20 @@ class Table(MutableMapping[K, V], Generic[K, V]):
         self.name, self.help, self.default = name, help, default
         self.spec = StoreSpec(name, "key-value", table_key_serde_of(key_type), value_serde_of(value_type))
         self.recover_callbacks = [] if on_recover is None else [on_recover]
+        self.window_closed = on_window_close
+        #: It has windows: its view at event time.
+        self.windowed: WindowedTable | None = None
+        for parameter, function in (("on_recover", on_recover), ("on_window_close", on_window_close)):
+            if function is not None and not callable(function):
+                raise TopologyError(
+                    f"table {name!r} at {self.site}: {parameter}= is called: {function!r} cannot"
+                )
         self.owner = owner
+
+    @property
+    def callbacks(self) -> tuple[Callable[..., Any], ...]:
+        """The user's functions that the table calls."""
+        return (*self.recover_callbacks, *filter(None, (self.window_closed,)))
 
     def tumbling(self, size: Duration, *, expires: Duration | None = None) -> WindowedTable:
         """Return the table with windows that follow one another.
@@ -96,10 +113,11 @@ class Table(MutableMapping[K, V], Generic[K, V]):
         from pipeline.actors.window_table import WindowedTable, windowed  # noqa: PLC0415 - made of one another
 
         self.spec, windows = windowed(self, size, step, expires)
-        return WindowedTable(self, windows)
+        self.windowed = WindowedTable(self, windows)
+        return self.windowed
 
     def on_recover(self, callback: Callable[[], Any]) -> Callable[[], Any]:
-        """Have a function called when a worker has restored a part of the table: a decorator."""
+        """Have a function called when a task has its part of the table: a decorator; see `on_recover=`."""
         self.recover_callbacks.append(callback)
         return callback
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from pipeline.actors.table import Duration, Table
 from pipeline.agents.scope import current_event, current_scope, in_agent
@@ -13,7 +13,8 @@ from pipeline.agents.stream import Event
 from pipeline.clock import SystemClock
 from pipeline.errors import OutsideAgentError, TopologyError
 from pipeline.runtime.queries import Queries
-from pipeline.topology import StoreSpec, declaration_site
+from pipeline.serde import BYTES
+from pipeline.topology import StoreSpec, WindowClosing, declaration_site
 from pipeline.windows import TimeWindows, milliseconds
 
 #: Returns the moment, in ms, whose windows are meant; the event is None outside of agents.
@@ -31,6 +32,18 @@ class WindowedTable:
                           |5--------15|        table[key] += 1 at 7 changes both windows,
                        ^7                      table[key].current() is that of 5 to 15
     ```
+
+    ```
+    tumbling(10, expires=5)   |0--------10|    |       changes up to time 14
+                                              15       closed: on_window_close((key, (0.0, 10.0)), value)
+    ```
+
+    `on_window_close` is called once for each key and window, whichever record lets time come so far, in the
+    scope of the first agent that uses the table; it may send, and change tables (a closed window not any
+    more); what it raises goes where `on_processing_error` says. Time is the largest of the events that the
+    agents of the task take, in event time; with `relative_to_field` that of changes of the table, with
+    `relative_to_now` the clock's when an event comes. Without events it goes on if `source_idle` is set.
+    An agent that awaits may find that a window has closed meanwhile: `expires` is to cover that.
 
     Unless told otherwise the windows are those of the time of the event in hand (`relative_to_stream`).
 
@@ -71,6 +84,11 @@ class WindowedTable:
     def time(self, event: Event[Any] | None = None) -> int:
         """Return the moment whose windows are meant, in ms."""
         return self._relative_to(event or current_event())
+
+    @property
+    def time_from(self) -> Literal["event", "change", "clock"]:
+        """What carries its time."""
+        return _TIMES.get(self._relative_to, "change")
 
     def __getitem__(self, key: Any) -> WindowSet:
         return WindowSet(self, key)
@@ -124,9 +142,18 @@ class WindowedTable:
     def put(self, key: Any, time_ms: int, change: Callable[[Any], Any]) -> None:
         """Change the value of every window that holds a moment; those that have expired are not changed."""
         scope, store, event = current_scope(f"table {self.name!r}"), self._store, current_event()
-        timestamp = time_ms if event is None else event.timestamp
+        timestamp, closing = time_ms if event is None else event.timestamp, scope.closing(self.name)
+        if closing is not None:
+            closing.pass_to(time_ms)
         for start in self.windows.starts(time_ms):
-            if not store.put(key, change(store.fetch(key, start)), start, timestamp):
+            old = store.fetch(key, start)
+            if closing is not None:
+                if not closing.takes(start):
+                    scope.drop("late: the window has closed")
+                    continue
+                if old is None:
+                    closing.opened(key, start, timestamp)
+            if not store.put(key, change(old), start, timestamp):
                 scope.drop("late: the window has expired")
 
     @property
@@ -239,12 +266,34 @@ def windowed(
     return spec, windows
 
 
+def closing_of(table: object) -> WindowClosing | None:
+    """Return what is called when windows of a table close; None if nothing is.
+
+    Raises:
+        TopologyError: it has no windows.
+    """
+    if not isinstance(table, WindowedTable):
+        if isinstance(table, Table) and table.window_closed is not None:
+            raise TopologyError(
+                f"table {table.name!r} at {table.site} has no windows for on_window_close= to close: "
+                "use what its .tumbling(...) or .hopping(...) returns"
+            )
+        return None
+    if table.table.window_closed is None:
+        return None
+    waiting = StoreSpec(f"{table.name}-closing", "key-value", BYTES, BYTES, ordered=True, queryable=False)
+    return WindowClosing(table.name, waiting, table.windows, table.table.window_closed, table.time_from)
+
+
 def _event_time(event: Event[Any] | None) -> int:
     return _present(event).timestamp
 
 
 def _now(_event: Event[Any] | None) -> int:
     return current_scope("the worker's clock").now_ms if in_agent() else SystemClock().now_ms()
+
+
+_TIMES: Final[dict[RelativeTo, Literal["event", "clock"]]] = {_event_time: "event", _now: "clock"}
 
 
 def _present(event: Event[Any] | None) -> Event[Any]:

@@ -87,6 +87,10 @@ class AgentLoop:
         self._hosts.add(host)
         return host
 
+    def later(self, callback: Callable[[], bool]) -> None:
+        """Call back at the end of a turn; the callback says whether it did anything."""
+        self._arrived.append(callback)
+
     def run_once(self, patience_s: float = 0.0) -> int:
         """Run what is ready; return how many agents went on.
 

@@ -10,6 +10,22 @@ from pipeline.errors import OutsideAgentError
 from pipeline.record import Headers
 
 
+class Closing(Protocol):
+    """Whoever calls a function when a table's windows close."""
+
+    def pass_to(self, time_ms: int) -> None:
+        """Let the table's time come so far, before anything is changed at that time; it may be behind."""
+        ...
+
+    def takes(self, start: int) -> bool:
+        """Return whether a window can be changed, which was not closed yet."""
+        ...
+
+    def opened(self, key: Any, start: int, timestamp: int) -> None:
+        """Take note of a window that was put for the first time."""
+        ...
+
+
 class Scope(Protocol):
     """An agent's task, while the agent's own code runs."""
 
@@ -35,6 +51,10 @@ class Scope(Protocol):
         Raises:
             UnknownTopicError: there is no such topic.
         """
+        ...
+
+    def closing(self, name: str) -> Closing | None:
+        """Return what is to hear of a windowed table's changes; None if nothing is called at its close."""
         ...
 
     def drop(self, reason: str) -> None:

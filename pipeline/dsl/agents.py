@@ -11,7 +11,7 @@ from pipeline.dsl.graph import expect, resolve
 from pipeline.dsl.stores import DeclaredStore
 from pipeline.errors import TopologyError
 from pipeline.serde import SerdeLike
-from pipeline.topology import Agent, StoreSpec, declaration_site
+from pipeline.topology import Agent, Uses, declaration_site
 
 if TYPE_CHECKING:
     from pipeline.dsl.stream import KStream
@@ -31,7 +31,7 @@ class AgentOperators(StreamBase[K, V]):
         name: str | None = None,
         concurrency: int = 1,
         value: SerdeLike | None = None,
-        uses: Callable[[], tuple[StoreSpec, ...]] | None = None,
+        uses: Callable[[], Uses] | None = None,
         regroups: int = 0,
         answers: Callable[[Any], bytes | None] | None = None,
     ) -> KStream[K, V2]:
@@ -49,7 +49,7 @@ class AgentOperators(StreamBase[K, V]):
             concurrency: so many instances take records of different keys at once; those of one key stay in
                 their order.
             value: serde of the values that it yields.
-            uses: asked, when the topology is planned, which stores its code uses besides.
+            uses: asked, when the topology is planned, which tables its code uses besides.
             regroups: how many repartitions right before it its own code asks for.
             answers: encodes what it yields for an event that is a question.
         """

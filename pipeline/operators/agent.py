@@ -18,38 +18,59 @@ from typing import Any, Final
 
 from pipeline.agents.actor import Actor
 from pipeline.agents.questions import CORRELATION_ID, asked_by, without_question
+from pipeline.agents.scope import Closing
 from pipeline.agents.stream import AgentStream, Event
-from pipeline.errors import (
-    BrokerError,
-    StateError,
-    TopologyError,
-    UnhandledRecordError,
-    UnknownTopicError,
-)
-from pipeline.operators.context import OperatorContext, failed
+from pipeline.errors import TopologyError, UnknownTopicError
+from pipeline.operators.agent_windows import ClosingTable, tables_that_close
+from pipeline.operators.calls import Calls
+from pipeline.operators.context import OperatorContext, failed, is_fatal
 from pipeline.record import Forward, Headers
 from pipeline.topology import Agent
 
 _new: Final = tuple.__new__
-#: What passes through an agent on its way up, to stop the worker.
-_FATAL: Final = (UnhandledRecordError, BrokerError, StateError, TopologyError)
 
 
 def build_agent(node: Agent, context: OperatorContext, forward: Forward) -> Forward:
     """Make the agent's instances for this task, and give them every record."""
-    operator = _AgentOperator(node, context, forward)
+    scope = _TaskScope(node, context)
+    operator = _AgentOperator(node, context, forward, scope)
     context.on_close(operator.close)
-    return operator.process
+    if not node.closings and not node.recovered:
+        return operator.process
+    calls = Calls(node, context, scope)
+    _recover(node, context, calls)
+    scope.closings = tables_that_close(node, context, calls)
+    return _hearing(tuple(scope.closings.values()), operator.process) if node.closings else operator.process
+
+
+def _hearing(tables: tuple[ClosingTable, ...], process: Forward) -> Forward:
+    """Let windows close before the record is taken that closes them."""
+
+    def hear(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        for table in tables:
+            table.hear(timestamp)
+        process(key, value, timestamp, headers)
+
+    return hear
+
+
+def _recover(node: Agent, context: OperatorContext, calls: Calls) -> None:
+    """Say that the task has its part of the tables, once for each callback."""
+    for table, callback in node.recovered:
+        told = context.shared.setdefault(f"recovered {table}", [])
+        if callback not in told:
+            told.append(callback)
+            calls.call(callback, key=None, timestamp=context.now_ms, at_once=False)
 
 
 class _AgentOperator:
     """Shares records out among the instances; keeps what none of them can take yet, in order."""
 
-    def __init__(self, node: Agent, context: OperatorContext, forward: Forward) -> None:
+    def __init__(self, node: Agent, context: OperatorContext, forward: Forward, scope: _TaskScope) -> None:
         self._node, self._context, self._forward = node, context, forward
         self._flight, self._take_up = context.in_flight, context.take_up
         loop = context.agent_loop
-        scope = self._scope = _TaskScope(node, context)
+        self._scope = scope
         self._actors = [Actor(self._begin, loop, self, scope) for _ in range(node.concurrency)]
         self._only = self._actors[0] if node.concurrency == 1 else None
         #: What came while nobody could take it: more of a record that the task has taken up already.
@@ -152,7 +173,7 @@ class _AgentOperator:
 
     def failed(self, events: list[Event[Any]], error: BaseException) -> None:
         """Handle an error as that of all the records that were in hand."""
-        if isinstance(error, _FATAL):
+        if is_fatal(error):
             raise error
         for event in events:
             with self._context.taking_up(event.in_hand):
@@ -179,6 +200,11 @@ class _TaskScope:
         self._node, self._context, self._produce = node, context, context.produce
         self._stores = {spec.name: context.store(spec.name) for spec in node.stores}
         self._topics: set[str] = set()
+        self.closings: dict[str, ClosingTable] = {}
+
+    def closing(self, name: str) -> Closing | None:
+        """Return what hears of a table's changes."""
+        return self.closings.get(name)
 
     def store(self, name: str) -> Any:
         """Return a store that the agent was declared with."""

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pipeline.agents.in_flight import InFlight
 from pipeline.agents.loop import AgentLoop
-from pipeline.errors import ProcessingError, RecordError
+from pipeline.errors import (
+    BrokerError,
+    ProcessingError,
+    RecordError,
+    StateError,
+    TopologyError,
+    UnhandledRecordError,
+)
 from pipeline.processor import ProcessorContext
 from pipeline.record import Forward, Headers
 from pipeline.serde import Serde
@@ -33,6 +40,11 @@ class OperatorContext(Protocol):
 
     def store(self, name: str) -> Any:
         """Return a store by name: one of the task's, or that of a global table."""
+        ...
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What operators of the task that share a store share besides, by a name of theirs."""
         ...
 
     def sends_old_values(self, node: Node) -> bool:
@@ -178,6 +190,15 @@ class OperatorContext(Protocol):
     def on_close(self, callback: Callable[[], None]) -> None:
         """Call back when the task is closed."""
         ...
+
+
+#: What passes through a user's code on its way up, to stop the worker.
+_FATAL: Final = (UnhandledRecordError, BrokerError, StateError, TopologyError)
+
+
+def is_fatal(error: BaseException) -> bool:
+    """Whether an error that comes out of a user's code is not the code's: it stops the worker."""
+    return isinstance(error, _FATAL)
 
 
 def failed(node: Node, function: object, error: BaseException) -> ProcessingError:

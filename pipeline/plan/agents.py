@@ -15,8 +15,15 @@ def bind_tables(_topology: Topology, nodes: Nodes) -> Nodes:
     for declared in nodes:
         node = with_parents(declared, replaced)
         if isinstance(node, Agent) and node.uses is not None:
-            stores = {store.name: store for store in (*node.declared_stores, *node.uses())}
-            node = dataclasses.replace(node, declared_stores=tuple(stores.values()), uses=None)
+            uses = node.uses()
+            stores = {store.name: store for store in (*node.declared_stores, *uses.stores)}
+            node = dataclasses.replace(
+                node,
+                declared_stores=tuple(stores.values()),
+                closings=uses.closings,
+                recovered=uses.recovered,
+                uses=None,
+            )
         replaced[declared] = node
     bound = tuple(replaced.values())
     _check_stores(bound)

@@ -34,6 +34,7 @@ class TaskContext:
         self._task, self._times = task, times
         self.fail, self.in_flight = task.fail, task.in_flight
         self._name = str(task.id)
+        self.shared: dict[str, Any] = {}
         #: What users' processors were given.
         self.processors: list[ProcessorTaskContext] = []
         self._places = {node: place for place, node in enumerate(task.sub.nodes)}

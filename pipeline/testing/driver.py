@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -121,7 +122,10 @@ class TopologyTestDriver:
 
     def _start(self) -> Worker:
         worker = Worker(self._topology, self._config, self.broker, self.clock, self._stores)
-        self._run(worker)
+        with ExitStack() as started:
+            started.callback(worker.abort)
+            self._run(worker)
+            started.pop_all()
         return worker
 
     def _run(self, worker: Worker) -> None:

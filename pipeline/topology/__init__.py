@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pipeline.declaration import check_topic_name, declaration_site, describe_function
 from pipeline.timestamps import TimestampExtractor
+from pipeline.topology.agents import Agent, Uses, WindowClosing
 from pipeline.topology.aggregates import Aggregate
 from pipeline.topology.foreign_keys import (
     AnswerSubscriptions,
@@ -20,7 +21,6 @@ from pipeline.topology.node import Keyed, Node, StoreSpec, TableNode
 from pipeline.topology.pattern import TopicPattern, is_pattern, topic_pattern
 from pipeline.topology.sources import OffsetReset, Source, same_source
 from pipeline.topology.streams import (
-    Agent,
     Branch,
     BranchArm,
     Filter,
@@ -100,6 +100,8 @@ __all__ = [
     "ToTable",
     "TopicPattern",
     "Topology",
+    "Uses",
+    "WindowClosing",
     "check_topic_name",
     "declaration_site",
     "describe_function",

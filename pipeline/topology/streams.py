@@ -123,32 +123,6 @@ class ProcessValues(Process):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Agent(Node):
-    """A user's coroutine, or asynchronous generator, with its tables; what it yields has the record's key."""
-
-    function: Callable[[Any], Any]
-    concurrency: int = 1
-    declared_stores: tuple[StoreSpec, ...] = ()
-    #: Asked, when the topology is planned and its module is loaded, what its code uses besides.
-    uses: Callable[[], tuple[StoreSpec, ...]] | None = None
-    #: How many repartitions before it its own code asks for.
-    regroups: int = 0
-    #: Encodes what it yields, for whoever asks it.
-    answers: Callable[[Any], bytes | None] | None = None
-    shares_stores = True
-
-    @property
-    def stores(self) -> tuple[StoreSpec, ...]:
-        """The stores of the tables that it uses."""
-        return self.declared_stores
-
-    @property
-    def details(self) -> tuple[str, ...]:
-        """How many records it takes at once."""
-        return () if self.concurrency == 1 else (f"concurrency: {self.concurrency}",)
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Repartition(Node):
     """Send records through a topic so that equal keys meet in one partition."""
 
