@@ -126,6 +126,8 @@ def test_workers_join_and_leave_and_two_topics_stay_together(
 
 
 def group_type(address: str, group: str) -> ConsumerGroupType:
-    (future,) = AdminClient({"bootstrap.servers": address}).describe_consumer_groups([group]).values()
-    found: ConsumerGroupType = future.result().type
+    # Kept by name: a client that is collected answers nobody.
+    client = AdminClient({"bootstrap.servers": address})
+    (future,) = client.describe_consumer_groups([group], request_timeout=30).values()
+    found: ConsumerGroupType = future.result(timeout=60).type
     return found
