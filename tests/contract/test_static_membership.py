@@ -71,7 +71,21 @@ def test_a_member_that_comes_back_has_its_partitions_and_the_other_keeps_its_own
         back.commit({partition: Committed(8) for partition in had})
 
 
-@pytest.mark.parametrize(("address", "protocol"), PROTOCOLS, indirect=["address"])
+@pytest.mark.parametrize(
+    ("address", "protocol"),
+    [
+        *PROTOCOLS[:2],
+        pytest.param(
+            "embedded",
+            "classic",
+            marks=[
+                pytest.mark.embedded,
+                pytest.mark.xfail(strict=True, reason="Tansu tells neither of two members with one id"),
+            ],
+        ),
+    ],
+    indirect=["address"],
+)
 def test_an_id_that_is_used_twice_is_an_error_that_names_the_setting(
     address: str, protocol: str, topic: str, group: str
 ) -> None:
