@@ -21,6 +21,7 @@ from faust.types.auth import CredentialsArg, to_credentials
 from mode import ServiceT
 
 from pipeline import commands
+from pipeline.actors import commands as actor_commands  # noqa: F401 - made, they are registered
 from pipeline.actors.routes import Routes
 from pipeline.clock import SystemClock
 from pipeline.config import StreamsConfig

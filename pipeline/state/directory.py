@@ -132,6 +132,20 @@ class StateDirectory:
             raise StateError(f"cannot set aside {self.path(task, store)}: {error}") from error
         return aside
 
+    def clear(self) -> int:
+        """Remove all stores, those that were set aside, too; return how many there were.
+
+        Raises:
+            StateError: the folder cannot be written to.
+        """
+        try:
+            stores = [path for task in self._root.iterdir() if task.is_dir() for path in task.iterdir()]
+            for task in {path.parent for path in stores}:
+                shutil.rmtree(task)
+        except OSError as error:
+            raise StateError(f"cannot remove the stores in {self._root}: {error}") from error
+        return len(stores)
+
     def close(self) -> None:
         """Let another worker use it."""
         self._lock.close()

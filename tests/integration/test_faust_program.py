@@ -14,10 +14,15 @@ from tests.integration.faust_process import FaustProcess
 PROGRAM = """
 from pipeline import faust
 
-app = faust.App("program", autodiscover=["shop.agents", "shop.views"], commit_interval=0.1, store="memory://")
+app = faust.App("program", autodiscover=["shop.agents", "shop.views"],
+    commit_interval=0.1, store="memory://", version=2)
 ticks = app.topic("ticks", key_type=str, value_type=int, partitions=2)
 counts = app.Table("counts", default=int, help="How often each was told.")
 started = []
+
+class Told(faust.Record):
+    "What is told."
+    key: str
 
 @app.timer(interval=0.2)
 async def tick():
@@ -104,10 +109,21 @@ def test_everything_runs_beside_the_engine(tmp_path: Path) -> None:
             assert (told["key"], sorted(told["started"])) == (key, ["service", "task"])
         assert program.post("/told/?key=view&value=7") == (200, {"told": True})
         program.wait_for("/count/view/", lambda _, body: _count(body) == 7)
+        for arguments, code, said in (
+            (("send", "@count", "5", "-k", "cli", "--repeat", "2"), 0, "written to ticks: key='cli' value=5"),
+            (("reset",), 1, "Error: another worker uses the data folder"),
+        ):
+            with FaustProcess(tmp_path, *arguments, broker=broker.address, topology=PROGRAM) as command:
+                assert command.end() == code, command.output
+                assert said in command.output
+        program.wait_for("/count/cli/", lambda _, body: _count(body) == 10)
         everything = program.get("/shop/")[1]
         assert everything["task"] == 10
         assert program.terminate() == 0, program.output
     assert "Traceback" not in program.output
+    with FaustProcess(tmp_path, "reset", topology=PROGRAM) as command:
+        assert command.end() == 0
+        assert "2 stores removed" in command.output
 
 
 def _counted(least: int, _status: int, body: Any) -> bool:
@@ -119,14 +135,36 @@ def _count(body: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "printed"),
+    ("arguments", "code", "printed"),
     [
-        (("greet",), ("hello from a command",)),
-        (("models",), ("name",)),
+        (("greet",), 0, ("hello from a command",)),
+        (("agents",), 0, ("@count", "ticks", "Count what is told.")),
+        (("tables",), 0, ("counts", "How often each was told.")),
+        (("models",), 0, ("Told", "What is told.")),
+        (("clean-versions",), 0, ("Removing old version directory program-data/v1",)),
+        (("reset",), 0, ("0 stores removed",)),
+        (
+            ("reset", "--topics"),
+            0,
+            ("kafka-consumer-groups.sh", "--topic program-v2-counts-changelog", "localhost:9092"),
+        ),
+        (("send", "@nobody", "1"), 1, ("Error: no agent @nobody that can be sent to; there are: @count",)),
+        (("send", "@count", "one"), 1, ("Error: 'one' is no",)),
+        (("completion",), 0, ("_FAUST_COMPLETE",)),
+        (("livecheck",), 2, ("is not associated with LiveCheck",)),
     ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
 )
-def test_commands_print(tmp_path: Path, arguments: tuple[str, ...], printed: tuple[str, ...]) -> None:
+def test_commands_print(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    printed: tuple[str, ...],
+) -> None:
+    (tmp_path / "program-data" / "v1").mkdir(parents=True)
+    monkeypatch.setenv("SHELL", "/bin/bash")
     with FaustProcess(folder(tmp_path), *arguments, topology=PROGRAM) as command:
-        assert command.end() == 0, command.output
+        assert command.end() == code, command.output
     for text in printed:
         assert text in command.output
