@@ -33,6 +33,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "mapper": _KEY_VALUE,
     "merger": _SIDES,
     "uses": (),
+    "answers": ("value",),
     "partitioner": ("topic", "key", "value", "partitions"),
     "predicate": _KEY_VALUE,
     "predicates": _KEY_VALUE,

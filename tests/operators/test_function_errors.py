@@ -234,6 +234,7 @@ FUNCTIONS: dict[str, tuple[Declare, str]] = {
         "",
     ),
     "AgentOperators.agent(uses)": (lambda b, f: text(b).agent(waits_for, uses=f), "agent-1"),
+    "AgentOperators.agent(answers)": (lambda b, f: text(b).agent(waits_for, answers=f), "agent-1"),
     "AgentOperators.agent(function)": (lambda b, f: text(b).agent(f), "agent-1"),
     "TableJoinOperators.left_join(foreign_key)": (
         lambda b, f: table(b).left_join(other_table(b), joiner, foreign_key=f, name="fk", value=str),
@@ -247,7 +248,7 @@ def other_table(builder: StreamsBuilder) -> Any:
 
 
 #: Without one of these, something else is declared.
-OPTIONAL = ("(timestamp)", "(partitioner)", "(foreign_key)", "(uses)", "to_stream(mapper)")
+OPTIONAL = ("(timestamp)", "(partitioner)", "(foreign_key)", "(uses)", "(answers)", "to_stream(mapper)")
 
 
 def role(function: str) -> str:
@@ -255,7 +256,7 @@ def role(function: str) -> str:
     if function.startswith("KGroupedTable.reduce"):
         return "reducer"
     name = function.partition("(")[2].removesuffix(")")
-    return name if name == "uses" else name.removesuffix("s")
+    return name if name in {"uses", "answers"} else name.removesuffix("s")
 
 
 @pytest.mark.parametrize(

@@ -324,6 +324,27 @@ def standby_skips(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Standbys, "_apply", skip)
 
 
+def agents_windows_lost(patch: pytest.MonkeyPatch) -> None:
+    """Forget the windows of agents' tables that wait for their close."""
+    _forget(patch, "lately-closing")
+
+
+def calls_without_their_commit(patch: pytest.MonkeyPatch) -> None:
+    """Commit that windows were closed before the function that is told of it has returned."""
+    hold, release = InFlight.hold, InFlight.release
+
+    def hold_records(self: InFlight, in_hand: Any) -> None:
+        if hasattr(in_hand, "offset"):
+            hold(self, in_hand)
+
+    def release_records(self: InFlight, in_hand: Any) -> None:
+        if hasattr(in_hand, "offset"):
+            release(self, in_hand)
+
+    patch.setattr(InFlight, "hold", hold_records)
+    patch.setattr(InFlight, "release", release_records)
+
+
 BUGS: Final[Mapping[str, Bug]] = {
     "offsets before flush": Bug("at_least_once", offsets_before_flush),
     "unflushed producer": Bug("exactly_once", unflushed_producer),
@@ -361,4 +382,6 @@ BUGS: Final[Mapping[str, Bug]] = {
     "whoever is free takes it": Bug("at_least_once", whoever_is_free_takes_it, "couriers"),
     "given up and committed": Bug("exactly_once", given_up_and_committed, "couriers"),
     "an error acknowledged": Bug("at_least_once", an_error_acknowledged, "couriers"),
+    "calls without their commit": Bug("exactly_once", calls_without_their_commit, "couriers"),
+    "windows that close lost": Bug("exactly_once", agents_windows_lost, "couriers"),
 }

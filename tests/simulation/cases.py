@@ -104,7 +104,7 @@ def _couriers(seed: int, guarantee: str, faults: Faults | None) -> Made:
         couriers.TOPOLOGY,
         case.inputs(),
         seed=seed,
-        topics=[couriers.PUT_ASIDE],
+        topics=[couriers.PUT_ASIDE, couriers.CLOSED],
         invariants=[couriers.delivered],
         dead_letter=couriers.PUT_ASIDE,
         # Nobody waits in real time.

@@ -12,7 +12,7 @@ import msgspec
 
 from pipeline import App
 from pipeline.agents.stream import AgentStream
-from pipeline.record import TopicPartition
+from pipeline.record import TopicPartition, WindowRange
 from pipeline.runtime.broker import Message
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.testing.simulation import Input, Outcome
@@ -23,6 +23,7 @@ ERRANDS: Final = "errands"
 COUNTED: Final = "counted"
 RUN: Final = "run"
 TOGETHER: Final = "together"
+CLOSED: Final = "closed"
 TOPICS: Final = (COUNTED, RUN, TOGETHER)
 PUT_ASIDE: Final = "put-aside"
 _USERS: Final = 7
@@ -32,6 +33,8 @@ _AWAITED: Final = (None, None, 0, 5, 50, 400)
 _FAILS: Final = 8
 #: A batch, and how long it waits to be full.
 _BATCH, _WITHIN_S = 3, 0.3
+#: Windows of jobs, in ms, and how long they take changes after their end.
+_SIZE_MS, _EXPIRES_MS = 7, 3
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -43,29 +46,55 @@ class Job(msgspec.Struct, frozen=True):
     fails: bool
 
 
+async def _run(job: Job) -> None:
+    if job.awaited is not None:
+        await asyncio.sleep(job.awaited / 1_000)
+    if job.fails:
+        raise ValueError(f"job {job.id}")
+
+
 def _app() -> App:
     app = App("couriers")
+    _with_jobs(app)
+    _with_errands(app)
+    return app
+
+
+def _with_jobs(app: App) -> None:
+    """Count them by user, and by user and window."""
+    jobs, closed = app.topic(JOBS, key_type=str, value_type=Job), app.topic(CLOSED)
     counts = app.Table("counts", default=int)
 
-    async def run(job: Job) -> None:
-        if job.awaited is not None:
-            await asyncio.sleep(job.awaited / 1_000)
-        if job.fails:
-            raise ValueError(f"job {job.id}")
+    async def window_closed(key: tuple[str, WindowRange], count: int) -> None:
+        user, (start_s, _end_s) = key
+        await asyncio.sleep(0.02)
+        await closed.send(key=user, value=[round(start_s * 1_000), count])
 
-    @app.agent(app.topic(JOBS, key_type=str, value_type=Job), concurrency=3, sink=[app.topic(COUNTED)])
+    lately = app.Table("lately", default=int, on_window_close=window_closed).tumbling(
+        _SIZE_MS / 1_000, expires=_EXPIRES_MS / 1_000
+    )
+
+    @app.agent(jobs)
+    async def count_lately(stream: AgentStream[Job]) -> None:
+        async for job in stream:
+            lately[job.user] += 1
+
+    @app.agent(jobs, concurrency=3, sink=[app.topic(COUNTED)])
     async def count(stream: AgentStream[Job]) -> AsyncIterator[Any]:
         async for job in stream:
-            await run(job)
+            await _run(job)
             counts[job.user] += 1
             yield [counts[job.user], job.id]
 
+
+def _with_errands(app: App) -> None:
+    """Pass them on, one by one and in batches."""
     errands = app.topic(ERRANDS, key_type=str, value_type=Job)
 
     @app.agent(errands, concurrency=3, sink=[app.topic(RUN)])
     async def errand(stream: AgentStream[Job]) -> AsyncIterator[Any]:
         async for job in stream:
-            await run(job)
+            await _run(job)
             yield job.id
 
     @app.agent(errands, sink=[app.topic(TOGETHER)])
@@ -74,8 +103,6 @@ def _app() -> App:
             await asyncio.sleep(0)
             for job in batch:
                 yield job.id
-
-    return app
 
 
 TOPOLOGY: Final = _app().topology
@@ -126,6 +153,9 @@ class Couriers:
                 lines.append(f"{COUNTED}, {user}: {counted[user]} instead of {numbered}")
             elif not counted[user]:
                 lines.append(f"{COUNTED}, {user}: lost")
+        closed, to_close = self._closed(outcome).keys(), self._closing(outcome)
+        if closed != to_close:
+            lines.append(f"{CLOSED}: {sorted(closed)} instead of {sorted(to_close)}")
         failing = {job.id for job in self.jobs if job.fails}
         if any(missing := failing - _put_aside(outcome, topic).keys() for topic in (JOBS, ERRANDS)):
             lines.append(f"{PUT_ASIDE}: lost {sorted(missing)}")
@@ -138,10 +168,27 @@ class Couriers:
             ids = [_id(message) for message in outcome.records(topic)]
             if twice := [id_ for id_, count in Counter(ids).items() if count > 1]:
                 lines.append(f"{topic}: {twice} are there twice")
+        if again := [window for window, count in self._closed(outcome).items() if count > 1]:
+            lines.append(f"{CLOSED}: {again} are there twice")
         for topic in (JOBS, ERRANDS):
             if twice := [id_ for id_, count in _put_aside(outcome, topic).items() if count > 1]:
                 lines.append(f"{PUT_ASIDE} of {topic}: {twice} are there twice")
         return lines
+
+    def _closed(self, outcome: Outcome) -> Counter[tuple[str, int, int]]:
+        """Return the windows that were closed: user, start, and how many jobs."""
+        windows = _by_key(outcome.records(CLOSED)).items()
+        return Counter((user, start, count) for user, found in windows for start, count in found)
+
+    def _closing(self, outcome: Outcome) -> set[tuple[str, int, int]]:
+        """Return those that are to be: which, depends on how far time comes in each partition."""
+        expected: set[tuple[str, int, int]] = set()
+        for records in outcome.broker.partitions(JOBS):
+            times = [((m.key() or b"").decode(), m.timestamp()[1]) for m in records.committed()]
+            counts = Counter((user, time - time % _SIZE_MS) for user, time in times)
+            until = max((time for _user, time in times), default=-1) - _SIZE_MS - _EXPIRES_MS
+            expected |= {(user, start, count) for (user, start), count in counts.items() if start <= until}
+        return expected
 
     def _users(self, messages: Sequence[Message]) -> defaultdict[str, list[int]]:
         """Return ids by user, as written: what is yielded for a batch has the key of its last event."""
