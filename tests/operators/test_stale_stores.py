@@ -13,7 +13,8 @@ from pipeline.state.provider import RocksDBProvider
 from pipeline.topology import Topology
 from tests.operators.cluster import Cluster
 
-DELAY_MS = 60_000
+#: Longer than it takes to look twice: tasks are seen to be away, and their stores stay.
+DELAY_MS = 300_000
 
 
 def counting() -> Topology:
@@ -54,7 +55,7 @@ ALL = {"0_0/counts", "0_0/local+unlogged", "0_1/counts", "0_1/local+unlogged"}
 
 def test_they_are_removed_after_the_delay_and_those_without_a_changelog_never(tmp_path: Path) -> None:
     cluster, first, second = two_workers(tmp_path)
-    cluster.run(first, second, turns=10)
+    cluster.run(first, second, turns=10, advance_ms=20_000)
     assert stored(tmp_path) == ALL
     cluster.run(first, second, turns=10, advance_ms=DELAY_MS)
     assert stored(tmp_path) == ALL - {"0_1/counts"}
