@@ -268,7 +268,9 @@ def test_a_value_of_another_type_is_refused(engine: Open, kind: str, *, caching:
         subject.put("a", "no number")
         subject.store.flush()
 
-    with pytest.raises(StateError, match="store 's' holds a value that cannot be encoded as int64"):
+    with pytest.raises(
+        StateError, match="store 's' holds a value of type str under key 'a' that cannot be encoded as int64"
+    ):
         put_and_flush()
     assert subject.seen == []
 
