@@ -11,7 +11,15 @@ _STREAM: Final = "declare a stream with app.stream(topic) and chain operators, o
 _TABLE: Final = (
     "declare a table with app.table(topic, name=...), or aggregate a stream: .group_by(...).count(name=...)"
 )
-_SINK: Final = "write with .to(topic) at the end of a stream"
+_CLIENT: Final = (
+    "send with topic.send(...) and ask with agent.ask(...) as they are: no client has to be started"
+)
+_EVENTS: Final = "events come from topics alone: write with topic.send(...)"
+_COMMIT: Final = "the engine commits: see App(commit_interval=)"
+_REBALANCE: Final = (
+    "nobody calls it: @table.on_recover hears when a part of a table is here, GET /ready tells the rest"
+)
+_PRODUCED: Final = "nobody calls it: look at what is sent where it is sent"
 _HTTP: Final = "query a table by its name: GET /stores/<name>/keys/<key>"
 
 
@@ -22,6 +30,27 @@ def _unavailable(what: str, instead: str) -> Callable[..., NoReturn]:
     refuse.__name__ = what
     refuse.__doc__ = f"Not available in this release: {instead}."
     return refuse
+
+
+class _Silent:
+    """A signal of Faust's that nobody sends: who wants to hear it is told so.
+
+    Args:
+        name: what it is called.
+        instead: what to do.
+    """
+
+    def __init__(self, name: str, instead: str) -> None:
+        self.connect = _unavailable(f"{name}.connect", instead).__get__(self)
+
+
+#: Signals of Faust's own consumer and producer.
+SILENT: Final = {
+    "on_partitions_assigned": _REBALANCE,
+    "on_partitions_revoked": _REBALANCE,
+    "on_rebalance_complete": _REBALANCE,
+    "on_produce_message": _PRODUCED,
+}
 
 
 class Refusals:
@@ -35,6 +64,14 @@ class Refusals:
     SetTable: Any = _unavailable("SetTable", _TABLE)
     GlobalTable: Any = _unavailable("GlobalTable", _TABLE)
     SetGlobalTable: Any = _unavailable("SetGlobalTable", _TABLE)
-    send: Any = _unavailable("send", _SINK)
     topic_route: Any = _unavailable("topic_route", _HTTP)
     LiveCheck: Any = _unavailable("LiveCheck", _STREAM)
+    commit: Any = _unavailable("commit", _COMMIT)
+    create_event: Any = _unavailable("create_event", _EVENTS)
+    start_client: Any = _unavailable("start_client", _CLIENT)
+    maybe_start_client: Any = _unavailable("maybe_start_client", _CLIENT)
+
+    def _init_signals(self) -> None:
+        super()._init_signals()  # type: ignore[misc]  # Faust's
+        for name, instead in SILENT.items():
+            setattr(self, name, _Silent(name, instead))

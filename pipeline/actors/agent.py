@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
+from pipeline.absent import Absent, instead
 from pipeline.actors.agent_test import AgentTest
 from pipeline.actors.asking import Asker, answer_of
 from pipeline.actors.asking_many import Values, answers, in_order
@@ -44,7 +45,7 @@ class AgentOwner(Protocol):
         ...
 
 
-class Agent:
+class Agent(Absent):
     """A coroutine that takes the events of a topic, or of a stream. Made by `@app.agent`.
 
     Attributes:
@@ -53,6 +54,21 @@ class Agent:
         topic: what it is sent to; None if it reads a stream of the DSL.
         stream: what it yields, as a stream of the DSL.
     """
+
+    INSTEAD: ClassVar[Mapping[str, str]] = instead(
+        ask_nowait="await ask(), or send() where no answer is wanted",
+        channel__channel_iterator__get_topic_names="ask for its topic: agent.topic",
+        cancel="stop the worker; an agent lives as long as its task",
+        clone__actor_from_stream__info="declare another agent: app.agent(...)(agent.fun)",
+        actor_tracebacks__traceback="a worker that hangs at its end says where it is",
+        on_partitions_assigned__on_partitions_revoked=(
+            "an agent is started for each task, and begins anew with it; tables have on_recover"
+        ),
+        on_isolated_partitions_assigned__on_isolated_partitions_revoked=(
+            "every partition has an instance of its own: that is always so"
+        ),
+        on_shared_partitions_assigned__on_shared_partitions_revoked="no instance is shared by partitions",
+    )
 
     def __init__(
         self,

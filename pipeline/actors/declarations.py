@@ -197,6 +197,22 @@ class Declarations:
 
         return declared
 
+    #: Faust's older name for it.
+    actor = agent
+
+    def send(
+        self,
+        channel: str | Topic | Agent,
+        key: Any = None,
+        value: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: Headers | None = None,
+    ) -> Awaitable[None]:
+        """Write an event to a topic, by its name, too, or to an agent's; see `Topic.send`."""
+        to = self.topics_declared.get(channel) or self.topic(channel) if isinstance(channel, str) else channel
+        return to.send(key=key, value=value, partition=partition, timestamp=timestamp, headers=headers)
+
     def _source(
         self, channel: str | Topic | KStream[Any, Any] | None, name: str, key_type: Any, value_type: Any
     ) -> Topic | KStream[Any, Any]:

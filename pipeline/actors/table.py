@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
+from pipeline.absent import Absent, instead
 from pipeline.actors.models import table_key_serde_of, value_serde_of
 from pipeline.agents.scope import current_event, current_scope, in_agent
 from pipeline.errors import OutsideAgentError, TopologyError
@@ -37,7 +38,7 @@ class StoreOwner(Protocol):
         ...
 
 
-class Table(MutableMapping[K, V], Generic[K, V]):
+class Table(Absent, MutableMapping[K, V], Generic[K, V]):
     """A dictionary in a state store with a changelog, partitioned as the topics of its agents are.
 
     In an agent's code it is the part that belongs to the agent's task, uncommitted changes included;
@@ -59,6 +60,25 @@ class Table(MutableMapping[K, V], Generic[K, V]):
     Raises:
         TopologyError: its name or a type cannot be used.
     """
+
+    INSTEAD: ClassVar[Mapping[str, str]] = instead(
+        using_window="call tumbling(...) or hopping(...); sliding and session windows are the DSL's",
+        combine__join__inner_join__left_join__outer_join=("join tables of the DSL: app.table(...).join(...)"),
+        changelog_topic__changelog_topic_name__send_changelog="`faust describe` names the changelog",
+        apply_changelog_batch__on_changelog_event__raw_update__on_rebalance__on_recovery_completed=(
+            "the engine restores tables; on_recover hears of it"
+        ),
+        need_active_standby_for__persisted_offset="App(standby_replicas=) keeps copies",
+        reset_state="run `faust reset`",
+        partition_for_key="@app.table_route finds the worker that has a key",
+        on_key_get__on_key_set__on_key_del__on_clear="do it where the table is changed",
+        as_ansitable="ask GET /stores/<name>",
+        clone__contribute_to_stream__remove_from_stream__info="a table is declared once: app.Table(...)",
+        copy__fromkeys="make a dictionary: dict(table.items())",
+        data="ask GET /stores/<name>, or iterate over items()",
+        is_global="app.global_table(...) of the DSL is whole on every worker",
+        WindowWrapper="annotate with pipeline.actors.window_table.WindowedTable",
+    )
 
     def __init__(
         self,

@@ -6,8 +6,9 @@ import re
 from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
+from pipeline.absent import Absent, instead
 from pipeline.actors.models import key_serde_of, value_serde_of
 from pipeline.agents.scope import current_event, current_scope, in_agent
 from pipeline.dsl.stream import KStream
@@ -78,7 +79,7 @@ class TopicOptions:
         return DeclaredTopic(name, self.partitions, config)
 
 
-class Topic:
+class Topic(Absent):
     """One or several topics of one shape. Made by `app.topic`.
 
     Args:
@@ -88,6 +89,19 @@ class Topic:
         value_type: of the values; None: any JSON.
         options: how they are made.
     """
+
+    INSTEAD: ClassVar[Mapping[str, str]] = instead(
+        get__put__empty__queue__clone_using_queue__deliver__on_stop_iteration="read it with an agent",
+        decode__on_decode_error__on_key_decode_error__on_value_decode_error=(
+            "what cannot be decoded goes where App(on_decode_error=) says"
+        ),
+        prepare_key__prepare_value__prepare_headers__as_future_message__publish_message="call send(...)",
+        clone__derive__derive_topic__has_prefix="declare a topic: app.topic(...)",
+        declare__maybe_declare="it is made before the worker starts, if it was declared with partitions=",
+        partitions="say how many when it is declared: app.topic(..., partitions=)",
+        subscriber_count="ask `faust describe` who reads it",
+        throw="raise in an agent",
+    )
 
     def __init__(
         self,

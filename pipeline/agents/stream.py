@@ -8,11 +8,12 @@ event-loop turn, task or queue lies between them. Whatever else the coroutine aw
 from __future__ import annotations
 
 import types
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, NoReturn, TypeVar
 
+from pipeline.absent import Absent, instead, refuse
 from pipeline.errors import TopologyError
 from pipeline.record import Headers
 
@@ -57,6 +58,14 @@ class EventMessage(NamedTuple):
     headers: Headers
     key: Any
     value: Any
+
+
+#: Of Faust's events: what to use instead.
+_EVENT: Final = instead(
+    ack__acked="it is done when the agent asks for the next event, and no sooner",
+    app="the application is a name of your module",
+    forward__send="await topic.send(key=event.key, value=event.value, headers=event.headers)",
+)
 
 
 class Event(NamedTuple, Generic[V]):
@@ -107,6 +116,9 @@ class Event(NamedTuple, Generic[V]):
             self.value,
         )
 
+    def __getattr__(self, name: str) -> NoReturn:
+        refuse("Event", name, _EVENT)
+
 
 @types.coroutine
 def _next_value() -> Generator[Request, Event[Any], Any]:
@@ -150,7 +162,7 @@ class _Events:
         return _next_event()
 
 
-class AgentStream(Generic[V]):
+class AgentStream(Absent, Generic[V]):
     """The records of one partition, as an agent takes them: `async for value in stream`.
 
     An event is done when the agent asks for the next one; an offset is committed only past events
@@ -160,6 +172,27 @@ class AgentStream(Generic[V]):
     Args:
         regroups: how many repartitions its agent was seen to ask for; they lie before it.
     """
+
+    INSTEAD: ClassVar[Mapping[str, str]] = instead(
+        ack__noack__noack_take__enable_acks=(
+            "an event is done when the agent asks for the next one, and no sooner"
+        ),
+        through="write to a topic (sink=[topic]), and read that with another agent",
+        combine__join__inner_join__left_join__outer_join__join_strategy__on_merge=(
+            "join streams of the DSL: app.stream(...).join(...), and give the result to the agent"
+        ),
+        add_processor="do it in the agent's loop, or on a stream of the DSL: app.stream(...).map_values(...)",
+        echo="send each value in the agent's loop, or name several sinks: sink=[one, two]",
+        current_event__get_active_stream__get_root_stream="ask current_event(), or iterate over events()",
+        derive_topic="declare a topic: app.topic(...)",
+        throw="raise in the agent's loop: the record in hand goes where on_processing_error says",
+        clone__contribute_to_stream__remove_from_stream__outbox__prefix__info__task_owner=(
+            "a stream belongs to one agent, and the engine drives it"
+        ),
+        active_partitions__concurrency_index__events_total=(
+            "ask GET /metrics; an agent's stream is of one partition"
+        ),
+    )
 
     def __init__(self, regroups: int = 0) -> None:
         self._regroups = regroups
@@ -225,6 +258,20 @@ class AgentStream(Generic[V]):
         Raises:
             ValueError: `n` is not positive.
         """
+        async for events in self.take_events(n, within):
+            yield [event.value for event in events]
+
+    async def take_with_timestamp(
+        self, n: int, within: timedelta | float | None = None, timestamp_field_name: str = "timestamp"
+    ) -> AsyncIterator[list[Any]]:
+        """Iterate over batches of values that are mappings, each with its time in seconds; see `take`."""
+        async for events in self.take_events(n, within):
+            yield [{**event.value, timestamp_field_name: event.timestamp / 1_000} for event in events]  # type: ignore[dict-item]
+
+    async def take_events(
+        self, n: int, within: timedelta | float | None = None
+    ) -> AsyncIterator[list[Event[V]]]:
+        """Iterate over batches of events; see `take`."""
         if n < 1:
             raise ValueError(f"take({n}): a batch has at least one value")
         within_s = within.total_seconds() if isinstance(within, timedelta) else within
@@ -232,7 +279,7 @@ class AgentStream(Generic[V]):
         while True:
             first = await _ask(begin)
             assert first is not None  # noqa: S101 - only who set a deadline is told of one
-            batch = [first.value]
+            batch = [first]
             while len(batch) < n and (event := await _ask(more)) is not None:
-                batch.append(event.value)
+                batch.append(event)
             yield batch

@@ -14,6 +14,7 @@ from pipeline import App
 from pipeline.config import Stage, StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.errors import ConfigError, TopologyError
+from pipeline.refusals import SILENT
 from pipeline.settings import ENGINE_SETTINGS, check_shell_settings
 
 
@@ -96,7 +97,10 @@ def test_declarations_name_the_users_line() -> None:
         ("SetTable", "app.table"),
         ("GlobalTable", "app.table"),
         ("SetGlobalTable", "app.table"),
-        ("send", r"\.to\(topic\)"),
+        ("commit", "commit_interval"),
+        ("create_event", r"topic\.send"),
+        ("start_client", r"agent\.ask"),
+        ("maybe_start_client", r"agent\.ask"),
         ("topic_route", "/stores/"),
         ("LiveCheck", "app.stream"),
     ],
@@ -105,6 +109,12 @@ def test_what_faust_would_carry_itself_is_refused_with_what_to_use(name: str, in
     app = App("refused")
     with pytest.raises(TopologyError, match=rf"app\.{name} is not available.*{instead}"):
         getattr(app, name)("x", y=1)
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_signal_that_nobody_sends_cannot_be_waited_for(name: str) -> None:
+    with pytest.raises(TopologyError, match=rf"app\.{name}\.connect is not available.*nobody calls it"):
+        getattr(App("refused"), name).connect(print)
 
 
 def test_only_the_engine_is_started_beside_the_web_server() -> None:
