@@ -137,14 +137,18 @@ def step(address: str, settings: dict[str, Any]) -> Worker:
         (
             "SASL",
             sasl("PLAIN", sasl_password=WRONG),
-            "not accept who .*Invalid username or password.*check",
+            "Invalid username or password.* not accept who .*: check",
         ),
         (
             "SASL",
             sasl("SCRAM-SHA-512", sasl_password=WRONG),
-            "not accept who .*invalid credentials.*check",
+            "invalid credentials.* not accept who .*: check",
         ),
-        ("SASL", sasl("PLAIN", ssl_ca_location="stranger"), "no secure connection .*ssl.ca.location"),
+        (
+            "SASL",
+            sasl("PLAIN", ssl_ca_location="stranger"),
+            "certificate verify failed.*no secure connection.*ssl.ca.location",
+        ),
         ("PLAINTEXT", OPEN_SASL, "not accept who"),
     ],
 )

@@ -336,7 +336,8 @@ class KafkaConsumer:
             # After a worker polled too late it has lost its partitions, and joins again in poll.
             elif error.code() != MAX_POLL_EXCEEDED:
                 # Of a client that can go on no more the message says only that: the report says why.
-                raise translated(self._trouble or error, self._address, f"consuming {_partition_of(message)}")
+                where = _partition_of(message) if message.topic() else f"in group {self._group}"
+                raise translated(self._trouble or error, self._address, f"consuming {where}")
         return records
 
 

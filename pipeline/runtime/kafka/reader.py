@@ -32,6 +32,7 @@ class KafkaReader:
 
     def __init__(self, settings: Settings) -> None:
         self._address = str(settings["bootstrap.servers"])
+        self._group = str(settings["group.id"])
         self._ends: dict[TopicPartition, int] = {}
         self._endless: set[TopicPartition] = set()
         self._finished: list[TopicPartition] = []
@@ -97,7 +98,9 @@ class KafkaReader:
             elif error.code() == PARTITION_END:
                 ended[_partition_of(message)] = message.offset() or 0
             else:
-                raise translated(error, self._address, f"reading {_partition_of(message)}")
+                # Without a topic it is about the group, which is not joined, but must be one that may be.
+                where = _partition_of(message) if message.topic() else f"as one of group {self._group}"
+                raise translated(error, self._address, f"reading {where}")
         return records
 
     def _up_to_ends(

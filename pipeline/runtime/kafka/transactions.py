@@ -48,7 +48,8 @@ class KafkaTransactionalProducer(KafkaProducer):
             self._call("taking over", self._client.init_transactions, _WAIT_S)
             self._client.begin_transaction()
         except BaseException:
-            super().close()
+            # As always: the client of a producer that was refused does not even drop what is queued.
+            self.close()
             raise
 
     def flush(self, timeout_s: float) -> Sequence[Undelivered]:
