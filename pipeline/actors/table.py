@@ -65,7 +65,7 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
         using_window="call tumbling(...) or hopping(...); sliding and session windows are the DSL's",
         combine__join__inner_join__left_join__outer_join=("join tables of the DSL: app.table(...).join(...)"),
         changelog_topic__changelog_topic_name__send_changelog="`faust describe` names the changelog",
-        apply_changelog_batch__on_changelog_event__raw_update__on_rebalance__on_recovery_completed=(
+        apply_changelog_batch__on_changelog_event__raw_update__on_rebalance__on_recovery_completed__call_recover_callbacks=(
             "the engine restores tables; on_recover hears of it"
         ),
         need_active_standby_for__persisted_offset="App(standby_replicas=) keeps copies",
