@@ -20,6 +20,10 @@ _REBALANCE: Final = (
     "nobody calls it: @table.on_recover hears when a part of a table is here, GET /ready tells the rest"
 )
 _PRODUCED: Final = "nobody calls it: look at what is sent where it is sent"
+_GLOBAL_SETS: Final = (
+    "use app.SetTable(name) where a worker needs only its part; where agents write none of it, "
+    "app.global_table(topic, ...), with the pair of key and member as its key"
+)
 _HTTP: Final = "query a table by its name: GET /stores/<name>/keys/<key>"
 
 
@@ -61,9 +65,8 @@ class Refusals:
     """
 
     channel: Any = _unavailable("channel", _STREAM)
-    SetTable: Any = _unavailable("SetTable", _TABLE)
     GlobalTable: Any = _unavailable("GlobalTable", _TABLE)
-    SetGlobalTable: Any = _unavailable("SetGlobalTable", _TABLE)
+    SetGlobalTable: Any = _unavailable("SetGlobalTable", _GLOBAL_SETS)
     topic_route: Any = _unavailable("topic_route", _HTTP)
     LiveCheck: Any = _unavailable("LiveCheck", _STREAM)
     commit: Any = _unavailable("commit", _COMMIT)

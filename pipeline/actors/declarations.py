@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipeline.actors.agent import Agent, Sink
 from pipeline.actors.asking import Asker
 from pipeline.actors.models import type_of
 from pipeline.actors.outbox import Outbox
+from pipeline.actors.set_table import SetTable
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic, TopicOptions
 from pipeline.actors.window_table import WindowedTable
@@ -25,6 +26,9 @@ from pipeline.topology import declaration_site
 
 #: Of the topic of an agent that names none; Faust's default.
 _PARTITIONS = 8
+
+#: `Table` is a method below.
+_DeclaredTable: TypeAlias = Table[Any, Any]
 
 
 class Declarations:
@@ -251,10 +255,31 @@ class Declarations:
             on_window_close=on_window_close,
             help=help,
         )
-        known = self.tables_declared.setdefault(name, table)
-        if known is not table:
-            raise TopologyError(f"table name {name!r} is used twice: at {known.site} and at {table.site}")
+        self._declare_table(table)
         return table
+
+    def SetTable(  # noqa: N802 - Faust's name for it
+        self,
+        name: str,
+        *,
+        key_type: Any = None,
+        value_type: Any = None,
+        on_recover: Callable[[], Any] | None = None,
+        help: str = "",  # noqa: A002 - Faust's name for it
+    ) -> SetTable:
+        """Declare a table whose values are sets: `table[key].add(value)`; see `SetTable`."""
+        table = SetTable(
+            self, name, key_type=key_type, value_type=value_type, on_recover=on_recover, help=help
+        )
+        self._declare_table(table)
+        return table
+
+    def _declare_table(self, table: _DeclaredTable) -> None:
+        known = self.tables_declared.setdefault(table.name, table)
+        if known is not table:
+            raise TopologyError(
+                f"table name {table.name!r} is used twice: at {known.site} and at {table.site}"
+            )
 
     @property
     def store_registry(self) -> StoreRegistry:

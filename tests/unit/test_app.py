@@ -94,9 +94,8 @@ def test_declarations_name_the_users_line() -> None:
     ("name", "instead"),
     [
         ("channel", "app.stream"),
-        ("SetTable", "app.table"),
         ("GlobalTable", "app.table"),
-        ("SetGlobalTable", "app.table"),
+        ("SetGlobalTable", "app.SetTable"),
         ("commit", "commit_interval"),
         ("create_event", r"topic\.send"),
         ("start_client", r"agent\.ask"),
