@@ -208,16 +208,16 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         horizon, segment_ms = self._time - self.retention_ms, self._segment_ms
         # The windows of many keys end alike: what is before and after a key is made once for all.
         frames = {
-            suffix: (pack_segment(time // segment_ms), KEY_END + suffix)
+            suffix: (pack_segment(time // segment_ms), KEY_END + suffix, time > horizon)
             for suffix, time in times.items()
-            if time > horizon
         }
         changes: dict[bytes, bytes | None] = {}
         for data, stored in last.items():
-            frame = frames.get(data[-size:])
-            if frame is not None:
+            segment, rest, lives = frames[data[-size:]]
+            # What is deleted may be here from a time that was before this one, and that it goes back to.
+            if lives or stored is None:
                 key = data[:-size]
-                changes[frame[0] + (escape_zeros(key) if 0 in key else key) + frame[1]] = stored
+                changes[segment + (escape_zeros(key) if 0 in key else key) + rest] = stored
         self._engine.write(changes, position)
         self.forget()
 

@@ -329,6 +329,22 @@ def test_restoring_skips_what_has_expired(
     assert len(restored.fetch_range("a", 0, now)) == kept
 
 
+def test_restoring_deletes_what_has_expired_meanwhile(
+    engine: Open, make: Make, other_engine: BytesStore
+) -> None:
+    """A crashed worker was far ahead; who came after it took back what it had logged, and begins anew."""
+    source = make(engine())
+    log: Log = []
+    for start in (0, 100 * MINUTE):
+        source.put("a", "v", start)
+        log += source.flush()
+    restored = make(other_engine)
+    restored.restore(log[:1], 1)
+    restored.restore(log[1:], 2)
+    restored.restore([(key, None) for key, _ in log], 4)
+    assert size(other_engine) == 0
+
+
 @pytest.mark.parametrize("send_old_values", [False, True])
 def test_a_window_flush_tells_key_start_entry_and_old_value(engine: Open, *, send_old_values: bool) -> None:
     store = window(engine())
