@@ -10,9 +10,13 @@ changelog positions that belong to the source offsets are committed offsets them
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 
 from pipeline.errors import StateError
+from pipeline.record import TopicPartition
+from pipeline.runtime.broker import Committed
 
 
 class Progress(msgspec.Struct, omit_defaults=True):
@@ -57,3 +61,10 @@ def decode_progress(metadata: str) -> Progress:
             f"the committed offset carries metadata that is not this library's: {metadata[:80]!r} "
             f"({error}); was the group used by another application?"
         ) from error
+
+
+def decode_each(
+    committed: Mapping[TopicPartition, Committed], partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, Progress]:
+    """Return what is written beside the offsets of these partitions; those without one are left out."""
+    return {each: decode_progress(committed[each].metadata) for each in partitions if each in committed}

@@ -18,7 +18,7 @@ from pipeline.runtime.idle import IdleSources
 from pipeline.runtime.metrics.snapshot import Sources
 from pipeline.runtime.pending import pending
 from pipeline.runtime.portions import Portions
-from pipeline.runtime.progress import decode_progress
+from pipeline.runtime.progress import decode_each
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.restore import Restoration
@@ -248,14 +248,13 @@ class TaskManager:
             task = Task(task_id, sub, partitions, stores, self._environment)
         self._tasks[partitions] = task
         self._by_partition.update(dict.fromkeys(partitions, task))
-        changelogs = list(task.changelogs.values())
-        sources = list(task.source_logs.values())
+        task.expect(progress := decode_each(self._committed, partitions))
+        changelogs, sources = list(task.changelogs.values()), list(task.source_logs.values())
         if changelogs or sources:
             positions = self._consumer.committed(changelogs) if changelogs else {}
             positions |= {each: self._committed[each] for each in sources if each in self._committed}
             ends = self._log_ends([*changelogs, *sources], positions)
-            known = any(partition in self._committed for partition in partitions)
-            self._restoration.add(task, positions, ends, known=known)
+            self._restoration.add(task, positions, ends, known=bool(progress))
 
     def _log_ends(
         self, changelogs: Sequence[TopicPartition], positions: Mapping[TopicPartition, Committed]
@@ -302,12 +301,10 @@ class TaskManager:
         return restored
 
     def _start(self, task: Task) -> None:
-        committed = {
-            partition: decode_progress(self._committed[partition].metadata)
-            for partition in task.partitions
-            if partition in self._committed
-        }
-        task.start(committed, {partition: self._offsets[partition] for partition in task.partitions})
+        task.start(
+            decode_each(self._committed, task.partitions),
+            {partition: self._offsets[partition] for partition in task.partitions},
+        )
         for partition in task.partitions:
             if partition not in self._committed and self._starts.moves(partition):
                 task.skip_to(partition, self._offsets[partition])

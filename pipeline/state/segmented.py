@@ -66,6 +66,8 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         self._layout, self._cache = layout, cache
         self._segment_ms = max(retention_ms // 2, _MIN_SEGMENT_MS)
         self._time = -1
+        #: Whether the stream time is known, and not found out from what is restored.
+        self._resumed = False
         self._dropped_before = 0
 
     @property
@@ -199,12 +201,17 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         return [dropped]
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
-        """Apply changelog records, without those that have expired."""
+        """Apply changelog records, without those that have expired.
+
+        By the time that `resume` was told, if it was told one: a changelog also holds what a crashed
+        worker had logged and not committed, and by its time windows would be gone that are not.
+        """
         last = dict(records)
         size, time_of = self._layout.size, self._layout.time_of
         suffixes = {data[-size:] for data in last}
         times = {suffix: time_of(suffix) for suffix in suffixes}
-        self._time = max(self._time, max(times.values(), default=-1))
+        if not self._resumed:
+            self._time = max(self._time, max(times.values(), default=-1))
         horizon, segment_ms = self._time - self.retention_ms, self._segment_ms
         # The windows of many keys end alike: what is before and after a key is made once for all.
         frames = {
@@ -247,7 +254,8 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
 
     def resume(self, progress: Mapping[str, int]) -> None:
         """Take up the stream time; where none was kept, that of the last entry in the store."""
-        if "time" in progress:
+        self._resumed = "time" in progress
+        if self._resumed:
             self._time = max(self._time, progress["time"])
         elif not self._was_empty:
             self._time = max(self._time, self._last_time())

@@ -90,6 +90,8 @@ class VersionedStore(TypedStore[K, V]):
         # What was stored before this opening may be later than what the changelog brings.
         self._was_empty = engine.position() == 0
         self._time = -1
+        #: Whether the stream time is known, and not found out from what is restored.
+        self._resumed = False
         self._dirty: SortedDict = SortedDict()
         self._flushed: SortedDict = SortedDict()
         #: By escaped key: its latest version; None: it has none.
@@ -245,9 +247,14 @@ class VersionedStore(TypedStore[K, V]):
         self._flushed, self._removed = SortedDict(), []
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
-        """Apply changelog records: they are what is stored."""
+        """Apply changelog records: they are what is stored.
+
+        Time is what `resume` was told, if it was told one: versions that a crashed worker had logged and
+        not committed would move it.
+        """
         last = dict(records)
-        self._time = max(self._time, max(map(time_of, last), default=-1))
+        if not self._resumed:
+            self._time = max(self._time, max(map(time_of, last), default=-1))
         self._engine.write(last, position)
         self.forget()
 
@@ -276,7 +283,8 @@ class VersionedStore(TypedStore[K, V]):
 
     def resume(self, progress: Mapping[str, int]) -> None:
         """Take up the stream time; where none was kept, that of the newest version in the store."""
-        if "time" in progress:
+        self._resumed = "time" in progress
+        if self._resumed:
             self._time = max(self._time, progress["time"])
         elif not self._was_empty:
             times = (time_of(key) for key, _ in self._engine.scan(b"", None))

@@ -423,3 +423,21 @@ def test_queries_of_a_closed_store_are_refused(
     store.close()
     with pytest.raises(StateError, match="closed"):
         read(store)
+
+
+def test_what_was_logged_and_not_committed_lets_no_window_expire(
+    engine: Open, other_engine: BytesStore
+) -> None:
+    store = window(engine())
+    store.put("early", "a", 0)
+    log = list(store.flush())
+    # A crashed worker's: the next one has logged that it does not count.
+    store.put("late", "b", 60 * MINUTE)
+    log += store.flush()
+    log += [(key, None) for key, _ in log[1:]]
+    restored = window(other_engine)
+    restored.resume({"time": 0})
+    for position, record in enumerate(log, start=1):
+        restored.restore([record], position)
+    restored.resume({"time": 0})
+    assert (restored.fetch("early", 0), restored.progress()) == ("a", {"time": 0})

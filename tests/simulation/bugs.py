@@ -10,14 +10,13 @@ import pytest
 from pipeline.agents.in_flight import InFlight
 from pipeline.operators.agent import _AgentOperator
 from pipeline.record import TopicPartition
-from pipeline.runtime import memory_log, task_manager
+from pipeline.runtime import memory_log, progress
 from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.commit import Committer
 from pipeline.runtime.failures import Failures
 from pipeline.runtime.memory import MemoryReader
 from pipeline.runtime.memory_group import MemoryConsumer
 from pipeline.runtime.memory_producer import MemoryTransactionalProducer
-from pipeline.runtime.progress import Progress
 from pipeline.runtime.purge import Purge
 from pipeline.runtime.restore import Restoration
 from pipeline.runtime.standby import Standbys
@@ -164,7 +163,7 @@ def _forget(patch: pytest.MonkeyPatch, *stores: str) -> None:
 
 def operator_time_lost(patch: pytest.MonkeyPatch) -> None:
     """Start operators' time anew with each assignment."""
-    patch.setattr(task_manager, "decode_progress", lambda _metadata: Progress())
+    patch.setattr(progress, "decode_progress", lambda _metadata: progress.Progress())
 
 
 def offsets_of_what_was_fetched(patch: pytest.MonkeyPatch) -> None:
