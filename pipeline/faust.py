@@ -32,6 +32,8 @@ from faust import (
 
 import pipeline
 from pipeline.actors.agent import Agent
+from pipeline.actors.channel import Channel
+from pipeline.actors.set_table import SetTable
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic
 from pipeline.agents.scope import current_event
@@ -40,11 +42,13 @@ from pipeline.agents.stream import Event
 from pipeline.settings import ENGINE_SETTINGS, SHELL_SETTINGS
 
 #: In annotations these stand for the same.
-EventT, StreamT, TopicT = Event, Stream, Topic
+ChannelT, EventT, StreamT, TopicT = Channel, Event, Stream, Topic
 
 __all__ = [
     "Agent",
     "App",
+    "Channel",
+    "ChannelT",
     "Codec",
     "Event",
     "EventT",
@@ -58,6 +62,7 @@ __all__ = [
     "Sensor",
     "Service",
     "ServiceT",
+    "SetTable",
     "Settings",
     "Stream",
     "StreamT",

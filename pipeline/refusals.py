@@ -40,11 +40,13 @@ class _Silent:
     """A signal of Faust's that nobody sends: who wants to hear it is told so.
 
     Args:
+        signal: Faust's, which its consumer and producer hold.
         name: what it is called.
         instead: what to do.
     """
 
-    def __init__(self, name: str, instead: str) -> None:
+    def __init__(self, signal: Any, name: str, instead: str) -> None:
+        self.send = signal.send
         self.connect = _unavailable(f"{name}.connect", instead).__get__(self)
 
 
@@ -64,7 +66,6 @@ class Refusals:
     its order.
     """
 
-    channel: Any = _unavailable("channel", _STREAM)
     GlobalTable: Any = _unavailable("GlobalTable", _TABLE)
     SetGlobalTable: Any = _unavailable("SetGlobalTable", _GLOBAL_SETS)
     topic_route: Any = _unavailable("topic_route", _HTTP)
@@ -77,4 +78,4 @@ class Refusals:
     def _init_signals(self) -> None:
         super()._init_signals()  # type: ignore[misc]  # Faust's
         for name, instead in SILENT.items():
-            setattr(self, name, _Silent(name, instead))
+            setattr(self, name, _Silent(getattr(self, name), name, instead))

@@ -22,8 +22,17 @@ from pipeline.record import NO_HEADERS, Headers
 from pipeline.serde import JSON
 from pipeline.topology import Uses, declaration_site, describe_function
 
-#: Where what an agent yields goes: a topic, another agent, or a function of the value.
-Sink: TypeAlias = "Topic | Agent | str | Callable[[Any], Any]"
+
+class Puttable(Protocol):
+    """A channel."""
+
+    async def put(self, value: Any) -> None:
+        """Put a value in."""
+        ...
+
+
+#: Where what an agent yields goes: a topic, another agent, a channel, or a function of the value.
+Sink: TypeAlias = "Topic | Agent | Puttable | str | Callable[[Any], Any]"
 
 
 class AgentOwner(Protocol):
@@ -129,7 +138,7 @@ class Agent(Absent):
         return Uses(stores, closings, recovered)
 
     def add_sink(self, sink: Sink) -> None:
-        """Send what it yields to a topic, to another agent, or to a function, one after the other.
+        """Send what it yields to a topic, an agent, a channel or a function, one after the other.
 
         Raises:
             TopologyError: nothing can be sent there.
@@ -137,6 +146,8 @@ class Agent(Absent):
         self.sinks.append(sink)
         if isinstance(sink, str):
             self.stream.to(sink)
+        elif callable(put := getattr(sink, "put", None)):
+            self.stream.agent(_calling(put), name=f"{self.name}-sink-{len(self.sinks)}")
         elif isinstance(sink, Agent):
             self._send_to(sink.topic, sink)
         elif isinstance(sink, Topic):

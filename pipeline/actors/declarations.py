@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from pipeline.actors.agent import Agent, Sink
 from pipeline.actors.asking import Asker
+from pipeline.actors.channel import MAXSIZE, Channel, ChannelAgent
 from pipeline.actors.models import type_of
 from pipeline.actors.outbox import Outbox
 from pipeline.actors.set_table import SetTable
@@ -153,7 +154,7 @@ class Declarations:
 
     def agent(
         self,
-        channel: str | Topic | KStream[Any, Any] | None = None,
+        channel: str | Topic | KStream[Any, Any] | Channel | None = None,
         *,
         name: str | None = None,
         concurrency: int = 1,
@@ -167,7 +168,7 @@ class Declarations:
         """Declare a coroutine as an agent: a decorator.
 
         Args:
-            channel: a topic, its name, or a stream of the DSL; None: a topic of its own, named
+            channel: a topic, its name, a stream of the DSL, or a channel; None: a topic of its own, named
                 `<application>-<name>`.
             name: the function's name unless told.
             concurrency: so many instances take events of different keys at once.
@@ -184,6 +185,10 @@ class Declarations:
 
         def declared(function: Callable[[Any], Any]) -> Agent:
             known_as = name or getattr(function, "__qualname__", repr(function)).rpartition("<locals>.")[2]
+            if isinstance(channel, Channel):
+                return self._beside(
+                    ChannelAgent(function, channel, name=known_as, concurrency=concurrency, help=help), sink
+                )
             agent = Agent(
                 self,
                 function,
@@ -200,6 +205,32 @@ class Declarations:
             return agent
 
         return declared
+
+    def _beside(self, agent: ChannelAgent, sinks: Iterable[Sink]) -> Agent:
+        """Have an agent of a channel run beside the engine."""
+        for each in sinks:
+            agent.add_sink(self.topic(each) if isinstance(each, str) else each)
+        self.agents_declared[agent.name] = agent
+        self.background(agent.run)
+        return agent
+
+    def background(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Have a coroutine run beside the engine, once that runs."""
+        raise NotImplementedError
+
+    def channel(self, *, maxsize: int = MAXSIZE, key_type: Any = None, value_type: Any = None) -> Channel:
+        """Make a channel: values from one part of the process to another, in memory; see `Channel`.
+
+        Args:
+            maxsize: so many events wait in it; whoever sends one more waits.
+            key_type: Faust's; values stay as they are.
+            value_type: likewise.
+
+        Raises:
+            TopologyError: `maxsize` is not positive.
+        """
+        del key_type, value_type
+        return Channel(maxsize)
 
     #: Faust's older name for it.
     actor = agent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.actors.declarations import Declarations
@@ -18,6 +19,7 @@ class Duties(Declarations):
 
     if TYPE_CHECKING:
         should_stop: bool
+        _app_tasks: list[Any]
         #: A client for HTTP; Faust's.
         http_client: Any
 
@@ -38,6 +40,10 @@ class Duties(Declarations):
         time, none while that moves, or where nothing is read from topics.
         """
         return self.engine.status().leads
+
+    def background(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Have a coroutine run beside the engine, once that runs; if it raises, the worker stops."""
+        self._app_tasks.append(function)
 
     async def on_started_init_extra_tasks(self) -> None:
         """Have timers and tasks started once the worker runs, tables being restored."""

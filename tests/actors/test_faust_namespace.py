@@ -13,9 +13,8 @@ from pipeline.errors import ConfigError, TopologyError
 from pipeline.serde import BYTES, STRING
 
 #: What has no meaning here, by why: docs/from-faust.md says what to use.
-ABSENT = {"Channel", "ChannelT", "Schema", "HoppingWindow", "TumblingWindow", "SlidingWindow", "Window"} | {
+ABSENT = {"Schema", "HoppingWindow", "TumblingWindow", "SlidingWindow", "Window"} | {
     "GlobalTable",
-    "SetTable",
     "SetGlobalTable",
 }
 

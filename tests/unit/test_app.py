@@ -93,7 +93,6 @@ def test_declarations_name_the_users_line() -> None:
 @pytest.mark.parametrize(
     ("name", "instead"),
     [
-        ("channel", "app.stream"),
         ("GlobalTable", "app.table"),
         ("SetGlobalTable", "app.SetTable"),
         ("commit", "commit_interval"),
