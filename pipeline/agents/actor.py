@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from inspect import iscoroutine
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from pipeline.agents.loop import AgentLoop
 from pipeline.agents.scope import RUNNING, Scope
 from pipeline.agents.stream import NEXT, Event, Request
 
-#: How often a function that is to end may go on awaiting.
+#: How often a function that is to end may ask for another event.
 _FAREWELLS = 3
 
 
@@ -82,7 +83,7 @@ class Actor:
             self._resume(None)
 
     def close(self) -> None:
-        """End the function, wherever it is.
+        """End the function, wherever it is; what it awaits at its end, the loop sees to.
 
         Raises:
             Exception: what it raises on the way out.
@@ -97,13 +98,11 @@ class Actor:
             self._host.close()
 
     def _end(self, running: Any) -> None:
-        for _ in range(_FAREWELLS):
-            try:
-                self._run(None, asyncio.CancelledError())
-            except (StopIteration, StopAsyncIteration, asyncio.CancelledError):
-                return
-        if iscoroutine(running):
-            running.close()
+        try:
+            request = self._run(None, asyncio.CancelledError())
+        except (StopIteration, StopAsyncIteration, asyncio.CancelledError):
+            return
+        self._host.finish(_rest(self._step, request), running.__qualname__)
 
     def _begin(self) -> None:
         self._running = self._function()
@@ -193,3 +192,27 @@ class Actor:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+@types.coroutine
+def _rest(step: Any, request: Any) -> Generator[Any, Any, None]:
+    """Go on with what a function does at its end: it may await, but there are no more events."""
+    asked = 0
+    while True:
+        sent: Any = None
+        error: BaseException | None = None
+        if isinstance(request, Request):
+            asked += 1
+            if asked == _FAREWELLS:
+                step.close()
+                return
+            error = asyncio.CancelledError()
+        else:
+            try:
+                sent = yield request
+            except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - the function's own affair
+                error = raised
+        try:
+            request = step.send(sent) if error is None else step.throw(error)
+        except (StopIteration, StopAsyncIteration, asyncio.CancelledError):
+            return

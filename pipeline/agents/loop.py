@@ -10,10 +10,11 @@ the engine (`agents.actor`).
 from __future__ import annotations
 
 import asyncio
+import logging
 import selectors
 from asyncio import events, tasks
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVarTuple
@@ -28,6 +29,12 @@ _Arguments = TypeVarTuple("_Arguments")
 
 #: A task that never rests must not keep the engine from its records: so many turns are enough.
 _TURNS: Final = 20
+#: How long agents that are about to end have for that when the worker stops: a second in all.
+_FAREWELL_TURN_S: Final = 0.02
+_FAREWELL_TURNS: Final = 50
+#: How often what is left is cancelled: who catches that goes on.
+_CANCELLATIONS: Final = 3
+_log: Final = logging.getLogger(__name__)
 
 
 class _PatientSelector(selectors.DefaultSelector):
@@ -75,6 +82,8 @@ class AgentLoop:
         #: What to call at the end of a turn; returns whether an actor went on.
         self._arrived: deque[Callable[[], bool]] = deque()
         self._hosts: set[Host] = set()
+        #: Of agents that are gone: what they do at their end.
+        self._finishing: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> bool:
@@ -83,7 +92,7 @@ class AgentLoop:
 
     def host(self, resume: Resume) -> Host:
         """Return a new host for one actor."""
-        host = Host(self._loop, resume, self._arrived, self._hosts)
+        host = Host(self._loop, resume, self._arrived, self._hosts, self._finishing)
         self._hosts.add(host)
         return host
 
@@ -124,14 +133,23 @@ class AgentLoop:
             events._set_running_loop(outer)
 
     def close(self) -> None:
-        """Cancel what agents have left behind."""
+        """Let agents end that are about to, and cancel what they have left behind."""
         for host in list(self._hosts):
             host.close()
-        while left := asyncio.all_tasks(self._loop):
+        self._selector.patience_s = _FAREWELL_TURN_S
+        for _ in range(_FAREWELL_TURNS):
+            self._turn()
+            if all(task.done() for task in self._finishing):
+                break
+        self._selector.patience_s = 0.0
+        for _ in range(_CANCELLATIONS):
+            left = asyncio.all_tasks(self._loop)
             for task in left:
                 task.cancel()
             self._turn()
-        self._loop.close()
+        for task in asyncio.all_tasks(self._loop):
+            _log.warning("a task that an agent began will not end when it is cancelled: %s", task)
+        self.kill()
 
     def kill(self) -> None:
         """Free what it has of the system; none of the agents' code runs any more."""
@@ -154,10 +172,12 @@ class Host:
         resume: Resume,
         arrived: deque[Callable[[], bool]],
         hosts: set[Host],
+        finishing: set[asyncio.Task[None]],
     ) -> None:
         self.waits = False
         self._loop, self._resume, self._arrived, self._hosts = loop, resume, arrived, hosts
         self._request: Any = None
+        self._finishing = finishing
         #: Of what is awaited: what arrives for an earlier one is out of date.
         self._number = 0
         self._called = loop.create_future()
@@ -185,6 +205,17 @@ class Host:
     def call_later(self, delay_s: float, callback: Callable[[], bool]) -> asyncio.TimerHandle:
         """Call back at the end of a turn, after a delay by the worker's clock."""
         return self._loop.call_later(delay_s, self._arrived.append, callback)
+
+    def finish(self, rest: Coroutine[Any, Any, None], name: str) -> None:
+        """Run what the actor does at its end: it is gone for the engine."""
+        task = self._loop.create_task(rest, name=name)
+        self._finishing.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._finishing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s raised at its end: %s: %s", task.get_name(), type(error).__name__, error)
 
     def close(self) -> None:
         """Stop awaiting: the actor is gone."""
