@@ -143,11 +143,13 @@ class worker(faust_worker):  # noqa: N801 - a command's class is named as the co
 
     def as_service(self, loop: Any, *args: Any, **kwargs: Any) -> ServiceT:
         """Return the application; what cannot run is said here, before anything starts."""
+        # First: the worker tells its group on which port it answers.
+        service = super().as_service(loop, *args, **kwargs)
         with plain_errors():
             if name := kwargs.get("group_instance_id"):
                 cast("Describable", self.app).join_as(name)
             cast("Describable", self.app).engine  # noqa: B018 - made now, to fail now
-        return super().as_service(loop, *args, **kwargs)
+        return service
 
     def _banner_title(self) -> str:
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.testing.brokers import EmbeddedBroker
+from pipeline.testing.brokers import ApacheKafka, EmbeddedBroker
 from tests.integration.faust_process import FaustProcess
 
 PROGRAM = """
@@ -143,6 +144,7 @@ def test_everything_runs_beside_the_engine(tmp_path: Path) -> None:
         assert everything["task"] == 10
         assert program.terminate() == 0, program.output
     assert "Traceback" not in program.output
+    assert "Warning" not in program.output
     with FaustProcess(tmp_path, "reset", topology=PROGRAM) as command:
         assert command.end() == 0
         assert " stores removed" in command.output
@@ -194,3 +196,37 @@ def test_commands_print(
         assert command.end() == code, command.output
     for text in printed:
         assert text in command.output
+
+
+@pytest.mark.kafka
+def test_two_workers_answer_alike_for_every_key(tmp_path: Path, apache_kafka: ApacheKafka) -> None:
+    """Stock Faust asks the wrong worker for about half of the keys, and that answers 0."""
+    keys = [f"key-{number}" for number in range(12)]
+    with ExitStack() as opened:
+        workers = [
+            opened.enter_context(
+                FaustProcess(
+                    folder(tmp_path / name),
+                    "worker",
+                    "-l",
+                    "info",
+                    broker=apache_kafka.address,
+                    topology=PROGRAM,
+                )
+            )
+            for name in ("one", "two")
+        ]
+        for worker in workers:
+            worker.wait_for("/ready", lambda status, body: status == 200 and body["tasks"] in {1, 2})
+        for number, key in enumerate(keys):
+            assert workers[number % 2].post(f"/told/?key={key}&value={number + 1}") == (200, {"told": True})
+        for number, key in enumerate(keys):
+            for worker in workers:
+                worker.wait_for(f"/count/{key}/", partial(_counted, number + 1))
+        held = [set(worker.get("/shop/")[1]) & set(keys) for worker in workers]
+        assert all(held), held
+        assert held[0] | held[1] == set(keys)
+        assert not held[0] & held[1]
+        for worker in workers:
+            worker.wait_for("/doubled/?value=21", lambda status, body: (status, body) == (200, 42))
+        assert [worker.terminate() for worker in workers] == [0, 0]
