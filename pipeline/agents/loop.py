@@ -136,8 +136,9 @@ class AgentLoop:
         """Let agents end that are about to, and cancel what they have left behind."""
         for host in list(self._hosts):
             host.close()
-        self._selector.patience_s = _FAREWELL_TURN_S
         for _ in range(_FAREWELL_TURNS):
+            # Who never rests is not waited for.
+            self._selector.patience_s = 0.0 if self._loop.busy else _FAREWELL_TURN_S
             self._turn()
             if all(task.done() for task in self._finishing):
                 break
