@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -91,6 +93,28 @@ def batches(program: ModuleType, driver: TopologyTestDriver) -> None:
     assert program.batches == [[0, 1, 2]]
 
 
+def channels_and_tasks(program: ModuleType, driver: TopologyTestDriver) -> None:
+    program.app.make_broker = lambda: driver.broker
+
+    async def scenario() -> None:
+        listening = asyncio.create_task(program.listen.run())
+        await program.ring_all()
+        async with asyncio.timeout(120):
+            while len(driver.broker.records("heard")) < 3:  # noqa: ASYNC110 - what is waited for is the subject
+                await asyncio.sleep(0.001)
+            asked = asyncio.create_task(program.ask_for(7))
+            while not asked.done():
+                driver.advance_wall_clock(timedelta(milliseconds=1))
+                await asyncio.sleep(0.001)
+        assert await asked == 70
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+    asyncio.run(scenario())
+    program.app.close_clients()
+    assert rows(driver, "doors") == {0: 1, 1: 1, 2: 1, 7: 1}
+
+
 RUNS: dict[str, tuple[int, Callable[[ModuleType, TopologyTestDriver], None], tuple[str, ...]]] = {
     "hello_world": (1, hello_world, ()),
     "word_count": (2, word_count, ()),
@@ -99,6 +123,7 @@ RUNS: dict[str, tuple[int, Callable[[ModuleType, TopologyTestDriver], None], tup
     "withdrawals": (2, withdrawals, ("alerts",)),
     "sinks": (1, sinks, ()),
     "batches": (1, batches, ()),
+    "channels_and_tasks": (2, channels_and_tasks, ()),
 }
 
 
