@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from pipeline.config import StreamsConfig
 from pipeline.plan.planner import Plan
-from pipeline.topology import Sink, Source, describe_function
+from pipeline.topology import Agent, Node, Sink, Source, describe_function
 
 #: What a right is on, and what is done to it, as Kafka's tools call them.
 Resource: TypeAlias = Literal["Topic", "Group", "TransactionalId", "Cluster"]
@@ -91,6 +91,7 @@ def required_rights(plan: Plan, config: StreamsConfig) -> Rights:
         for sink in sub.sinks:
             if not sink.internal:
                 _write(found, sink)
+        _agents(found, plan, sub.nodes)
     found.add(_internal(plan))
     if config.dead_letter is not None:
         found.add(
@@ -129,6 +130,18 @@ def _write(found: Rights, sink: Sink) -> None:
             f"{sink.name} writes to topics that {describe_function(sink.topic)} chooses: add Write on each "
             "of them; a chooser with an attribute `topics` says which there are"
         )
+
+
+def _agents(found: Rights, plan: Plan, nodes: Iterable[Node]) -> None:
+    """What agents do in their code, which nobody sees."""
+    found.notes.extend(
+        f"{node.name}, an agent: add Write on each topic that its code sends to. If it is asked (agent.ask), "
+        f"it needs Write, and whoever asks Create, Read and Write, on topics that begin with "
+        f"'{plan.application_id}-replies-'; with a table_route, workers need Describe on group "
+        f"{plan.application_id}"
+        for node in nodes
+        if isinstance(node, Agent)
+    )
 
 
 def _internal(plan: Plan) -> Iterator[Right]:

@@ -130,3 +130,15 @@ def test_the_command(arguments: list[str], said: str) -> None:
     command = [sys.executable, "-m", "faust", "-A", "topologies.observability", "acl", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     assert re.search(said, done.stdout)
+
+
+def test_of_agents_it_is_said_what_their_code_may_need() -> None:
+    async def takes(stream: object) -> None:
+        del stream
+
+    builder = StreamsBuilder("shop")
+    builder.stream("in").agent(takes, name="counting")
+    (note,) = required_rights(plan(builder.build()), config()).notes
+    assert "counting, an agent: add Write on each topic that its code sends to" in note
+    assert "topics that begin with 'shop-replies-'" in note
+    assert "Describe on group shop" in note

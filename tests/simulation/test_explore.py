@@ -19,7 +19,7 @@ HERE = "tests/simulation/test_explore.py"
 @pytest.fixture(name="example")
 def _example() -> dict[str, Any]:
     """What the example of the documentation defines."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    code, *_of_agents = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102 - our own page
     return names
