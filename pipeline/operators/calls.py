@@ -4,6 +4,8 @@
 windows that close   w1 w2           w3
 calls                w1 -await-> w2  w3      while one awaits, the task takes up no record
 ```
+
+What waits meanwhile is in memory: as many windows as one record can close, and no more.
 """
 
 from __future__ import annotations
