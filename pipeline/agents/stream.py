@@ -203,6 +203,9 @@ class AgentStream(Absent, Generic[V]):
     def __anext__(self) -> Any:
         return _next_value()
 
+    def __and__(self, other: object) -> NoReturn:
+        refuse(type(self).__name__, "combine", self.INSTEAD)
+
     def group_by(self, key: Any, *, name: str | None = None, topic: object = None) -> AgentStream[V]:
         """Take the events by another key, through a repartition topic: before the first one.
 

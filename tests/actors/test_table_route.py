@@ -114,6 +114,7 @@ def test_whoever_is_asked_the_owner_answers(key_type: Any) -> None:
             await pair.serve(opened)
             pair.produce()
             pair.settle()
+            assert sum(app.is_leader() for app in pair.apps) == 1
             for url in pair.urls:
                 for number, key in enumerate(KEYS):
                     async with client.get(f"{url}count/{key}/", data=b"body") as answer:
