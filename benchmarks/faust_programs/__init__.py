@@ -1,0 +1,1 @@
+"""The same programs on stock Faust and on Headrace."""

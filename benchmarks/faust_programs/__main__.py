@@ -1,0 +1,117 @@
+"""`python -m benchmarks.faust_programs`: the same agents on stock Faust and on Headrace, in turns."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from benchmarks.events import make_events, random_users
+from benchmarks.faust_programs.run import ENGINES, WORKS, Run
+from benchmarks.machine import describe_machine, describe_versions
+from benchmarks.topics import create_topic, fill
+from pipeline.clock import SystemClock
+from pipeline.testing.brokers import ApacheKafka, EmbeddedBroker
+
+_BROKERS: Final = {"embedded": EmbeddedBroker, "kafka": ApacheKafka}
+_TIMEOUT_S: Final = 600.0
+_HISTORY_MS: Final = 2 * 3_600_000
+
+
+def main() -> None:
+    """Measure, and print medians and ratios."""
+    options = _parse()
+    events = {"headrace": options.events, "faust": options.faust_events}
+    print(
+        f"Events a second of one worker: medians of {options.runs} runs in turns, 190 bytes of JSON, "
+        f"4 partitions, {events['headrace']:,} events (Faust: {events['faust']:,}), from the first to "
+        "the last.\n\n"
+        f"- machine: {describe_machine()}\n- versions: {describe_versions()}, {options.broker} broker\n\n"
+        "| agent | Headrace | Faust | ratio |\n| --- | --: | --: | --: |"
+    )
+    with _BROKERS[options.broker]() as server, tempfile.TemporaryDirectory() as folder:
+        for engine, count in events.items():
+            create_topic(server.address, engine, {"retention.ms": "-1"})
+            start_ms = SystemClock().now_ms() - _HISTORY_MS
+            fill(server.address, engine, make_events(count, start_ms, 200_000, random_users()))
+        for work in options.only or WORKS:
+            rates: dict[str, list[float]] = {engine: [] for engine in ENGINES}
+            for number, engine in _turns(options.runs):
+                name = f"{engine}-{work}-{number}"
+                run = Run(
+                    engine,
+                    work,
+                    name,
+                    server.address,
+                    engine,
+                    events[engine],
+                    str(Path(folder) / name),
+                    str(Path(folder) / f"{name}.rate"),
+                )
+                rates[engine].append(_measure(run))
+            ours, theirs = (statistics.median(rates[engine]) for engine in ENGINES)
+            print(f"| {work} | {ours:,.0f} | {theirs:,.0f} | {ours / theirs:.0f} |", flush=True)
+
+
+def _turns(runs: int) -> Iterator[tuple[int, str]]:
+    for number in range(runs):
+        for engine in ENGINES if number % 2 else reversed(ENGINES):
+            yield number, engine
+
+
+def _measure(run: Run) -> float:
+    """Run the program until it has said its rate, and end it.
+
+    Raises:
+        RuntimeError: it ended by itself, or took too long.
+    """
+    log, clock, result = Path(f"{run.result}.log"), SystemClock(), Path(run.result)
+    command = [
+        sys.executable,
+        "-m",
+        "faust",
+        "-A",
+        "benchmarks.faust_programs.program",
+        "worker",
+        "-l",
+        "warn",
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=os.environ | run.environment(), stdout=output, stderr=subprocess.STDOUT
+        )
+        deadline_ms = clock.now_ms() + _TIMEOUT_S * 1_000
+        try:
+            while not result.exists() or not result.stat().st_size:
+                if process.poll() is not None or clock.now_ms() > deadline_ms:
+                    raise RuntimeError(f"{run.name} did not finish:\n{log.read_text()[-2_000:]}")
+                try:
+                    process.wait(0.1)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            process.kill()
+            process.wait()
+    return msgspec.json.decode(result.read_bytes(), type=float)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faust_programs", description=__doc__)
+    parser.add_argument("--broker", choices=list(_BROKERS), default="embedded")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--events", type=int, default=1_000_000, help="for Headrace (1000000)")
+    parser.add_argument("--faust-events", type=int, default=30_000, help="for Faust (30000)")
+    parser.add_argument("--only", choices=WORKS, action="append", help="measure this agent alone")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
