@@ -10,12 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from demo.worker import FLAGSHIP, WorkerProcess
+from demo.worker import WorkerProcess
 from pipeline.testing.process import free_port
 from tests.integration.flagship.waiting import wait_until
 
 _TIMEOUT_S: Final = 10.0
 _PAGE: Final = 1_000
+
+
+_TOPOLOGY: Final = "tests.integration.flagship.kept"
 
 
 class Answer(NamedTuple):
@@ -32,7 +35,7 @@ class Answer(NamedTuple):
 
 
 class Flagship:
-    """`faust -A topologies.observability worker`, started and killed by the test.
+    """`faust -A tests.integration.flagship.kept worker`, started and killed by the test.
 
     Args:
         address: the broker's bootstrap servers.
@@ -55,7 +58,7 @@ class Flagship:
     def start(self) -> None:
         """Start it."""
         self._port = free_port()
-        self._process = WorkerProcess(FLAGSHIP, self._address, self._folder, self._port)
+        self._process = WorkerProcess(_TOPOLOGY, self._address, self._folder, self._port)
 
     def stop(self) -> int:
         """End it with SIGTERM, and return its exit code."""
