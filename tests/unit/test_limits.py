@@ -136,7 +136,6 @@ def test_what_memory_comes_to_is_what_the_readme_says_and_follows_the_settings()
     ("claim", "limit"),
     [
         (r"results are committed every (second)", "commit_interval"),
-        (r"When it has waited for `delivery_timeout` \((two minutes)\)", "delivery_timeout"),
         (r"`limit` (\d+), at most", "HTTP: rows of an answer"),
         (r"at most ([\d,]+); `next` in the answer", "HTTP: largest limit"),
     ],
