@@ -26,16 +26,14 @@ class RecordSerde:
     def __init__(self, model: Any) -> None:
         self.name = f"record:{model.__name__}"
         self._from_data = model.from_data
-        self._encode = msgspec.json.Encoder().encode
-        self._decode = msgspec.json.Decoder().decode
 
     def serialize(self, value: Any) -> bytes:
         """Return the record as JSON."""
-        return self._encode(value.to_representation())
+        return JSON.serialize(value.to_representation())
 
     def deserialize(self, data: bytes) -> Any:
         """Return the record that the JSON stands for."""
-        return self._from_data(self._decode(data))
+        return self._from_data(JSON.deserialize(data))
 
 
 class AnyKeySerde:

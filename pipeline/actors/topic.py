@@ -16,6 +16,7 @@ from pipeline.errors import TopologyError
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.serde import Serde
 from pipeline.topology import DeclaredTopic, check_topic_name, declaration_site
+from pipeline.windows import as_timedelta
 
 #: What `Producer.produce` takes for "by the key" and "now".
 _BY_KEY = _NOW = -1
@@ -70,10 +71,7 @@ class TopicOptions:
         if policies:
             config["cleanup.policy"] = ",".join(policies)
         if self.retention is not None:
-            kept = (
-                self.retention if isinstance(self.retention, timedelta) else timedelta(seconds=self.retention)
-            )
-            config["retention.ms"] = str(kept // timedelta(milliseconds=1))
+            config["retention.ms"] = str(as_timedelta(self.retention) // timedelta(milliseconds=1))
         if self.replicas is not None:
             config["replication.factor"] = str(self.replicas)
         return DeclaredTopic(name, self.partitions, config)

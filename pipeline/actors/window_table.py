@@ -15,7 +15,7 @@ from pipeline.errors import OutsideAgentError, TopologyError
 from pipeline.runtime.queries import Queries
 from pipeline.serde import BYTES
 from pipeline.topology import StoreSpec, WindowClosing, declaration_site
-from pipeline.windows import TimeWindows, milliseconds
+from pipeline.windows import TimeWindows, as_timedelta, milliseconds
 
 #: Returns the moment, in ms, whose windows are meant; the event is None outside of agents.
 RelativeTo: TypeAlias = Callable[[Event[Any] | None], int]
@@ -190,8 +190,7 @@ class WindowSet:
 
     def delta(self, ago: Duration, event: Event[Any] | None = None) -> Any:
         """Return the value of the window so long before the table's time."""
-        seconds = timedelta(seconds=ago) if isinstance(ago, int | float) else ago
-        return self._at(self._table.time(event) - milliseconds(seconds, "delta"))
+        return self._at(self._table.time(event) - milliseconds(as_timedelta(ago), "delta"))
 
     def _at(self, time_ms: int) -> Any:
         found = self._table.at(self.key, time_ms)
@@ -248,10 +247,7 @@ def windowed(
     """
     try:
         given = (("size", size), ("step", step), ("expires", EXPIRES if expires is None else expires))
-        size_ms, step_ms, expires_ms = (
-            milliseconds(timedelta(seconds=each) if isinstance(each, int | float) else each, name)
-            for name, each in given
-        )
+        size_ms, step_ms, expires_ms = (milliseconds(as_timedelta(each), name) for name, each in given)
         windows = TimeWindows(size_ms, expires_ms, step_ms)
     except (TypeError, ValueError) as error:
         raise TopologyError(f"table {table.name!r} at {declaration_site()}: {error}") from error

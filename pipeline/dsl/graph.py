@@ -60,8 +60,7 @@ class Graph:
         """Processors and agents that declare a store alike share it; any other belongs to one operator."""
         if store.name in self._stores:
             owner, known = self._stores[store.name]
-            shared = owner.shares_stores and node.shares_stores and known.is_like(store)
-            if not shared:
+            if not owner.shares(known, node, store):
                 raise _used_twice("store", store.name, owner, node)
         self._stores.setdefault(store.name, (node, store))
 

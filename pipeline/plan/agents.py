@@ -35,6 +35,5 @@ def _check_stores(nodes: Nodes) -> None:
     for node in nodes:
         for store in node.stores:
             owner, known = owners.setdefault(store.name, (node, store))
-            if owner is node or (owner.shares_stores and node.shares_stores and known.is_like(store)):
-                continue
-            raise TopologyError(f"store name {store.name!r} is used twice: by {owner} and by {node}")
+            if owner is not node and not owner.shares(known, node, store):
+                raise TopologyError(f"store name {store.name!r} is used twice: by {owner} and by {node}")

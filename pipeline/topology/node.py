@@ -126,6 +126,10 @@ class Node:
         """Stores that it owns."""
         return ()
 
+    def shares(self, store: StoreSpec, other: Node, declared: StoreSpec) -> bool:
+        """Whether this node's `store` can be that which another one declared under the same name."""
+        return self.shares_stores and other.shares_stores and store.is_like(declared)
+
     @property
     def table(self) -> StoreSpec | None:
         """The store that holds the rows of the table it makes; None: no table, or one computed on demand."""

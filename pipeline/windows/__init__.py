@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from pipeline.windows.duration import FOREVER_MS, milliseconds
+from pipeline.windows.duration import FOREVER_MS, as_timedelta, milliseconds
 from pipeline.windows.emit import EmitStrategy
 from pipeline.windows.join import JoinWindows
 from pipeline.windows.session import Session, SessionWindows, session
@@ -27,6 +27,7 @@ __all__ = [
     "UnlimitedWindows",
     "Update",
     "Windows",
+    "as_timedelta",
     "hopping",
     "milliseconds",
     "session",

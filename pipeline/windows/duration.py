@@ -23,6 +23,15 @@ def milliseconds(duration: timedelta, what: str) -> int:
     return whole
 
 
+def as_timedelta(duration: timedelta | float) -> timedelta:
+    """Return a duration that may be given in seconds, as Faust takes it, as a timedelta.
+
+    >>> as_timedelta(1.5)
+    datetime.timedelta(seconds=1, microseconds=500000)
+    """
+    return timedelta(seconds=duration) if isinstance(duration, int | float) else duration
+
+
 def check_at_least(what: str, ms: int, least: int) -> None:
     """Raise a ValueError that names `what` if it is too small; `least` is 0 or 1."""
     if ms < least:
