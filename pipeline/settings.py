@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any, Final, Literal, TypeAlias, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 from faust.types.settings import Settings as FaustSettings
 from yarl import URL
@@ -28,9 +28,7 @@ from pipeline.config import ErrorAction, MetricsLevel, StreamsConfig
 from pipeline.errors import ConfigError
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.topology import check_topic_name
-
-#: A duration at the API: a timedelta, or seconds.
-Duration: TypeAlias = timedelta | float
+from pipeline.windows import Duration
 
 DEFAULT_PORT: Final = 9092
 

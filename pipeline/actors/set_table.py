@@ -8,10 +8,11 @@ from typing import Any, Final, Self
 import msgspec
 
 from pipeline.actors.models import is_record
-from pipeline.actors.table import Duration, StoreOwner, Table
+from pipeline.actors.table import StoreOwner, Table
 from pipeline.errors import TopologyError
 from pipeline.serde import Serde
 from pipeline.topology import declaration_site
+from pipeline.windows import Duration
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 

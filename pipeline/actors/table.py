@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pipeline.absent import Absent, instead
 from pipeline.actors.models import table_key_serde_of, value_serde_of
@@ -12,12 +11,10 @@ from pipeline.agents.scope import current_event, current_scope, in_agent
 from pipeline.errors import OutsideAgentError, TopologyError
 from pipeline.runtime.queries import Queries, StoreRegistry
 from pipeline.topology import StoreSpec, check_topic_name, declaration_site
+from pipeline.windows import Duration
 
 if TYPE_CHECKING:
     from pipeline.actors.window_table import WindowedTable
-
-#: A duration as Faust takes it: a timedelta, or seconds.
-Duration: TypeAlias = timedelta | float
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
-from pipeline.actors.table import Duration, Table
+from pipeline.actors.table import Table
 from pipeline.agents.scope import current_event, current_scope, in_agent
 from pipeline.agents.stream import Event
 from pipeline.clock import SystemClock
@@ -15,7 +15,7 @@ from pipeline.errors import OutsideAgentError, TopologyError
 from pipeline.runtime.queries import Queries
 from pipeline.serde import BYTES
 from pipeline.topology import StoreSpec, WindowClosing, declaration_site
-from pipeline.windows import TimeWindows, as_timedelta, milliseconds
+from pipeline.windows import Duration, TimeWindows, as_timedelta, milliseconds
 
 #: Returns the moment, in ms, whose windows are meant; the event is None outside of agents.
 RelativeTo: TypeAlias = Callable[[Event[Any] | None], int]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from pipeline.windows.duration import FOREVER_MS, as_timedelta, milliseconds
+from pipeline.windows.duration import FOREVER_MS, Duration, as_timedelta, milliseconds
 from pipeline.windows.emit import EmitStrategy
 from pipeline.windows.join import JoinWindows
 from pipeline.windows.session import Session, SessionWindows, session
@@ -18,6 +18,7 @@ from pipeline.windows.time import TimeWindows, UnlimitedWindows, hopping, tumbli
 
 __all__ = [
     "FOREVER_MS",
+    "Duration",
     "EmitStrategy",
     "JoinWindows",
     "Session",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
+
+#: A duration as Faust takes it: a timedelta, or seconds.
+Duration: TypeAlias = timedelta | float
 
 #: Longer than any time: no end, or never forgotten.
 FOREVER_MS: Final = 2**63 - 1
@@ -23,7 +26,7 @@ def milliseconds(duration: timedelta, what: str) -> int:
     return whole
 
 
-def as_timedelta(duration: timedelta | float) -> timedelta:
+def as_timedelta(duration: Duration) -> timedelta:
     """Return a duration that may be given in seconds, as Faust takes it, as a timedelta.
 
     >>> as_timedelta(1.5)
