@@ -137,7 +137,9 @@ class App(Routes, Refusals, faust.App):  # type: ignore[misc]  # topics, agents 
         Raises:
             TopologyError: it cannot run.
         """
-        return self.builder.build()
+        if self.builder.reads:
+            return self.builder.build()
+        return self.builder.build(beside=self.has_duties, leads=self.leads)
 
     @property
     def plan(self) -> Plan:

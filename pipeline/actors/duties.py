@@ -20,6 +20,9 @@ class Duties(Declarations):
     if TYPE_CHECKING:
         should_stop: bool
         _app_tasks: list[Any]
+        _extra_services: list[Any]
+        #: The HTTP server.
+        web: Any
         #: A client for HTTP; Faust's.
         http_client: Any
 
@@ -33,13 +36,44 @@ class Duties(Declarations):
         async def sleep(self, n: float) -> None:
             """Sleep, or wake because the application stops; Faust's."""
 
+    #: Whether something is declared that one worker alone is to run.
+    leads = False
+    #: Whether commands are declared.
+    _commands = False
+
+    @property
+    def has_duties(self) -> bool:
+        """Whether anything is declared that reads no topic: a task, a service, a view, a command."""
+        return bool(self._app_tasks or self._extra_services or self._commands or self.web.extended)
+
     def is_leader(self) -> bool:
         """Whether this worker runs what is declared with `on_leader=True`.
 
         It is the one that has the application's first task (partition 0 of the first sub-topology): one at a
-        time, none while that moves, or where nothing is read from topics.
+        time, none while that moves. An application that reads no topic has one for this if it declares
+        something `on_leader`, and none leads otherwise.
         """
         return self.engine.status().leads
+
+    def timer(self, interval: Any, on_leader: bool = False, **options: Any) -> Any:  # noqa: FBT001, FBT002 - Faust's
+        """Run a coroutine every so often: a decorator; Faust's."""
+        self.leads |= on_leader
+        return super().timer(interval, on_leader, **options)  # type: ignore[misc]
+
+    def crontab(self, cron_format: str, *, on_leader: bool = False, **options: Any) -> Any:
+        """Run a coroutine when a cron expression says so: a decorator; Faust's."""
+        self.leads |= on_leader
+        return super().crontab(cron_format, on_leader=on_leader, **options)  # type: ignore[misc]
+
+    def task(self, fun: Any = None, *, on_leader: bool = False, **options: Any) -> Any:
+        """Run a coroutine once, when the worker runs: a decorator; Faust's."""
+        self.leads |= on_leader
+        return super().task(fun, on_leader=on_leader, **options)  # type: ignore[misc]
+
+    def command(self, *options: Any, **given: Any) -> Any:
+        """Declare a coroutine as a command of the `faust` program: a decorator; Faust's."""
+        self._commands = True
+        return super().command(*options, **given)  # type: ignore[misc]
 
     def background(self, function: Callable[[], Awaitable[None]]) -> None:
         """Have a coroutine run beside the engine, once that runs; if it raises, the worker stops."""

@@ -23,6 +23,7 @@ from pipeline.dsl.source_types import (
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
 from pipeline.errors import TopologyError
+from pipeline.serde import BYTES
 from pipeline.timestamps import fail_on_invalid_timestamp
 from pipeline.topology import (
     DeclaredTopic,
@@ -212,18 +213,28 @@ class StreamsBuilder:
         """Have a topic made when a worker starts, unless it exists."""
         self._topics[topic.name] = topic
 
-    def build(self) -> Topology:
+    @property
+    def reads(self) -> bool:
+        """Whether a topic is read by what was declared so far."""
+        return any(isinstance(node, Source) for node in self._graph.nodes)
+
+    def build(self, *, beside: bool = False, leads: bool = False) -> Topology:
         """Return what was declared so far, checked. May be called again.
+
+        Args:
+            beside: whether the process has other things to do, so that no topic need be read.
+            leads: whether one worker is to lead although no topic is read: one is made for that, and the
+                worker leads that has its partition.
 
         Raises:
             TopologyError: what was declared cannot run.
         """
-        topology = Topology(
-            self.application_id,
-            tuple(self._graph.nodes),
-            self._merge_repartitions,
-            tuple(self._topics.values()),
-        )
+        nodes, topics = tuple(self._graph.nodes), tuple(self._topics.values())
+        if leads and not self.reads:
+            led = DeclaredTopic(f"{self.application_id}-leader", 1)
+            nodes = (*nodes, Source(name="leader", topics=(led.name,), key=BYTES, value=BYTES))
+            topics = (*topics, led)
+        topology = Topology(self.application_id, nodes, self._merge_repartitions, topics, beside)
         topology.validate()
         return topology
 

@@ -93,6 +93,10 @@ def required_rights(plan: Plan, config: StreamsConfig) -> Rights:
                 _write(found, sink)
         _agents(found, plan, sub.nodes)
     found.add(_internal(plan))
+    found.add(
+        Right("Topic", topic.name, "Create", "it is made unless it exists", without="it must exist already")
+        for topic in plan.topics
+    )
     if config.dead_letter is not None:
         found.add(
             Right("Topic", config.dead_letter, operation, "records that fail") for operation in _DEAD_LETTER

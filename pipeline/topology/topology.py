@@ -35,20 +35,23 @@ class Topology:
         merge_repartitions: whether repartition topics that are not needed are left out, at the price
             that names of others decide over their own: see `StreamsBuilder`.
         topics: what is made at the start, unless it exists.
+        beside: whether its process has other things to do than to read topics.
     """
 
     application_id: str
     nodes: tuple[Node, ...]
     merge_repartitions: bool = False
     topics: tuple[DeclaredTopic, ...] = ()
+    beside: bool = False
 
     def validate(self) -> None:
         """Check the whole: each of its parts was checked when it was declared.
 
         Raises:
-            TopologyError: it reads no topic.
+            TopologyError: it reads no topic, and has nothing else to do.
         """
-        if not any(isinstance(node, Source) for node in self.nodes):
+        if not self.beside and not any(isinstance(node, Source) for node in self.nodes):
             raise TopologyError(
-                f"application {self.application_id!r} reads no topic: declare a stream or a table"
+                f"application {self.application_id!r} reads no topic, and has no timer, task, service, page "
+                "or command either: declare a stream or a table, or import the module that does"
             )

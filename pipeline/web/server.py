@@ -25,6 +25,12 @@ class WebServer(Web):
     debug_blueprints: ClassVar[_BPList] = ()
     optional_blueprints: ClassVar[_BPList] = ()
 
+    @property
+    def extended(self) -> bool:
+        """Whether views were declared beside those of this package."""
+        own = sum(1 for _ in self._enabled_blueprints())
+        return bool(self.views) or len(self.blueprints._enabled) > own  # noqa: SLF001 - Faust's, nowhere shown
+
     async def start_server(self) -> None:
         """Listen.
 

@@ -71,9 +71,7 @@ class Pair:
         for app in self.apps:
             app.broker_in_memory = self.broker
             app.web.init_server()
-            server = await opened.enter_async_context(
-                TestServer(app.web.web_app)  # type: ignore[attr-defined]
-            )
+            server = await opened.enter_async_context(TestServer(app.web.web_app))
             self.urls.append(str(server.make_url("/")))
             config = StreamsConfig("routed", app.conf.tabledir)
             app.worker = Worker(

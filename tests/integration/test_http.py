@@ -148,7 +148,7 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     ("declaration", "message"),
     [
         ("app.stream('in').group_by(lambda k, v: v)", "group_by at topo.py:3 needs name="),
-        ("pass", "reads no topic"),
+        ("pass", "reads no topic, and has no timer"),
         ("App('x', comit_interval=1)", "did you mean commit_interval"),
         ("app.GlobalTable('t')", "app.GlobalTable is not available"),
     ],

@@ -19,7 +19,7 @@ from pipeline.dsl.builder import StreamsBuilder
 from pipeline.plan.acl import Right, required_rights
 from pipeline.plan.acl_formats import to_commands, to_table
 from pipeline.plan.planner import plan
-from pipeline.topology import topic_pattern
+from pipeline.topology import DeclaredTopic, topic_pattern
 from tests.plan.golden import check_golden
 from tests.plan.shop import TOPOLOGIES, planned
 
@@ -142,3 +142,12 @@ def test_of_agents_it_is_said_what_their_code_may_need() -> None:
     assert "counting, an agent: add Write on each topic that its code sends to" in note
     assert "topics that begin with 'shop-replies-'" in note
     assert "Describe on group shop" in note
+
+
+def test_a_declared_topic_is_made_unless_it_exists() -> None:
+    builder = StreamsBuilder("shop")
+    builder.stream("in")
+    builder.declare_topic(DeclaredTopic("made", 3))
+    rights = required_rights(plan(builder.build()), config()).rights
+    (right,) = (right for right in rights if right.name == "made")
+    assert (right.operation, right.without) == ("Create", "it must exist already")
