@@ -251,11 +251,7 @@ class Admin(Protocol):
     """Topics and their offsets. May be called from any thread."""
 
     def topics(self) -> Sequence[str]:
-        """Return the names of all topics.
-
-        Raises:
-            BrokerUnreachableError: no broker answers.
-        """
+        """Return the names of all topics; raises BrokerUnreachableError."""
         ...
 
     def partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
@@ -293,7 +289,9 @@ class Admin(Protocol):
         """Return who is in a group, nobody if the broker shows none; raises BrokerUnreachableError."""
         ...
 
-    def group_offsets(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    def group_offsets(
+        self, group: str, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, Committed]:
         """Return what a group has committed, without waiting for transactions; raises likewise."""
         ...
 

@@ -214,11 +214,13 @@ class MemoryAdmin:
         self._broker.check_reachable("describing a group")
         return self._broker.members(group)
 
-    def group_offsets(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    def group_offsets(
+        self, group: str, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, Committed]:
         """Return a group's committed offsets; partitions without one are left out."""
         self._broker.check_reachable("asking for the offsets of a group")
         committed = self._broker.committed(group)
-        return {partition: committed[partition].offset for partition in partitions if partition in committed}
+        return {partition: committed[partition] for partition in partitions if partition in committed}
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset still held, by partition."""

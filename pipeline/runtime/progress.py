@@ -11,6 +11,7 @@ changelog positions that belong to the source offsets are committed offsets them
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -61,6 +62,18 @@ def decode_progress(metadata: str) -> Progress:
             f"the committed offset carries metadata that is not this library's: {metadata[:80]!r} "
             f"({error}); was the group used by another application?"
         ) from error
+
+
+def tell_stores(stores: Mapping[str, Any], committed: Iterable[Progress]) -> None:
+    """Tell stores, before they are restored, how far time had come: what is later never counted.
+
+    Args:
+        stores: by name.
+        committed: what was written beside the offsets of their task's partitions.
+    """
+    for progress in committed:
+        for name in stores.keys() & progress.stores.keys():
+            stores[name].resume(progress.stores[name])
 
 
 def decode_each(

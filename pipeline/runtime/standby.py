@@ -2,7 +2,8 @@
 
 A copy follows its store's changelog, or the topic that stands for one, as far as the group has committed:
 that is the state that belongs to the committed offsets, at any moment (`restore`). What is logged beyond
-it may never be committed, so it is not read.
+it may never be committed, so it is not read. Nor is a copy's time what it reads, but what was committed:
+before its end a changelog holds what crashed workers had logged, until it was logged again.
 
 ```
 changelog   |-----------------|----------|- - -
@@ -26,6 +27,7 @@ from pipeline.record import TaskId, TopicPartition
 from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Admin, Consumer, Message, Reader
 from pipeline.runtime.environment import TaskEnvironment
+from pipeline.runtime.progress import decode_each, tell_stores
 from pipeline.runtime.restore import ReadRows, logged_rows
 from pipeline.runtime.source_log import Row, SourceLog
 from pipeline.runtime.standby_placement import keepers
@@ -64,6 +66,8 @@ class _Copy:
     engine: BytesStore
     store: Any
     rows: ReadRows
+    #: Beside whose committed offsets its time is told; none if it has no time.
+    sources: Sequence[TopicPartition]
     position: int
     end: int = 0
     #: Where what is being read ends, None if nothing is.
@@ -188,6 +192,7 @@ class Standbys:
 
     def _open(self, task: TaskId, sub: SubTopology) -> None:
         copies = self._tasks[task] = []
+        sources = [TopicPartition(topic, task.partition) for topic in sub.topics if topic in self._counts]
         for spec in sub.stores:
             if not _can_be_copied(spec):
                 continue
@@ -200,24 +205,29 @@ class Standbys:
                 rows = SourceLog(source, log, self._environment).rows
             engine = self._engines.of_task(task, spec)
             store = open_store(spec, engine, self._environment.config)
-            copy = _Copy(task, spec.name, log, engine, store, rows, store.position())
+            timed = sources if store.progress() else ()
+            copy = _Copy(task, spec.name, log, engine, store, rows, timed, store.position())
             self._copies[log] = copy
             copies.append(copy)
 
     def _ask(self) -> None:
         """Ask how far changelogs are committed, and read on to there."""
-        committed = self._admin.group_offsets(self._group, list(self._copies))
-        for log, end in committed.items():
-            copy = self._copies[log]
-            copy.end = end
+        sources = {source for copy in self._copies.values() for source in copy.sources}
+        # In one request: times and positions belong together.
+        committed = self._admin.group_offsets(self._group, sorted(sources | self._copies.keys()))
+        for log, copy in self._copies.items():
+            if log not in committed:
+                continue
+            copy.end = committed[log].offset
             if copy.target is not None:
                 continue
-            if copy.position > end:
+            if copy.position > copy.end:
                 # Its log is another one than this copy was written with.
                 self._wipe(copy)
-            if copy.position < end:
-                self._reader.add(log, copy.position, end)
-                copy.target = end
+            tell_stores({copy.name: copy.store}, decode_each(committed, copy.sources).values())
+            if copy.position < copy.end:
+                self._reader.add(log, copy.position, copy.end)
+                copy.target = copy.end
 
     def _follow(self) -> int:
         messages = self._reader.poll(self._environment.config.restore_records, 0)

@@ -95,12 +95,6 @@ class Task:
         """Whether its stores are restored and it takes records."""
         return bool(self.queues)
 
-    def expect(self, committed: Mapping[TopicPartition, Progress]) -> None:
-        """Tell stores, before they are restored, how far time had come: later records never counted."""
-        for progress in committed.values():
-            for name in self.stores.keys() & progress.stores.keys():
-                self.stores[name].resume(progress.stores[name])
-
     def start(
         self, committed: Mapping[TopicPartition, Progress], offsets: Mapping[TopicPartition, int]
     ) -> None:

@@ -18,7 +18,7 @@ from pipeline.runtime.idle import IdleSources
 from pipeline.runtime.metrics.snapshot import Sources
 from pipeline.runtime.pending import pending
 from pipeline.runtime.portions import Portions
-from pipeline.runtime.progress import decode_each
+from pipeline.runtime.progress import decode_each, tell_stores
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.restore import Restoration
@@ -248,7 +248,8 @@ class TaskManager:
             task = Task(task_id, sub, partitions, stores, self._environment)
         self._tasks[partitions] = task
         self._by_partition.update(dict.fromkeys(partitions, task))
-        task.expect(progress := decode_each(self._committed, partitions))
+        progress = decode_each(self._committed, partitions)
+        tell_stores(stores, progress.values())
         changelogs, sources = list(task.changelogs.values()), list(task.source_logs.values())
         if changelogs or sources:
             positions = self._consumer.committed(changelogs) if changelogs else {}

@@ -74,9 +74,9 @@ class TestGroup:
             closing(join(broker, group, [topic], Listener(), 3)) as consumer,
         ):
             assert admin.group_offsets(group, [first, second]) == {}
-            consumer.commit({first: Committed(7, "beside"), third: Committed(0)})
-            assert admin.group_offsets(group, [first, second]) == {first: 7}
-            assert admin.group_offsets(group, [third]) == {third: 0}
+            consumer.commit({first: Committed(7), third: Committed(0)})
+            assert admin.group_offsets(group, [first, second]) == {first: Committed(7)}
+            assert admin.group_offsets(group, [third]) == {third: Committed(0)}
             assert admin.group_offsets(group, []) == {}
 
     def test_pause_and_resume_lose_and_repeat_nothing(self, broker: Broker, topic: str, group: str) -> None:
@@ -174,6 +174,9 @@ class TestGroup:
         with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
             consumer.commit({partition: Committed(5, '{"store": 17, "é": 1}')})
             assert consumer.committed([partition]) == {partition: Committed(5, '{"store": 17, "é": 1}')}
+            with closing(broker.admin()) as admin:
+                seen = admin.group_offsets(group, [partition])
+        assert seen == {partition: Committed(5, '{"store": 17, "é": 1}')}
 
     def test_end_offset_is_known_after_a_fetch(self, broker: Broker, topic: str, group: str) -> None:
         create(broker, topic)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,8 +21,9 @@ from pipeline.runtime.worker import Worker
 from pipeline.serde import INT64
 from pipeline.state.caching import pack_time
 from pipeline.state.provider import MemoryProvider, RocksDBProvider, StoreProvider
+from pipeline.state.segment_keys import SESSIONS, WINDOWS
 from pipeline.topology import Topology
-from pipeline.windows import tumbling
+from pipeline.windows import session, tumbling
 from tests.operators.cluster import Cluster
 
 KEYS = 100
@@ -202,6 +204,43 @@ def test_windows_that_have_expired_are_dropped_from_copies() -> None:
     owner.abort()
     heir.abort()
     assert 0 < disk.open(TaskId(0, 0), "counts").approximate_count() < 10
+
+
+@pytest.mark.parametrize(
+    ("windows", "late"),
+    [
+        (tumbling(timedelta(minutes=1), grace=timedelta(0)), WINDOWS.changelog_key(b"late", (3_600_000, 0))),
+        (
+            session(timedelta(minutes=1), grace=timedelta(0)),
+            SESSIONS.changelog_key(b"late", (3_600_000, 3_600_000)),
+        ),
+    ],
+    ids=["windows", "sessions"],
+)
+def test_a10_3_what_was_logged_without_a_commit_lets_nothing_expire_in_a_copy(
+    windows: Any, late: bytes
+) -> None:
+    builder = StreamsBuilder("app")
+    builder.stream("in", key=str, value=str).group_by_key().windowed_by(windows).count(name="counts")
+    cluster = Cluster(builder.build(), {"in": 1}, standby_replicas=1)
+    owner = cluster.worker("b")
+    cluster.send("in", "early")
+    cluster.run(owner, turns=4)
+    # An hour ahead; the next owner logs that it does not count, and only then it is read by a copy.
+    producer = cluster.broker.producer("killed")
+    value = pack_time(3_600_000) + INT64.serialize(1)
+    producer.produce("app-counts-changelog", value, late, 0, -1, NO_HEADERS)
+    producer.flush(0)
+    owner.abort()
+    owner = cluster.worker("b")
+    cluster.run(owner, turns=4)
+    heir = cluster.worker("c")
+    cluster.run(owner, heir, turns=12)
+    assert (copies(heir), heir.status().metrics["records_standby"]) == ((1, 0), 3)
+    owner.abort()
+    cluster.send("in", "early")
+    cluster.run(heir, turns=8)
+    assert [count for _window, count in next(iter(heir.registry.open("counts").values())).all()] == [2]
 
 
 class Mute(MemoryBroker):

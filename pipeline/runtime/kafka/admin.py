@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but 
 
 from pipeline.errors import BrokerError, StreamsError, UnsupportedRequestError
 from pipeline.record import TopicPartition
-from pipeline.runtime.broker import TopicSpec
+from pipeline.runtime.broker import Committed, TopicSpec
 from pipeline.runtime.group import Member
 from pipeline.runtime.kafka.clients import new_admin
 from pipeline.runtime.kafka.deletion import KafkaDeletion
@@ -164,7 +164,9 @@ class KafkaAdmin:
         found = self._result(futures[group], what, (KafkaError.GROUP_ID_NOT_FOUND,))
         return [] if found is None else [_member(each) for each in found.members]
 
-    def group_offsets(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    def group_offsets(
+        self, group: str, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, Committed]:
         """Return a group's committed offsets, without waiting for transactions; others are left out.
 
         Raises:
@@ -176,7 +178,9 @@ class KafkaAdmin:
         futures = self._open().list_consumer_group_offsets([asked], request_timeout=_FIRST_TIMEOUT_S)
         found = self._result(futures[group], f"asking for the offsets of group {group}")
         return {
-            TopicPartition(e.topic, e.partition): e.offset for e in found.topic_partitions if e.offset >= 0
+            TopicPartition(each.topic, each.partition): Committed(each.offset, each.metadata or "")
+            for each in found.topic_partitions
+            if each.offset >= 0
         }
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
