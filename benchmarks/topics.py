@@ -13,6 +13,9 @@ from benchmarks.events import Event
 
 PARTITIONS: Final = 4
 
+#: Never deleted by time, whatever the timestamps say.
+KEPT: Final = {"retention.ms": "-1"}
+
 #: How long a broker may take to answer, or to send the next record.
 _TIMEOUT_S: Final = 30.0
 _BATCH: Final = 10_000

@@ -23,7 +23,7 @@ from benchmarks.events import (
 )
 from benchmarks.measurement import Job, Measurement, Side, Work
 from benchmarks.processes import measure
-from benchmarks.topics import create_topic, fill, read_all
+from benchmarks.topics import KEPT, create_topic, fill, read_all
 from benchmarks.windows import windows_digest
 
 SOURCE: Final = "source"
@@ -35,8 +35,6 @@ _COUNT_PER_WINDOW: Final = 2 * USERS
 _COUNT_GRACE_MS: Final = 30_000
 _RESTORE_GRACE_MS: Final = 24 * 3_600_000
 
-#: Never deleted by time, whatever the timestamps say.
-_KEPT: Final = {"retention.ms": "-1"}
 _CHANGELOG: Final = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
 
 
@@ -94,7 +92,7 @@ class Route:
     def run(self, side: Side, number: int) -> Measurement:
         """Measure one side once, and read its output back."""
         target = f"routed-{side}-{number}"
-        create_topic(self._place.address, target, _KEPT)
+        create_topic(self._place.address, target, KEPT)
         with _job("route", side, self._place, f"route-{side}-{number}", self._records) as job:
             measurement = measure(msgspec.structs.replace(job, target=target))
         found = Digest()
@@ -204,7 +202,7 @@ def _fill_source(address: str, events: Iterator[Event], expect: Callable[[Event]
             expect(event)
             yield event
 
-    create_topic(address, SOURCE, _KEPT)
+    create_topic(address, SOURCE, KEPT)
     fill(address, SOURCE, expected())
 
 

@@ -1,0 +1,1 @@
+"""How long it takes from the command to the first result."""
