@@ -19,6 +19,9 @@ from pipeline.errors import StreamsError, TopologyError
 from pipeline.processor import Processor, ProcessorContext, PunctuationType
 from pipeline.record import Record, Windowed
 from pipeline.serde import BYTES, INT64, JSON, STRING, Serde
+from pipeline.serde.avro.declaration import avro
+from pipeline.serde.local_registry import LocalRegistry
+from pipeline.serde.schema_registry import SchemaRegistry
 from pipeline.suppression import BufferConfig, until_time_limit, until_window_closes
 from pipeline.timestamps import (
     fail_on_invalid_timestamp,
@@ -42,10 +45,12 @@ __all__ = [
     "KGroupedTable",
     "KStream",
     "KTable",
+    "LocalRegistry",
     "Processor",
     "ProcessorContext",
     "PunctuationType",
     "Record",
+    "SchemaRegistry",
     "Serde",
     "SessionWindowedCogroupedKStream",
     "SessionWindowedKStream",
@@ -58,6 +63,7 @@ __all__ = [
     "Windowed",
     "WindowedKTable",
     "WindowedStore",
+    "avro",
     "fail_on_invalid_timestamp",
     "hopping",
     "log_and_skip_on_invalid_timestamp",

@@ -87,6 +87,14 @@ class BrokerRefusedError(BrokerError):
     """The broker does not accept who the application says it is, or does not allow what it does."""
 
 
+class RegistryUnreachableError(BrokerUnreachableError):
+    """No schema registry answers at the address; it is asked again, as a broker is."""
+
+
+class RegistryRefusedError(BrokerRefusedError):
+    """The schema registry does not take a schema, or does not allow what is asked of it."""
+
+
 class UnsupportedRequestError(BrokerError):
     """The broker does not know a request; what needs it is left undone."""
 

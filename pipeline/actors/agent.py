@@ -19,7 +19,7 @@ from pipeline.config import StreamsConfig
 from pipeline.dsl.stream import KStream
 from pipeline.errors import AskError, TopologyError
 from pipeline.record import NO_HEADERS, Headers
-from pipeline.serde import JSON
+from pipeline.serde import JSON, for_topic
 from pipeline.topology import Uses, declaration_site, describe_function
 
 
@@ -98,6 +98,7 @@ class Agent(Absent):
         self.sinks: list[Any] = []
         self._owner, self._tables = owner, tuple(tables)
         self._yields = value_serde_of(value_type)
+        self._answers = for_topic(self._yields, f"{name}-answer", is_key=False)
         self._regroups = regroups_of(function, name)
         self.stream = self.runs_on(source.stream() if isinstance(source, Topic) else source)
 
@@ -127,7 +128,9 @@ class Agent(Absent):
 
     def _encode_answer(self, value: Any) -> bytes | None:
         shown = value.to_representation() if hasattr(value, "to_representation") else value
-        return None if value is None else self._yields.serialize(value if self._yields is not JSON else shown)
+        return (
+            None if value is None else self._answers.serialize(value if self._yields is not JSON else shown)
+        )
 
     def _uses(self) -> Uses:
         tables = tables_of(*self._tables, self.fun).values()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 from pipeline.absent import Absent, instead
@@ -14,7 +15,7 @@ from pipeline.agents.scope import current_event, current_scope, in_agent
 from pipeline.dsl.stream import KStream
 from pipeline.errors import TopologyError
 from pipeline.record import NO_HEADERS, Headers
-from pipeline.serde import Serde
+from pipeline.serde import Serde, for_topic
 from pipeline.topology import DeclaredTopic, check_topic_name, declaration_site
 from pipeline.windows import as_timedelta
 
@@ -192,8 +193,17 @@ class Topic(Absent):
         Raises:
             Exception: one is not of the topic's type.
         """
-        key_bytes = None if key is None else self.key.serialize(key.encode() if _is_plain(self, key) else key)
-        return key_bytes, None if value is None else self.value.serialize(value)
+        keys, values = self._writers
+        key_bytes = None if key is None else keys.serialize(key.encode() if _is_plain(self, key) else key)
+        return key_bytes, None if value is None else values.serialize(value)
+
+    @cached_property
+    def _writers(self) -> tuple[Serde[Any], Serde[Any]]:
+        """How keys and values are written: of the one topic that it is, if it is one."""
+        if len(self.topics) != 1:
+            return self.key, self.value
+        name = self.topics[0]
+        return for_topic(self.key, name, is_key=True), for_topic(self.value, name, is_key=False)
 
     def _encoded(
         self,

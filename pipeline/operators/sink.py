@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from pipeline.errors import ProcessingError, ProduceError, RecordError, RecordTooLargeError
 from pipeline.operators.context import OperatorContext, failed
 from pipeline.record import Forward, Headers
-from pipeline.serde import WindowedSerde
+from pipeline.serde import TopicSerde, WindowedSerde, for_topic
 from pipeline.topology import Partitioner, Sink, describe_function
 
 
 def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forward:
     """Encode, and hand to the producer."""
-    fixed = node.topic if isinstance(node.topic, str) else ""
-    choose = None if isinstance(node.topic, str) else node.topic
+    if isinstance(node.topic, str):
+        return _to_topic(node, node.topic, context)
+    return _to_chosen_topics(node, node.topic, context)
+
+
+def _to_topic(node: Sink, topic: str, context: OperatorContext) -> Forward:
     encode_key, encode_value = node.key.serialize, node.value.serialize
     partition_of = _partitioner(node, context)
     produce, limit = context.produce, context.max_record_bytes
     drop_null_keys, fail = not node.keep_null_keys, context.fail
-    known_topics, check_topic = {fixed}, context.check_topic
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if key is None and drop_null_keys:
@@ -35,21 +39,7 @@ def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forwa
         if value_bytes is not None and len(value_bytes) > limit:
             fail(_too_large(node, len(value_bytes), limit))
             return
-        topic = fixed
-        if choose is not None:
-            try:
-                topic = choose(key, value)
-            except Exception as error:
-                fail(failed(node, choose, error))
-                return
-            if not topic or not isinstance(topic, str):
-                fail(ProcessingError(f"{node}: {describe_function(choose)} returned no topic's name"))
-                return
         try:
-            if topic not in known_topics:
-                # The producer would wait for it to appear, and everything with it.
-                check_topic(topic)
-                known_topics.add(topic)
             partition = -1 if partition_of is None else partition_of(topic, key, value)
             produce(topic, value_bytes, key_bytes, partition, timestamp, headers)
         except ProcessingError as error:
@@ -58,6 +48,43 @@ def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forwa
             fail(type(error)(f"{node}: {error}"))
 
     return process
+
+
+def _to_chosen_topics(node: Sink, choose: Callable[[Any, Any], str], context: OperatorContext) -> Forward:
+    """Choose for each record, among sinks that are opened as topics are chosen first: there are no others."""
+    sinks: dict[str, Forward] = {}
+    fail = context.fail
+
+    def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        try:
+            topic = choose(key, value)
+            sink = sinks.get(topic)
+        except Exception as error:
+            fail(failed(node, choose, error))
+            return
+        if sink is None:
+            if not topic or not isinstance(topic, str):
+                fail(ProcessingError(f"{node}: {describe_function(choose)} returned no topic's name"))
+                return
+            try:
+                # The producer would wait for it to appear, and everything with it.
+                context.check_topic(topic)
+            except RecordError as error:
+                fail(type(error)(f"{node}: {error}"))
+                return
+            sink = sinks[topic] = _to_topic(_told(node, topic), topic, context)
+        sink(key, value, timestamp, headers)
+
+    return process
+
+
+def _told(node: Sink, topic: str) -> Sink:
+    """Return a sink whose serdes know the topic."""
+    key, value = for_topic(node.key, topic, is_key=True), for_topic(node.value, topic, is_key=False)
+    for serde in (key, value):
+        if isinstance(serde, TopicSerde):
+            serde.prepare()
+    return dataclasses.replace(node, key=key, value=value)
 
 
 def _unencodable_record(node: Sink, error: Exception) -> ProduceError:

@@ -84,6 +84,11 @@ class Plan:
     topics: tuple[DeclaredTopic, ...] = ()
 
     @property
+    def nodes(self) -> Nodes:
+        """All that runs, global tables included."""
+        return tuple(node for sub in self.subtopologies for node in sub.nodes) + self.global_tables
+
+    @property
     def repartitions(self) -> tuple[tuple[str, SubTopology, Sink], ...]:
         """The internal topics between sub-topologies, with who writes each."""
         return tuple(

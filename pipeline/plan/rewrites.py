@@ -22,6 +22,7 @@ from pipeline.plan.repartitions import (
     keep_null_keys,
     merge_repartitions,
 )
+from pipeline.plan.serdes import bind_serdes
 from pipeline.topology import (
     Node,
     Source,
@@ -107,6 +108,7 @@ REWRITES: Sequence[Rewrite] = (
     keep_null_keys,
     cut_repartitions,
     expand_foreign_key_joins,
+    bind_serdes,
 )
 
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
 from pipeline.plan.planner import Plan
+from pipeline.plan.serdes import prepare_serdes
 from pipeline.record import TaskId
 from pipeline.runtime.broker import Admin, Broker, Consumer, Producer, TransactionalProducer
 from pipeline.runtime.chosen_topics import chosen_counts
@@ -110,7 +111,7 @@ class Connector:
         """Return what the worker works with; it has not joined the group.
 
         Raises:
-            BrokerUnreachableError: no broker answers.
+            BrokerUnreachableError: no broker answers, or no schema registry.
             StreamsError: the topology does not fit the topics, or a store cannot be opened.
         """
         config, broker, registry = self._config, self._broker, self._registry
@@ -118,6 +119,7 @@ class Connector:
             admin = broker.admin()
             opened.callback(admin.close)
             plan = self._patterns.plan(admin, now_ms)
+            prepare_serdes(plan.nodes)
             counts = prepare_topics(plan, config, admin, self._topic_check)
             self._tell_partitions(plan, counts)
             transactions = self._transactions()

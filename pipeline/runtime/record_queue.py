@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from pipeline.clock import Clock
-from pipeline.errors import NoTimeError, RecordError, SerdeError
+from pipeline.errors import BrokerError, NoTimeError, RecordError, SerdeError
 from pipeline.record import NO_HEADERS, Forward, Headers, Record, TopicPartition
 from pipeline.runtime.broker import Message
 from pipeline.timestamps import ByClock, TimestampExtractor
@@ -128,6 +128,9 @@ class RecordQueue:
             try:
                 key = None if key_bytes is None else decode_key(key_bytes)
                 value = None if value_bytes is None else decode_value(value_bytes)
+            except BrokerError:
+                # A schema registry's: the record is as good as it was.
+                raise
             except Exception as error:
                 raise _undecodable(source, error) from error
             headers = message.headers() or NO_HEADERS

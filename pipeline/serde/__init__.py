@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.errors import TopologyError
-from pipeline.serde.base import Serde, SerdeLike
+from pipeline.serde.base import Serde, SerdeLike, TopicSerde, for_topic
 from pipeline.serde.change import ChangeSerde
 from pipeline.serde.collections import EitherSerde, ListSerde
 from pipeline.serde.headered import Headered, HeaderedSerde
@@ -34,8 +34,10 @@ __all__ = [
     "SessionWindowedSerde",
     "StringSerde",
     "TimeWindowedSerde",
+    "TopicSerde",
     "TypedJsonSerde",
     "WindowedSerde",
+    "for_topic",
     "serde_for",
 ]
 

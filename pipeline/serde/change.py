@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.record import Change
-from pipeline.serde.base import Serde
+from pipeline.serde.base import Serde, Wrapper
 
 #: The last byte says what comes before it.
 _OLD: Final = 0
@@ -15,7 +15,7 @@ _BOTH: Final = 2
 _SAYS_LATEST: Final = 3
 
 
-class ChangeSerde:
+class ChangeSerde(Wrapper):
     """The format of Kafka's `ChangedSerializer` (KIP-904).
 
         old alone   old, 0
@@ -29,6 +29,7 @@ class ChangeSerde:
     """
 
     def __init__(self, inner: Serde[Any]) -> None:
+        super().__init__(inner)
         self.name = f"change:{inner.name}"
         self._encode, self._decode = inner.serialize, inner.deserialize
 

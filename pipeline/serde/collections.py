@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
-from pipeline.serde.base import Serde
+from pipeline.serde.base import Serde, Wrapper
 
 
-class ListSerde:
+class ListSerde(Wrapper):
     """A list of values, each encoded by `inner`, framed by MessagePack."""
 
     def __init__(self, inner: Serde[Any]) -> None:
+        super().__init__(inner)
         self.name = f"list:{inner.name}"
         self._inner = inner
         self._decode = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -28,10 +29,11 @@ class ListSerde:
         return [decode(item) for item in self._decode(data)]
 
 
-class EitherSerde:
+class EitherSerde(Wrapper):
     """A value of one of two types, as `(is_first, value)`: a byte tells which, then the value."""
 
     def __init__(self, first: Serde[Any], second: Serde[Any]) -> None:
+        super().__init__(first, second, suffixes=("-left", "-right"))
         self.name = f"either:{first.name}|{second.name}"
         self._first, self._second = first, second
 

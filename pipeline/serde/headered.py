@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.record import Headers
-from pipeline.serde.base import Serde
+from pipeline.serde.base import Serde, Wrapper
 
 
 class Headered(NamedTuple):
@@ -17,7 +17,7 @@ class Headered(NamedTuple):
     headers: Headers
 
 
-class HeaderedSerde:
+class HeaderedSerde(Wrapper):
     """Headers and the value's bytes, framed by MessagePack.
 
     Args:
@@ -25,6 +25,7 @@ class HeaderedSerde:
     """
 
     def __init__(self, inner: Serde[Any]) -> None:
+        super().__init__(inner)
         self.name = f"headered:{inner.name}"
         self._inner = inner
         self._decode = msgspec.msgpack.Decoder(tuple[tuple[tuple[str, bytes | None], ...], bytes]).decode

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Any, Self
 
 from pipeline.record import Windowed
-from pipeline.serde.base import Serde
+from pipeline.serde.base import Serde, Wrapper
 
 _TIME = struct.Struct(">q")
 _TIMES = struct.Struct(">qq")
 
 
-class WindowedSerde:
+class WindowedSerde(Wrapper):
     """What both kinds have in common: a windowed key is partitioned by the key within the window.
 
     Args:
@@ -21,6 +21,7 @@ class WindowedSerde:
     """
 
     def __init__(self, inner: Serde[Any], prefix: str) -> None:
+        super().__init__(inner)
         self.name = f"{prefix}:{inner.name}"
         self.inner = inner
 
@@ -38,6 +39,9 @@ class TimeWindowedSerde(WindowedSerde):
     def __init__(self, inner: Serde[Any], size_ms: int) -> None:
         super().__init__(inner, "windowed")
         self.size_ms = size_ms
+
+    def _of(self, *inner: Any) -> Self:
+        return type(self)(inner[0], self.size_ms)
 
     def serialize(self, value: Windowed[Any], /) -> bytes:
         """Return key bytes followed by the window's start."""

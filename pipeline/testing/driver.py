@@ -25,7 +25,7 @@ from pipeline.runtime.broker import TopicSpec
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.metrics.of_tasks import Sample
 from pipeline.runtime.worker import Worker
-from pipeline.serde import Serde, SerdeLike, serde_for
+from pipeline.serde import Serde, SerdeLike, for_topic, serde_for
 from pipeline.state.provider import MemoryProvider, StoreProvider
 from pipeline.topology import Topology
 from pipeline.windows import milliseconds
@@ -181,7 +181,8 @@ class TopologyTestDriver:
         if topic not in self._sources and not any(pattern.matches(topic) for pattern in self._patterns):
             reads = ", ".join((*sorted(self._sources), *(pattern.text for pattern in self._patterns)))
             raise KeyError(f"the topology does not read {topic!r}; it reads {reads}")
-        return TestInputTopic(self, topic, serde_for(key), serde_for(value))
+        key_serde = for_topic(serde_for(key), topic, is_key=True)
+        return TestInputTopic(self, topic, key_serde, for_topic(serde_for(value), topic, is_key=False))
 
     def output_topic(self, topic: str, *, key: SerdeLike = str, value: SerdeLike = dict) -> TestOutputTopic:
         """Return a topic to read records from, internal topics included."""

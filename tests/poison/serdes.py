@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from pipeline import LocalRegistry, avro
 from pipeline.record import Change, Windowed
 from pipeline.serde import (
     ChangeSerde,
@@ -21,6 +22,7 @@ from pipeline.serde import (
     Serde,
     SessionWindowedSerde,
     TimeWindowedSerde,
+    for_topic,
     serde_for,
 )
 from pipeline.serde.foreign_key import Instruction, Response, ResponseSerde, Subscription, SubscriptionSerde
@@ -46,6 +48,14 @@ class Order:
     user: str
     amount: Decimal
     lines: dict[str, float]
+
+
+class Line(msgspec.Struct):
+    """A typed record of Avro."""
+
+    sku: str
+    count: int
+    price: Decimal
 
 
 class Fuzzed(NamedTuple):
@@ -134,6 +144,68 @@ def response(random: Random) -> Response:
     return Response(random.choice([None, b"h" * 16]), random.choice([None, raw(random)]))
 
 
+def event(random: Random) -> dict[str, Any]:
+    """Return a value of `_EVENT`."""
+    return {
+        "at": moment(random),
+        "level": random.choice(["LOW", "HIGH"]),
+        "text": text(random),
+        "attempts": random.randrange(-(2**31), 2**31),
+        "amount": number(random),
+        "trace": random.choice([None, random.randbytes(4)]),
+        "tags": {text(random): text(random) for _ in range(random.randrange(3))},
+        "sizes": [integer(random) for _ in range(random.randrange(3))],
+    }
+
+
+def line(random: Random) -> Line:
+    return Line(text(random), integer(random), Decimal(random.randrange(10**6)) / 100)
+
+
+def node(random: Random) -> dict[str, Any]:
+    """Return a value of `_NODE`."""
+    chain: dict[str, Any] = {"value": raw(random), "next": None}
+    for _ in range(random.randrange(5)):
+        chain = {"value": raw(random), "next": chain}
+    return chain
+
+
+_EVENT: Final = {
+    "type": "record",
+    "name": "Event",
+    "fields": [
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "level", "type": {"type": "enum", "name": "Level", "symbols": ["LOW", "HIGH"]}},
+        {"name": "text", "type": "string"},
+        {"name": "attempts", "type": "int"},
+        {"name": "amount", "type": "double"},
+        {"name": "trace", "type": ["null", {"type": "fixed", "name": "Trace", "size": 4}]},
+        {"name": "tags", "type": {"type": "map", "values": "string"}},
+        {"name": "sizes", "type": {"type": "array", "items": "long"}},
+    ],
+}
+_PRICE: Final = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}
+_LINE: Final = {
+    "type": "record",
+    "name": "Line",
+    "fields": [
+        {"name": "sku", "type": "string"},
+        {"name": "count", "type": "long"},
+        {"name": "price", "type": _PRICE},
+    ],
+}
+_NODE: Final = {
+    "type": "record",
+    "name": "Node",
+    "fields": [{"name": "value", "type": "bytes"}, {"name": "next", "type": ["null", "Node"]}],
+}
+
+
+def _avro(schema: Any, value: Callable[[Random], Any], type_: Any = None) -> Fuzzed:
+    serde = avro(schema, type=type_, registry=LocalRegistry())
+    return Fuzzed(for_topic(serde, "poison", is_key=False), value)
+
+
 def _of(spec: Any, value: Callable[[Random], Any]) -> Fuzzed:
     return Fuzzed(serde_for(spec), value)
 
@@ -150,6 +222,10 @@ SERDES: Final[dict[str, Fuzzed]] = {
     "json-float": _of(float, number),
     "json-datetime": _of(datetime, moment),
     "json-union": _of(int | str | list[float] | None, lambda random: random.choice([text, integer])(random)),
+    "avro": _avro(_EVENT, event),
+    "avro-struct": _avro(_LINE, line, Line),
+    "avro-recursive": _avro(_NODE, node),
+    "avro-string": _avro("string", text),
     "windowed": Fuzzed(TimeWindowedSerde(serde_for(str), 60_000), time_window),
     "session": Fuzzed(SessionWindowedSerde(serde_for(int)), session),
     "change": Fuzzed(ChangeSerde(serde_for(str)), change),

@@ -29,7 +29,7 @@ from tests.semantics.improvements import IMPROVEMENTS
 ROOT: Final = Path(__file__).parent.parent.parent
 README: Final = ROOT / "README.md"
 TABLES: Final = ROOT / "docs" / "from-kafka-streams.md"
-PAGES: Final = (README, TABLES, ROOT / "docs" / "from-faust.md")
+PAGES: Final = (README, TABLES, ROOT / "docs" / "from-faust.md", ROOT / "docs" / "avro.md")
 
 #: What the tables call an object of a class.
 OBJECTS: Final[dict[str, type]] = {

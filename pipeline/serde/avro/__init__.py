@@ -1,0 +1,1 @@
+"""Avro on Confluent's wire format."""
