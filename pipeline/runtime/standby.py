@@ -109,6 +109,10 @@ class Standbys:
         """The tasks of which copies are kept."""
         return self._tasks.keys()
 
+    def stores(self) -> dict[TaskId, Mapping[str, Any]]:
+        """Return the copies by task and name."""
+        return {task: {copy.name: copy.store for copy in copies} for task, copies in self._tasks.items()}
+
     def status(self) -> StandbyStatus:
         """Return what is kept, and how far behind it is."""
         lag = sum(max(0, copy.end - copy.position) for copy in self._copies.values())

@@ -124,6 +124,11 @@ class Worker:
         """Return the stores of the tasks that are running, by task and name; to look at between two steps."""
         return {} if self._connection is None else self._connection.tasks.stores()
 
+    def copies(self) -> Mapping[TaskId, Mapping[str, Any]]:
+        """Return the standby copies that are kept here, likewise."""
+        standbys = None if self._connection is None else self._connection.standbys
+        return {} if standbys is None else standbys.stores()
+
     def status(self) -> WorkerStatus:
         """Return how the worker is doing. May be called from any thread."""
         connection = self._connection

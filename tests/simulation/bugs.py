@@ -10,7 +10,7 @@ import pytest
 from pipeline.agents.in_flight import InFlight
 from pipeline.operators.agent import _AgentOperator
 from pipeline.record import TopicPartition
-from pipeline.runtime import memory_log, progress
+from pipeline.runtime import memory_log, progress, standby
 from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.commit import Committer
 from pipeline.runtime.failures import Failures
@@ -323,6 +323,11 @@ def standby_skips(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Standbys, "_apply", skip)
 
 
+def standby_takes_time_from_the_log(patch: pytest.MonkeyPatch) -> None:
+    """Let windows expire in copies by what a crashed worker had logged and not committed."""
+    patch.setattr(standby, "tell_stores", lambda _stores, _committed: None)
+
+
 def agents_windows_lost(patch: pytest.MonkeyPatch) -> None:
     """Forget the windows of agents' tables that wait for their close."""
     _forget(patch, "lately-closing")
@@ -375,6 +380,7 @@ BUGS: Final[Mapping[str, Bug]] = {
     ),
     "purge before commit": Bug("exactly_once", purge_before_commit),
     "standby skips": Bug("exactly_once", standby_skips),
+    "standby takes time from the log": Bug("at_least_once", standby_takes_time_from_the_log, "hours"),
     "a transaction that never ends": Bug("exactly_once", a_transaction_that_never_ends),
     "offsets past what is in flight": Bug("at_least_once", offsets_past_what_is_in_flight, "couriers"),
     "state with records in flight": Bug("exactly_once", state_with_records_in_flight, "couriers"),

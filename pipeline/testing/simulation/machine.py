@@ -184,6 +184,10 @@ class Machine:
         """Return the stores of the worker's tasks."""
         return {} if self._worker is None else self._worker.stores()
 
+    def copies(self) -> Mapping[TaskId, Mapping[str, Any]]:
+        """Return the standby copies that the worker keeps."""
+        return {} if self._worker is None else self._worker.copies()
+
     def global_rows(self, name: str) -> Mapping[Any, Any]:
         """Return the rows of a global table."""
         return {} if self._worker is None else dict(self._worker.registry.open(name)[GLOBAL].all())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, Final
 
 from pipeline.plan.planner import Plan
 from pipeline.record import TaskId, TopicPartition
 from pipeline.runtime.broker import Committed
 from pipeline.runtime.memory import MemoryBroker
+from pipeline.runtime.progress import Progress, decode_each
 from pipeline.state.segment_keys import SESSIONS, WINDOWS
 from pipeline.testing.simulation.machine import Machine
 from pipeline.topology import GlobalTable
@@ -31,6 +33,7 @@ class Tables:
         stores = [store for sub in plan.subtopologies for store in sub.stores if store.logged]
         self._logged = {store.name for store in stores}
         self._layouts = {store.name: _LAYOUTS[store.kind] for store in stores if store.kind in _LAYOUTS}
+        self._topics = {store.name: sub.topics for sub in plan.subtopologies for store in sub.stores}
         self._committed: Mapping[TopicPartition, Committed] = {}
 
     def check_offsets(self) -> None:
@@ -47,14 +50,19 @@ class Tables:
                 raise AssertionError(f"{offset} is committed of {partition}, which ends at {end}")
 
     def check_local(self, machines: Iterable[Machine]) -> None:
-        """Raise AssertionError unless every store is what its changelog says, up to its position."""
+        """Raise AssertionError unless every store and copy is what its changelog says, up to its position."""
         committed = self._broker.committed(self._group)
         for machine in machines:
-            for task, stores in machine.stores().items():
+            copies = machine.copies()
+            for task, stores in chain(machine.stores().items(), copies.items()):
                 for name, store in stores.items():
                     if name in self._logged:
                         changelog = TopicPartition(self._plan.changelog(name), task.partition)
                         self._check(machine, task, store, changelog, committed)
+            for task, stores in copies.items():
+                for name, store in stores.items():
+                    sources = [TopicPartition(topic, task.partition) for topic in self._topics[name]]
+                    self._check_time(machine, task, store, decode_each(committed, sources).values())
 
     def _check(
         self,
@@ -79,6 +87,15 @@ class Tables:
         }
         if wrong:
             raise AssertionError(f"{machine} {task} {store.name}, up to {position} of {changelog}: {wrong}")
+
+    def _check_time(self, machine: Machine, task: TaskId, store: Any, committed: Iterable[Progress]) -> None:
+        """Raise AssertionError if a copy knows of a later time than is committed: it forgets too early."""
+        known = [each.stores[store.name]["time"] for each in committed if store.name in each.stores]
+        time = store.progress().get("time", -1)
+        if known and time > max(known):
+            raise AssertionError(
+                f"{machine}, copy of {task} {store.name}: its time is {time}, and {max(known)} is committed"
+            )
 
     def _may_forget(self, store: Any, key: bytes) -> bool:
         """Whether what is logged under a key can be gone from the store, because its time is over."""
