@@ -17,9 +17,10 @@ import msgspec
 from benchmarks.events import make_events, random_users
 from benchmarks.faust_programs.run import ENGINES, WORKS, Run
 from benchmarks.machine import describe_machine, describe_versions
-from benchmarks.topics import create_topic, fill
+from benchmarks.topics import PARTITIONS, create_topic, fill
 from pipeline.clock import SystemClock
 from pipeline.testing.brokers import ApacheKafka, EmbeddedBroker
+from pipeline.testing.process import free_port
 
 _BROKERS: Final = {"embedded": EmbeddedBroker, "kafka": ApacheKafka}
 _TIMEOUT_S: Final = 600.0
@@ -32,8 +33,8 @@ def main() -> None:
     events = {"headrace": options.events, "faust": options.faust_events}
     print(
         f"Events a second of one worker: medians of {options.runs} runs in turns, 190 bytes of JSON, "
-        f"4 partitions, {events['headrace']:,} events (Faust: {events['faust']:,}), from the first to "
-        "the last.\n\n"
+        f"{PARTITIONS} partitions, {events['headrace']:,} events (Faust: {events['faust']:,}), from the "
+        "first to the last; tables in RocksDB (Faust: in memory, the fastest that it has).\n\n"
         f"- machine: {describe_machine()}\n- versions: {describe_versions()}, {options.broker} broker\n\n"
         "| agent | Headrace | Faust | ratio |\n| --- | --: | --: | --: |"
     )
@@ -52,6 +53,7 @@ def main() -> None:
                     name,
                     server.address,
                     engine,
+                    PARTITIONS,
                     events[engine],
                     str(Path(folder) / name),
                     str(Path(folder) / f"{name}.rate"),
@@ -81,6 +83,8 @@ def _measure(run: Run) -> float:
         "-A",
         "benchmarks.faust_programs.program",
         "worker",
+        "--web-port",
+        str(free_port()),
         "-l",
         "warn",
     ]
