@@ -17,6 +17,7 @@ from pipeline.runtime.kafka.limits import client_limits
 from pipeline.runtime.kafka.settings import Setting
 from pipeline.runtime.progress import MAX_BYTES
 from pipeline.runtime.scan import DEFAULT_LIMIT, MAX_EXAMINED, MAX_LIMIT
+from pipeline.serde.registry import MAX_SCHEMAS, REQUEST_S, UNKNOWN_MS
 
 #: So many times its bytes a value takes at most when it is decoded: an object of JSON, of many fields.
 _DECODED: Final = 3
@@ -135,5 +136,16 @@ _FIXED: Final = (
     _fixed("HTTP: largest limit", MAX_LIMIT, "rows", "a larger one is refused: 400"),
     _fixed("HTTP: rows examined", MAX_EXAMINED, "rows an answer", "the page ends early; its token goes on"),
     _fixed("dead letter: text of the error", LONGEST_TEXT, "characters", "the rest is cut off"),
+    _fixed(
+        "Avro: schemas kept", MAX_SCHEMAS, "schemas a serde", "the oldest is asked for again when it is met"
+    ),
+    _fixed("Avro: unknown schema id", UNKNOWN_MS, "ms", "the registry is asked for it again"),
+    _fixed(
+        "schema registry: a request",
+        1_000 * REQUEST_S,
+        "ms",
+        "the worker goes back to its last commit, and tries again",
+        'SchemaRegistry(settings={"timeout":})',
+    ),
     _fixed("commit: times beside an offset", MAX_BYTES, "bytes", "they are left out: time starts anew"),
 )

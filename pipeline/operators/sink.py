@@ -6,7 +6,14 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.errors import ProcessingError, ProduceError, RecordError, RecordTooLargeError
+from pipeline.errors import (
+    BrokerUnreachableError,
+    ProcessingError,
+    ProduceError,
+    RecordError,
+    RecordTooLargeError,
+    RewindError,
+)
 from pipeline.operators.context import OperatorContext, failed
 from pipeline.record import Forward, Headers
 from pipeline.serde import TopicSerde, WindowedSerde, for_topic
@@ -81,9 +88,12 @@ def _to_chosen_topics(node: Sink, choose: Callable[[Any, Any], str], context: Op
 def _told(node: Sink, topic: str) -> Sink:
     """Return a sink whose serdes know the topic."""
     key, value = for_topic(node.key, topic, is_key=True), for_topic(node.value, topic, is_key=False)
-    for serde in (key, value):
-        if isinstance(serde, TopicSerde):
-            serde.prepare()
+    try:
+        for serde in (key, value):
+            if isinstance(serde, TopicSerde):
+                serde.prepare()
+    except BrokerUnreachableError as error:
+        raise RewindError(f"{node}: {error}; going back to the last commit") from error
     return dataclasses.replace(node, key=key, value=value)
 
 

@@ -4,7 +4,7 @@
 | --- | --- |
 | records of a sink | the sink's; if that is chosen for each record, it is told then |
 | rows of a store | its changelog, which it has a name for if it has none: `<app>-<store>-changelog` |
-| rows that are restored from their table's topic | that topic |
+| rows that are restored from their table's topic | that topic; of a global table, keys alone are written |
 | a key that a store is asked for | as that of the store's: its bytes have to be the same |
 
 (Kafka Streams does so, with the names of its own stores.)
@@ -80,14 +80,20 @@ class _Binding:
             self._told(node.key, node.topic, is_key=True)
             self._told(node.value, node.topic, is_key=False)
         for store in node.stores:
-            topic = f"{self._application_id}-{store.name}-changelog"
-            if isinstance(node, TableSource) and (store.source_is_log or isinstance(node, GlobalTable)):
-                topic = node.topics[0]
-            self._stores[id(store)] = dataclasses.replace(
-                store,
-                key=self._told(store.key, topic, is_key=True),
-                value=self._told(store.value, topic, is_key=False),
-            )
+            self._stores[id(store)] = self._told_store(node, store)
+
+    def _told_store(self, node: Node, store: StoreSpec) -> StoreSpec:
+        topic = f"{self._application_id}-{store.name}-changelog"
+        if isinstance(node, TableSource) and (store.source_is_log or isinstance(node, GlobalTable)):
+            topic = node.topics[0]
+        if isinstance(node, GlobalTable):
+            # Its rows are stored as they come: values are never written.
+            return dataclasses.replace(store, key=self._told(store.key, topic, is_key=True))
+        return dataclasses.replace(
+            store,
+            key=self._told(store.key, topic, is_key=True),
+            value=self._told(store.value, topic, is_key=False),
+        )
 
     def _told(self, serde: Serde[Any], topic: str, *, is_key: bool) -> Serde[Any]:
         told = for_topic(serde, topic, is_key=is_key)

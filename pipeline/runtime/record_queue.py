@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from pipeline.clock import Clock
-from pipeline.errors import BrokerError, NoTimeError, RecordError, SerdeError
+from pipeline.errors import BrokerError, NoTimeError, RecordError, RegistryRefusedError, SerdeError
 from pipeline.record import NO_HEADERS, Forward, Headers, Record, TopicPartition
 from pipeline.runtime.broker import Message
 from pipeline.timestamps import ByClock, TimestampExtractor
@@ -128,8 +128,10 @@ class RecordQueue:
             try:
                 key = None if key_bytes is None else decode_key(key_bytes)
                 value = None if value_bytes is None else decode_value(value_bytes)
+            except RegistryRefusedError as error:
+                raise RegistryRefusedError(f"{source}: {error}") from error
             except BrokerError:
-                # A schema registry's: the record is as good as it was.
+                # The schema registry is away: the record is as good as it was.
                 raise
             except Exception as error:
                 raise _undecodable(source, error) from error

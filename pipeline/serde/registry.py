@@ -11,6 +11,13 @@ from pipeline.errors import TopologyError
 #: both, `orders-shop.Order` (`TopicRecordNameStrategy`).
 SubjectNameStrategy: TypeAlias = Literal["topic-name", "record-name", "topic-record-name"]
 
+#: So many schemas that records were written with are kept by a serde, and so many ids that nobody knew.
+MAX_SCHEMAS: Final = 1_000
+#: An id that the registry did not know is asked for again after so long.
+UNKNOWN_MS: Final = 10_000
+#: A request takes no longer, unless the registry is told otherwise.
+REQUEST_S: Final = 5
+
 
 class Registered(NamedTuple):
     """A schema as a registry knows it.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import ConfigError, RegistryRefusedError, RegistryUnreachableError
-from pipeline.serde.registry import Registered
+from pipeline.serde.registry import REQUEST_S, Registered
 
 if TYPE_CHECKING:
     from confluent_kafka.schema_registry import Schema, SchemaRegistryError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Whoever asked waits for it, and tries again later, with pauses: the client need not.
-_DEFAULTS: Final[Mapping[str, Any]] = {"timeout": 5, "max.retries": 0}
+_DEFAULTS: Final[Mapping[str, Any]] = {"timeout": REQUEST_S, "max.retries": 0}
 #: What passes by itself, as server errors do.
 _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 

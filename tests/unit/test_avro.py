@@ -23,9 +23,9 @@ from pipeline import LocalRegistry, Serde
 from pipeline.clock import ManualClock
 from pipeline.errors import RegistryRefusedError, TopologyError
 from pipeline.serde import ChangeSerde, EitherSerde, HeaderedSerde, ListSerde, TimeWindowedSerde, for_topic
-from pipeline.serde.avro.reader import MAX_SCHEMAS, Readers
+from pipeline.serde.avro.reader import Readers
 from pipeline.serde.avro.schema import AvroSchema
-from pipeline.serde.registry import Registered
+from pipeline.serde.registry import MAX_SCHEMAS, UNKNOWN_MS, Registered
 from tests.unit.avro_values import field, record, typed_values
 
 USER, AMOUNT = field("user", "string"), field("amount", "int")
@@ -326,7 +326,7 @@ def test_each_schema_id_is_asked_for_once() -> None:
         with pytest.raises(ValueError, match="does not know schema id 7"):
             readers.find(unknown)
     assert registry.asked[1:] == [7]
-    clock.advance(10_000)
+    clock.advance(UNKNOWN_MS)
     with pytest.raises(ValueError, match="does not know"):
         readers.find(unknown)
     assert registry.asked[1:] == [7, 7]

@@ -11,16 +11,13 @@ from fastavro import _read_py, schemaless_reader
 from fastavro.read import SchemaResolutionError
 
 from pipeline.clock import Clock, SystemClock
+from pipeline.errors import RegistryUnreachableError, RewindError
 from pipeline.serde.avro.schema import AvroSchema
 from pipeline.serde.compatibility import incompatibility
-from pipeline.serde.registry import Registry
+from pipeline.serde.registry import MAX_SCHEMAS, UNKNOWN_MS, Registry
 
 #: A zero byte, the id of the writer's schema.
 HEAD: Final = struct.Struct(">bI")
-#: So many writers' schemas are kept, the latest that were new; and so many ids that nobody knew.
-MAX_SCHEMAS: Final = 1_000
-#: An id that was not known is asked for again after so long.
-_UNKNOWN_MS: Final = 10_000
 
 
 class Writer:
@@ -86,7 +83,8 @@ class Readers:
 
         Raises:
             ValueError: they are no beginning, or nobody knows the schema, or it cannot be used.
-            BrokerError: the registry does not answer, or refuses.
+            RewindError: the registry does not answer now.
+            RegistryRefusedError: it does not tell.
         """
         if len(head) < HEAD.size or head[0] != 0:
             raise ValueError(
@@ -113,11 +111,15 @@ class Readers:
         now = self._clock.now_ms()
         if now >= self._unknown.get(schema_id, now):
             self._owed = schema_id
-            found = self._registry.schema(schema_id)
+            try:
+                found = self._registry.schema(schema_id)
+            except RegistryUnreachableError as error:
+                # Whatever is in hand, it cannot be finished without.
+                raise RewindError(f"{error}; going back to the last commit") from error
             self._owed = None
             if found is not None:
                 return AvroSchema(*found)
-            _keep(self._unknown, schema_id, now + _UNKNOWN_MS)
+            _keep(self._unknown, schema_id, now + UNKNOWN_MS)
         raise ValueError(
             f"{self._registry.address} does not know schema id {schema_id}: the record was written with "
             "another registry, or its schema is deleted there; give avro(registry=) the one that it was "
