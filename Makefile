@@ -32,7 +32,7 @@ format: $(VENV)/.dev ## format the code, and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.test ## throughput on both brokers, medians
+bench: $(VENV)/.test ## throughput side by side: pages and pictures in docs/benchmarks; ARGS='--table route' chooses
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 rules: $(VENV)/.test ## docs/semantics.md: run every case of Kafka Streams' rules, and list them

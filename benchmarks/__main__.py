@@ -1,47 +1,43 @@
-"""`python -m benchmarks`: measure, check, and print medians."""
+"""`python -m benchmarks`: measure side by side, check, and write a page and a picture for each table."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.machine import describe_machine, describe_settings, describe_versions
-from benchmarks.measurement import Measurement, Side, Work
-from benchmarks.report import Result, table
-from benchmarks.works import WORKS, Place
-from pipeline.clock import SystemClock
-from pipeline.testing.brokers import ApacheKafka, EmbeddedBroker
+import msgspec
 
-_BROKERS: Final = {"embedded": EmbeddedBroker, "kafka": ApacheKafka}
+from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders.contender import Contender
+from benchmarks.goals import outcomes
+from benchmarks.measurement import Measurement
+from benchmarks.page import table
+from benchmarks.report import page_of, rows_of
+from benchmarks.results import Results, Row
+from benchmarks.tables import TABLES, Table, title_of
+from benchmarks.turns import turns
+from benchmarks.works import WORKS
+from benchmarks.works.work import Case, Place
+from pipeline.clock import SystemClock
+from pipeline.testing.brokers import ApacheKafka
 
 #: Events begin this long ago: recent enough for every default retention.
 _HISTORY_MS: Final = 2 * 3_600_000
 _MINUTE_MS: Final = 60_000
 
-#: The engine's turn comes first in one run, second in the next.
-_SIDES: Final[tuple[Side, Side]] = ("headrace", "hand-written")
-
 
 def main() -> None:
-    """Measure what was asked for; print the report, and write it to a file if told to."""
+    """Measure the tables that were asked for, and write them; then write the goals of all that are there."""
     options = parse()
-    brokers = list(_BROKERS) if options.broker == "both" else [options.broker]
-    works: list[Work] = [options.only] if options.only else list(WORKS)
-    head = _head(options.runs, options.records)
-    print(head)
-    results = []
-    for work in works:
-        for broker in brokers:
-            results.append(_result(work, broker, options.runs, options.records))
-            print(table(results[-1:]).splitlines()[-1], flush=True)
-    report = f"{head}\n{table(results)}"
-    print(f"\n{table(results)}", end="")
-    if options.output is not None:
-        options.output.write_text(report, encoding="utf-8")
+    contenders = [CONTENDERS[name] for name in options.contender or CONTENDERS]
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name in options.table or TABLES:
+        results = measure_table(TABLES[name], contenders, options.runs, options.records)
+        write(results, options.output, name)
+    write_goals(options.output)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -54,16 +50,22 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         SystemExit: they are wrong, or help was asked for; it has been printed.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--broker", choices=[*_BROKERS, "both"], default="both")
-    parser.add_argument("--only", choices=list(WORKS), help="measure this work alone")
-    parser.add_argument("--runs", type=_positive, default=3, help="runs of each side (3)")
+    parser.add_argument(
+        "--table", choices=list(TABLES), action="append", help="measure this table alone; may be repeated"
+    )
+    parser.add_argument(
+        "--contender", choices=list(CONTENDERS), action="append", help="measure this one alone; likewise"
+    )
+    parser.add_argument("--runs", type=_positive, default=3, help="runs of each contender (3)")
     parser.add_argument(
         "--records",
         type=_positive,
-        default=1_000_000,
-        help="records of a run; twice as many are restored (1000000)",
+        default=2_000_000,
+        help="of a run; slow works and slow contenders get a share of them (2000000)",
     )
-    parser.add_argument("--output", type=Path, help="write the report to this file, too")
+    parser.add_argument(
+        "--output", type=Path, default=Path("docs/benchmarks"), help="folder for the pages (docs/benchmarks)"
+    )
     return parser.parse_args(arguments)
 
 
@@ -74,40 +76,55 @@ def _positive(text: str) -> int:
     return number
 
 
-def _head(runs: int, records: int) -> str:
-    return (
-        f"Thousands of records a second: medians of {runs} runs, each in a process of its own, taking turns; "
-        f"{records} records (restored: {2 * records}), values of 190 bytes of JSON, 100,000 keys, 4 "
-        "partitions. us: processor time of the process per record, its client's threads included.\n\n"
-        f"- machine: {describe_machine()}\n"
-        f"- versions: {describe_versions()}\n"
-        f"- settings (defaults): {describe_settings()}\n"
-    )
+def measure_table(asked: Table, contenders: Sequence[Contender], runs: int, records: int) -> Results:
+    """Measure every work of a table, each on a fresh broker."""
+    titles = {contender.name: contender.title for contender in contenders}
+    notes = [f"{contender.title}: {contender.versions()}" for contender in contenders]
+    rows = []
+    for case in asked.cases:
+        rows.append(measure_case(case, contenders, runs, records // asked.share))
+        _say("\n".join(" | ".join(cells) for cells in rows_of(rows[-1], titles)))
+    goals = outcomes({row.title: row for row in rows})
+    return Results(asked.title, runs, notes, titles, rows, goals)
 
 
-def _result(work: Work, broker: str, runs: int, records: int) -> Result:
-    """Measure one work on a fresh broker."""
-    launcher: AbstractContextManager[EmbeddedBroker | ApacheKafka] = _BROKERS[broker]()
-    with launcher as server:
+def measure_case(case: Case, contenders: Sequence[Contender], runs: int, records: int) -> Row:
+    """Measure one work; the contenders take turns."""
+    refusals = {
+        contender.name: contender.refusals[case.work]
+        for contender in contenders
+        if case.work in contender.refusals
+    }
+    able = [contender for contender in contenders if contender.name not in refusals]
+    measured: dict[str, list[Measurement]] = {contender.name: [] for contender in able}
+    with ApacheKafka() as kafka:
         start_ms = (SystemClock().now_ms() - _HISTORY_MS) // _MINUTE_MS * _MINUTE_MS
-        runner = WORKS[work](Place(server.address, start_ms), records)
-        _progress(f"{work} on {broker}: filling topics")
-        runner.prepare()
-        measured: dict[Side, list[Measurement]] = {side: [] for side in _SIDES}
-        for number, side in _turns(runs):
-            measurement = runner.run(side, number)
-            measured[side].append(measurement)
-            _progress(f"{work} on {broker}, run {number}, {side}: {measurement.rate:,.0f}/s")
-    return Result(work, broker, runner.floor, measured["headrace"], measured["hand-written"])
+        work = WORKS[case.work](Place(kafka.address, start_ms), case)
+        for number, contender in turns(able, runs):
+            measurement = work.run(contender, records // contender.share, number)
+            measured[contender.name].append(measurement)
+            _say(f"{title_of(case)}, run {number}, {contender.name}: {measurement.rate:,.0f}/s")
+    return Row(title_of(case), measured, refusals)
 
 
-def _turns(runs: int) -> Iterator[tuple[int, Side]]:
-    for number in range(1, runs + 1):
-        for side in _SIDES if number % 2 else reversed(_SIDES):
-            yield number, side
+def write(results: Results, folder: Path, name: str) -> None:
+    """Write a table's page, its picture, and what was measured, which the goals are read from."""
+    (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    page_of(results, f"python -m benchmarks --table {name}").publish(folder / f"{name}.md")
 
 
-def _progress(text: str) -> None:
+def write_goals(folder: Path) -> None:
+    """Write the page of all goals that the tables in a folder decide."""
+    goals = [
+        (goal.work, goal.goal, goal.measured, "yes" if goal.reached else "**no**")
+        for path in sorted(folder.glob("*.json"))
+        for goal in msgspec.json.decode(path.read_bytes(), type=Results).goals
+    ]
+    lines = table(("work", "goal", "measured", "reached"), 2, goals)
+    (folder / "goals.md").write_text(f"# Goals\n\n{lines}", encoding="utf-8")
+
+
+def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

@@ -1,74 +1,41 @@
-"""Each work as a user writes it, on the engine with the settings a user gets."""
+"""The engine, with the settings a user gets, at any work."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from benchmarks.digest import Digest
-from benchmarks.events import DROPPED_SEVERITY, WINDOW_MS
-from benchmarks.masking import masked_event
-from benchmarks.measurement import Job, Measurement
+from benchmarks.measurement import Job, Measurement, WorkName
 from benchmarks.stopwatch import Stopwatch
+from benchmarks.topologies import STORE, TOPOLOGIES
 from pipeline.clock import SystemClock
 from pipeline.config import StreamsConfig
-from pipeline.dsl.builder import StreamsBuilder
 from pipeline.errors import BrokerUnreachableError
 from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.worker import Worker
 from pipeline.state.provider import RocksDBProvider
 from pipeline.topology import Topology
-from pipeline.windows import tumbling
-
-STORE: Final = "by-user"
 
 #: Attempts of the last commit: each waits a second for acknowledgements.
 _COMMIT_ATTEMPTS: Final = 60
 
 
-def changelog_of(application_id: str) -> str:
-    """Return the changelog topic of the count's store."""
-    return f"{application_id}-{STORE}-changelog"
+#: These read every record a second time, from their repartition topic.
+_THROUGH_A_TOPIC: Final[frozenset[WorkName]] = frozenset({"repartition", "dedup"})
 
 
-def route_topology(job: Job) -> Topology:
-    """Decode, filter, mask, encode, produce."""
-    builder = StreamsBuilder(job.application_id)
-    logs = builder.stream(job.source)
-    kept = logs.filter(lambda _key, event: event["severity"] != DROPPED_SEVERITY)
-    kept.map_values(lambda _key, event: masked_event(event), value=dict).to(job.target)
-    return builder.build()
-
-
-def count_topology(job: Job) -> Topology:
-    """Count and sum by user and minute."""
-    windows = tumbling(timedelta(milliseconds=WINDOW_MS), grace=timedelta(milliseconds=job.grace_ms))
-    builder = StreamsBuilder(job.application_id)
-    builder.stream(job.source, key=str).group_by_key().windowed_by(windows).aggregate(
-        lambda: (0, 0),
-        lambda _user, event, so_far: (so_far[0] + 1, so_far[1] + event["bytes"]),
-        name=STORE,
-        value=tuple[int, int],
-    )
-    return builder.build()
-
-
-def route(job: Job) -> Measurement:
-    """Run until every record is routed and committed."""
-    return _process(job, route_topology(job))
-
-
-def count(job: Job) -> Measurement:
-    """Run until every record is counted and committed."""
-    return _process(job, count_topology(job))
+def run(job: Job) -> Measurement:
+    """Run until every record is processed and committed; or restored."""
+    return restore(job) if job.work == "restore" else _process(job)
 
 
 def restore(job: Job) -> Measurement:
     """Run until the count's stores are as they were committed."""
-    worker = _worker(job, count_topology(job))
+    worker = _worker(job, TOPOLOGIES["restore"](job, Digest()))
     try:
         watch = None
         while worker.status().metrics.get("records_restored", 0) < job.records:
@@ -89,15 +56,19 @@ def restore(job: Job) -> Measurement:
 def _worker(job: Job, topology: Topology) -> Worker:
     folder = Path(job.state_dir)
     config = StreamsConfig(application_id=job.application_id, state_dir=folder)
+    if job.exactly_once:
+        config = replace(config, processing_guarantee="exactly_once", commit_interval_ms=100)
     provider = RocksDBProvider(folder, job.application_id)
     return Worker(topology, config, KafkaBroker(job.address), SystemClock(), provider)
 
 
-def _process(job: Job, topology: Topology) -> Measurement:
-    worker = _worker(job, topology)
+def _process(job: Job) -> Measurement:
+    result = Digest()
+    worker = _worker(job, TOPOLOGIES[job.work](job, result))
+    processed = job.records * (2 if job.work in _THROUGH_A_TOPIC else 1)
     try:
         watch, done = None, 0
-        while done < job.records:
+        while done < processed:
             started = Stopwatch()
             worker.step()
             done = worker.status().metrics.get("records_processed", 0)
@@ -105,9 +76,10 @@ def _process(job: Job, topology: Topology) -> Measurement:
                 watch = started
         _commit(worker)
         assert watch is not None  # noqa: S101 - there was a record
-        return watch.stop(done)
+        measured = watch.stop(job.records)
     finally:
         worker.close()
+    return msgspec.structs.replace(measured, entries=result.records, checksum=result.checksum)
 
 
 def _commit(worker: Worker) -> None:

@@ -14,17 +14,17 @@ import msgspec
 
 from benchmarks import engine
 from benchmarks.handwritten.count import count
+from benchmarks.handwritten.read import read
 from benchmarks.handwritten.restore import restore
 from benchmarks.handwritten.route import route
-from benchmarks.measurement import Job, Measurement, Side, Work
+from benchmarks.measurement import Job, Measurement, WorkName
 
-_RUNS: Final[dict[tuple[Side, Work], Callable[[Job], Measurement]]] = {
-    ("headrace", "route"): engine.route,
-    ("headrace", "count"): engine.count,
-    ("headrace", "restore"): engine.restore,
-    ("hand-written", "route"): route,
-    ("hand-written", "count"): count,
-    ("hand-written", "restore"): restore,
+_BY_HAND: Final[dict[WorkName, Callable[[Job], Measurement]]] = {
+    "read": read,
+    "decode": read,
+    "route": route,
+    "count": count,
+    "restore": restore,
 }
 
 
@@ -34,7 +34,8 @@ def main() -> None:
     # As the engine's thread does before it starts.
     gc.collect()
     gc.freeze()
-    measured = _RUNS[job.side, job.work](job)
+    run = _BY_HAND[job.work] if job.contender == "hand-written" else engine.run
+    measured = run(job)
     print(msgspec.json.encode(measured).decode())
 
 

@@ -18,9 +18,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, get_args
 
-from benchmarks.engine import count_topology, route_topology
 from benchmarks.events import USERS, make_events, random_users
-from benchmarks.measurement import Job, Work
+from benchmarks.measurement import Job, WorkName
+from benchmarks.topologies import count_topology, route_topology
 from pipeline.clock import SystemClock
 from pipeline.config import MetricsLevel, StreamsConfig
 from pipeline.runtime.broker import TopicSpec
@@ -29,7 +29,7 @@ from pipeline.runtime.worker import Worker
 from pipeline.state.provider import RocksDBProvider
 from pipeline.topology import Topology
 
-_WORKS: Final[dict[Work, Callable[[Job], Topology]]] = {"route": route_topology, "count": count_topology}
+_WORKS: Final[dict[WorkName, Callable[[Job], Topology]]] = {"route": route_topology, "count": count_topology}
 _PARTITIONS: Final = 4
 #: Records polled and processed in a step that counts.
 _WHOLE_STEP: Final = 1_500
@@ -49,7 +49,7 @@ def main() -> None:
         print(report(work, runs), flush=True)
 
 
-def report(work: Work, runs: list[dict[MetricsLevel, float]]) -> str:
+def report(work: WorkName, runs: list[dict[MetricsLevel, float]]) -> str:
     """Return one line: by level, the median time of a record, and that of the ratios to `off`."""
     texts = []
     for level in _LEVELS:
@@ -59,7 +59,7 @@ def report(work: Work, runs: list[dict[MetricsLevel, float]]) -> str:
     return f"{work}: {', '.join(texts)}"
 
 
-def measure(work: Work, records: int) -> dict[MetricsLevel, float]:
+def measure(work: WorkName, records: int) -> dict[MetricsLevel, float]:
     """Return, by level, the microseconds that a record took in the median step."""
     steps: dict[MetricsLevel, list[float]] = {level: [] for level in _LEVELS}
     with ExitStack() as opened:
@@ -83,19 +83,19 @@ def measure(work: Work, records: int) -> dict[MetricsLevel, float]:
 
 
 @contextmanager
-def _worker(work: Work, level: MetricsLevel, records: int) -> Iterator[Worker]:
+def _worker(work: WorkName, level: MetricsLevel, records: int) -> Iterator[Worker]:
     """Return a worker that is about to process the records."""
     clock = SystemClock()
     broker = MemoryBroker(clock)
     job = Job(
         work=work,
-        side="headrace",
+        contender="headrace",
         address="memory",
         application_id="cost",
         source="source",
         target="target",
-        changelog="",
         records=records,
+        results=records,
         grace_ms=30_000,
         state_dir="",
     )

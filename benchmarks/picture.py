@@ -73,7 +73,8 @@ def _drawn(group: Group, top: int) -> list[str]:
     begin = top + _HEAD
     for number, bar in enumerate(group.bars):
         y, length = begin + _ROW * number, max(1.0, bar.value / longest * _BARS)
-        colour = _COLOURS.get(bar.label, _OTHER)
+        # Such as "Kafka Streams, 2 threads".
+        colour = _COLOURS.get(bar.label, _COLOURS.get(bar.label.partition(",")[0], _OTHER))
         lines += [
             _text(_LABELS - 8, y + 14, bar.label, 'text-anchor="end"'),
             f'<rect x="{_LABELS}" y="{y + 2}" width="{length:.1f}" height="{_ROW - 6}" fill="{colour}"/>',

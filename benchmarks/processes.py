@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from typing import Final
 
 import msgspec
 
+from benchmarks.contenders.contender import Contender
 from benchmarks.measurement import Job, Measurement
 
 _TIMEOUT_S: Final = 600.0
@@ -17,17 +17,21 @@ class MeasurementError(Exception):
     """A measuring process failed."""
 
 
-def measure(job: Job) -> Measurement:
+def measure(contender: Contender, job: Job) -> Measurement:
     """Do a job in a fresh process.
 
     Raises:
         MeasurementError: it failed or took too long.
     """
-    command = [sys.executable, "-m", "benchmarks.measure", msgspec.json.encode(job).decode()]
+    command = contender.command(job)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise MeasurementError(f"{job.side} {job.work} took more than {_TIMEOUT_S:g} s") from error
+        said = error.stderr.decode(errors="replace")[-4_000:] if error.stderr else ""
+        raise MeasurementError(
+            f"{contender.name}: {job.work} took more than {_TIMEOUT_S:g} s:\n{said}"
+        ) from error
     if done.returncode != 0:
-        raise MeasurementError(f"{job.side} {job.work} failed:\n{done.stderr[-4_000:]}")
-    return msgspec.json.decode(done.stdout, type=Measurement)
+        raise MeasurementError(f"{contender.name}: {job.work} failed:\n{done.stderr[-4_000:]}")
+    # Some libraries print to standard output, too.
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Measurement)

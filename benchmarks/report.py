@@ -1,83 +1,77 @@
-"""Medians as a Markdown table."""
+"""A table's page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import median
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Final
 
-from benchmarks.measurement import Measurement
+from benchmarks.page import Page, spread
+from benchmarks.picture import Bar, Group
+from benchmarks.results import BY_HAND, KAFKA_STREAMS, OURS, Results, Row
 
 _HEADER: Final = (
     "work",
-    "broker",
-    "Headrace",
+    "contender",
+    "k records/s",
     "min-max",
-    "hand-written",
-    "min-max",
-    "ratio",
-    "floor",
-    "us",
-    "us by hand",
+    "of Headrace",
+    "of hand-written",
+    "of Kafka Streams",
+    "CPU us",
+    "records",
 )
 _KILO: Final = 1_000
-_MEGA: Final = 1_000_000
+_SLOW_KILO: Final = 20
 
 
-class Result(NamedTuple):
-    """All runs of one work on one broker.
-
-    Attributes:
-        work: what was done.
-        broker: on which broker.
-        floor: records a second that the engine must reach.
-        engine: its runs.
-        handwritten: runs of the loop written by hand.
-    """
-
-    work: str
-    broker: str
-    floor: int
-    engine: Sequence[Measurement]
-    handwritten: Sequence[Measurement]
-
-    @property
-    def rate(self) -> float:
-        """The engine's median, in records a second."""
-        return median(run.rate for run in self.engine)
-
-    @property
-    def ceiling(self) -> float:
-        """The hand-written loop's median, in records a second."""
-        return median(run.rate for run in self.handwritten)
-
-
-def table(results: Sequence[Result]) -> str:
-    """Return results as a Markdown table: thousands of records a second, processor time per record."""
-    rows = [_HEADER, ("---",) * 2 + ("--:",) * (len(_HEADER) - 2), *map(_row, results)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def _row(result: Result) -> tuple[str, ...]:
-    reached = "reached" if result.rate >= result.floor else "MISSED"
-    return (
-        result.work,
-        result.broker,
-        f"{result.rate / _KILO:.0f}",
-        _spread(result.engine),
-        f"{result.ceiling / _KILO:.0f}",
-        _spread(result.handwritten),
-        f"{result.rate / result.ceiling:.2f}",
-        f"{result.floor / _KILO:.0f} {reached}",
-        f"{_microseconds(result.engine):.1f}",
-        f"{_microseconds(result.handwritten):.1f}",
+def page_of(results: Results, command: str) -> Page:
+    """Return a table's page."""
+    return Page(
+        title=results.title,
+        command=command,
+        text=(
+            "thousands of records a second on Apache Kafka, from the first record in hand to the last "
+            f"result committed; medians of {results.runs} runs in turns, each in a process of its own, whose "
+            "results were checked before its time counted. Ratios are of medians; Kafka Streams' is its best "
+            "of one and two threads. CPU: microseconds of the contender's process per record, which is "
+            "seconds per million."
+        ),
+        header=_HEADER,
+        texts=2,
+        rows=[cells for row in results.rows for cells in rows_of(row, results.titles)],
+        groups=[_group(row, results.titles) for row in results.rows],
+        notes=results.notes,
     )
 
 
-def _spread(runs: Sequence[Measurement]) -> str:
-    rates = [run.rate / _KILO for run in runs]
-    return f"{min(rates):.0f}-{max(rates):.0f}"
+def rows_of(row: Row, titles: dict[str, str]) -> Iterator[tuple[str, ...]]:
+    """Return the lines of a work: one a contender."""
+    for name, runs in row.runs.items():
+        rates = [run.rate / _KILO for run in runs]
+        yield (
+            row.title,
+            titles[name],
+            _thousands(row.median(name) or 0.0),
+            spread(rates, 0 if min(rates) >= _SLOW_KILO else 1),
+            *(_ratio(row.ratio(name, other)) for other in (OURS, BY_HAND, KAFKA_STREAMS)),
+            f"{row.median(name, 'cpu') or 0.0:.1f}",
+            f"{runs[0].records:,}",
+        )
+    for name, reason in row.refusals.items():
+        yield row.title, titles[name], reason, *[""] * (len(_HEADER) - 3)
 
 
-def _microseconds(runs: Sequence[Measurement]) -> float:
-    return median(run.cpu_seconds / run.records * _MEGA for run in runs)
+def _group(row: Row, titles: dict[str, str]) -> Group:
+    rates = {titles[name]: row.median(name) or 0.0 for name in row.runs}
+    bars = [Bar(title, rate, _thousands(rate)) for title, rate in rates.items()]
+    return Group(f"{row.title}, k records/s", bars)
+
+
+def _thousands(rate: float) -> str:
+    """Return thousands, with a decimal where it says something."""
+    kilo = rate / _KILO
+    return f"{kilo:.0f}" if kilo >= _SLOW_KILO else f"{kilo:.1f}"
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"

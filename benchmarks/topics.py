@@ -32,8 +32,23 @@ def create_topic(address: str, name: str, config: Mapping[str, str]) -> None:
     made[name].result(timeout=_TIMEOUT_S)
 
 
-def fill(address: str, topic: str, events: Iterable[Event]) -> None:
+def delete_topic(address: str, name: str) -> None:
+    """Delete a topic.
+
+    Raises:
+        KafkaException: the broker refuses it.
+    """
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 3})
+    admin.delete_topics([name])[name].result(timeout=_TIMEOUT_S)
+
+
+def fill(address: str, topics: Mapping[str, str], events: Iterable[Event]) -> None:
     """Produce events, partitioned by key as Kafka's Java client does.
+
+    Args:
+        address: bootstrap servers.
+        topics: where the events of each `Event.topic` go.
+        events: what to produce.
 
     Raises:
         KafkaException: a record could not be delivered.
@@ -62,7 +77,7 @@ def fill(address: str, topic: str, events: Iterable[Event]) -> None:
     for event in events:
         while True:
             try:
-                produce(topic, event.value, event.key, -1, None, None, event.timestamp)
+                produce(topics[event.topic], event.value, event.key, -1, None, None, event.timestamp)
             except BufferError:
                 producer.poll(0.05)
             else:
@@ -71,7 +86,9 @@ def fill(address: str, topic: str, events: Iterable[Event]) -> None:
     if failures:
         raise KafkaException(failures[0])
     if left:
-        raise TimeoutError(f"{left} records for {topic} were not acknowledged within {_TIMEOUT_S:g} s")
+        raise TimeoutError(
+            f"{left} records for {', '.join(topics.values())} were not acknowledged within {_TIMEOUT_S:g} s"
+        )
 
 
 def read_all(address: str, topic: str) -> Iterator[tuple[bytes, bytes | None]]:

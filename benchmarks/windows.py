@@ -1,4 +1,7 @@
-"""Windows as bytes, in the layout that the engine gives its changelog (Kafka Streams' `WindowKeySchema`)."""
+"""Windows as bytes, in the layout that the engine gives its changelog.
+
+That of Kafka Streams: `WindowKeySchema`, and `SessionKeySchema` for sessions.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from typing import Final
 import msgspec
 
 from benchmarks.digest import Digest
+from benchmarks.measurement import WorkName
 
 _SUFFIX: Final = struct.Struct(">qI")
+_SESSION: Final = struct.Struct(">qq")
 _TIMESTAMP: Final = struct.Struct(">q")
 _pack_suffix = _SUFFIX.pack
 _pack_timestamp = _TIMESTAMP.pack
@@ -21,6 +26,15 @@ _decode = msgspec.json.Decoder(tuple[int, int]).decode
 def pack_key(key: bytes, start_ms: int) -> bytes:
     """Return key, start and a sequence number of 0."""
     return key + _pack_suffix(start_ms, 0)
+
+
+def unpack_key(work: WorkName, data: bytes) -> tuple[bytes, int]:
+    """Return key and start of a window of this work."""
+    if work == "session":
+        _end, start = _SESSION.unpack_from(data, len(data) - _SESSION.size)
+        return data[: -_SESSION.size], start
+    start, _sequence = _SUFFIX.unpack_from(data, len(data) - _SUFFIX.size)
+    return data[: -_SUFFIX.size], start
 
 
 def pack_value(timestamp: int, count: int, total: int) -> bytes:
@@ -37,7 +51,6 @@ def windows_digest(entries: Iterable[tuple[bytes, bytes]]) -> Digest:
     """Return the digest of windows, given as `pack_key` and `pack_value` pack them."""
     digest = Digest()
     for key, value in entries:
-        start = _SUFFIX.unpack_from(key, len(key) - _SUFFIX.size)[0]
         _timestamp, count, total = unpack_value(value)
-        digest.add_window(key[: -_SUFFIX.size], start, count, total)
+        digest.add_window(*unpack_key("count", key), count, total)
     return digest

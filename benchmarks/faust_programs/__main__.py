@@ -42,7 +42,7 @@ def main() -> None:
         for engine, count in events.items():
             create_topic(server.address, engine, {"retention.ms": "-1"})
             start_ms = SystemClock().now_ms() - _HISTORY_MS
-            fill(server.address, engine, make_events(count, start_ms, 200_000, random_users()))
+            fill(server.address, {"source": engine}, make_events(count, start_ms, 200_000, random_users()))
         for work in options.only or WORKS:
             rates: dict[str, list[float]] = {engine: [] for engine in ENGINES}
             for number, engine in _turns(options.runs):

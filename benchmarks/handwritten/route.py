@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,24 +20,23 @@ from benchmarks.handwritten.clients import (
 from benchmarks.masking import masked_event
 from benchmarks.measurement import Job, Measurement
 from benchmarks.stopwatch import Stopwatch
+from benchmarks.topologies import Log, masked_log
 
 
 def route(job: Job) -> Measurement:
     """Run until every record is routed and committed."""
     reader, writer = consumer(job.address, job.application_id), CheckedProducer(job.address)
     reader.assign(partitions(job.source))
-    decode: Any = msgspec.json.Decoder().decode
-    encode, produce, target = msgspec.json.Encoder().encode, writer.produce, job.target
+    routed, produce, target = _routed(job), writer.produce, job.target
     watch, done, due = None, 0, 0.0
     while done < job.records:
         batch = reader.consume(BATCH, WAIT_S)
         if watch is None and batch:
             watch, due = Stopwatch(), time.perf_counter() + COMMIT_INTERVAL_S
         for message in batch:
-            event = decode(message.value())
-            if event["severity"] == DROPPED_SEVERITY:
+            value = routed(message.value())
+            if value is None:
                 continue
-            value = encode(masked_event(event))
             while True:
                 try:
                     produce(target, value, message.key(), -1, None, None, message.timestamp()[1])
@@ -53,3 +53,19 @@ def route(job: Job) -> Measurement:
     measured = watch.stop(done)
     reader.close()
     return measured
+
+
+def _routed(job: Job) -> Callable[[Any], bytes | None]:
+    """Return what makes a value to write of a value; None: it is filtered out."""
+    encode = msgspec.json.Encoder().encode
+    decode: Any = msgspec.json.Decoder(Log).decode if job.format == "typed" else msgspec.json.Decoder().decode
+
+    def routed_event(value: bytes) -> bytes | None:
+        event = decode(value)
+        return None if event["severity"] == DROPPED_SEVERITY else encode(masked_event(event))
+
+    def routed_log(value: bytes) -> bytes | None:
+        log = decode(value)
+        return None if log.severity == DROPPED_SEVERITY else encode(masked_log(log))
+
+    return routed_log if job.format == "typed" else routed_event

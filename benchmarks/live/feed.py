@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from benchmarks.digest import Digest
 from benchmarks.events import make_events, random_users
 from benchmarks.topics import PARTITIONS
-from benchmarks.works import check
+from benchmarks.works.work import check
 from pipeline.clock import SystemClock
 
 #: The value begins with `{"id":"0000000123"`: microseconds take the place of the number.

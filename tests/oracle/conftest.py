@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.testing.java import NoJdkError
 from pipeline.testing.kafka_jars import DIRECTORY_VARIABLE
-from tests.oracle.kafka_streams import KafkaStreams, NoJdkError
+from tests.oracle.kafka_streams import KafkaStreams
 
 _PROJECT = Path(__file__).parent.parent.parent
 

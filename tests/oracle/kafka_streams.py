@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -16,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from pipeline.errors import BrokerError
-from pipeline.testing.java import VERSION, major_version
+from pipeline.testing.java import compiled, jdk
 from pipeline.testing.kafka_jars import classpath, kafka_directory
 from tests.oracle.cases import Case, Output, Result
 from tests.oracle.probes import probe
@@ -24,13 +22,8 @@ from tests.oracle.probes import probe
 _HERE: Final = Path(__file__).parent
 _LOCK: Final = _HERE / "kafka-streams-jars.lock"
 _SOURCES: Final = _HERE / "java"
-_COMPILE_TIMEOUT_S: Final = 300.0
 #: Cases are small: the time goes into starting them, which the quick compiler does best.
 _JVM_OPTIONS: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m")
-
-
-class NoJdkError(BrokerError):
-    """There is no Java compiler: a JRE runs Kafka Streams, but not the program that drives it."""
 
 
 class KafkaStreams:
@@ -45,12 +38,12 @@ class KafkaStreams:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        jdk = _jdk()
+        java = jdk() / "java"
         path = classpath(self._directory, _LOCK)
-        classes = _compiled(jdk, path, self._directory)
+        classes = compiled(_SOURCES, path, self._directory, "oracle")
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [jdk / "java", *_JVM_OPTIONS, "-cp", f"{classes}{os.pathsep}{path}", "Oracle"],
+            [java, *_JVM_OPTIONS, "-cp", f"{classes}{os.pathsep}{path}", "Oracle"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -113,40 +106,3 @@ def _result(answer: dict[str, Any]) -> Result:
 
 def _bytes(encoded: str | None) -> bytes | None:
     return None if encoded is None else base64.b64decode(encoded)
-
-
-def _jdk() -> Path:
-    """Return the folder with `java` and `javac` of a JDK on the PATH."""
-    compiler = shutil.which("javac")
-    if compiler is None or major_version(compiler) < VERSION:
-        raise NoJdkError(
-            f"comparing with Kafka Streams needs a JDK {VERSION} or newer on the PATH (javac too; a JRE does "
-            "not do). Debian and Ubuntu: apt install default-jdk-headless"
-        )
-    return Path(compiler).resolve().parent
-
-
-def _compiled(jdk: Path, path: str, directory: Path) -> Path:
-    """Return the folder with the program's classes, compiling it if it has changed."""
-    sources = sorted(_SOURCES.glob("*.java"))
-    content = b"".join(source.read_bytes() for source in sources) + path.encode()
-    classes = directory / f"oracle-{hashlib.sha256(content).hexdigest()[:16]}"
-    if classes.exists():
-        return classes
-    with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        made = Path(scratch) / "classes"
-        done = subprocess.run(
-            [jdk / "javac", "-nowarn", "-d", made, "-cp", path, *sources],
-            capture_output=True,
-            text=True,
-            timeout=_COMPILE_TIMEOUT_S,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise BrokerError(f"the program in {_SOURCES} cannot be compiled: {done.stderr[-4000:]}")
-        try:
-            made.rename(classes)
-        except OSError:
-            if not classes.exists():  # another process may have been first
-                raise
-    return classes

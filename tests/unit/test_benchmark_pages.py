@@ -24,7 +24,7 @@ from benchmarks.start.__main__ import Start
 from benchmarks.start.__main__ import page as start_page
 from benchmarks.start.__main__ import parse as parse_start
 from benchmarks.turns import turns
-from benchmarks.works import ResultError
+from benchmarks.works.work import ResultError
 
 
 def test_turns_hit_all_alike() -> None:

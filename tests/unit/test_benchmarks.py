@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from itertools import permutations
 
 import msgspec
@@ -8,27 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.__main__ import parse
+from benchmarks.contenders import CONTENDERS
 from benchmarks.digest import Digest
-from benchmarks.engine import STORE, changelog_of, count_topology, route_topology
 from benchmarks.events import (
     DROPPED_SEVERITY,
     USERS,
     VALUE_BYTES,
-    WINDOW_MS,
-    CountExpectation,
     Event,
-    RouteExpectation,
     make_events,
     random_users,
     users_in_turn,
 )
 from benchmarks.masking import masked, masked_event
-from benchmarks.measurement import Job, Measurement, Side
+from benchmarks.measurement import Job, WorkName
 from benchmarks.processes import MeasurementError, measure
-from benchmarks.report import Result, table
-from benchmarks.windows import pack_key, pack_value, unpack_value, windows_digest
-from benchmarks.works import Count, Place, Restore, ResultError, Route, Runner, check
+from benchmarks.topologies import TOPOLOGIES, changelog_of
+from benchmarks.windows import pack_key, pack_value, unpack_key, unpack_value
+from benchmarks.works import WORKS
+from benchmarks.works.work import Case, Expected, Place, ResultError, check
 from pipeline.clock import SystemClock
 from pipeline.record import NO_HEADERS
 from pipeline.serde import BYTES, serde_for
@@ -38,15 +36,17 @@ from pipeline.testing.brokers import EmbeddedBroker
 from pipeline.testing.driver import TopologyTestDriver
 
 START_MS = 1_700_000_040_000
+WINDOW_MS = 60_000
 JOB = Job(
     work="count",
-    side="headrace",
+    contender="headrace",
     address="",
     application_id="measured",
     source="source",
+    other="other",
     target="target",
-    changelog="",
     records=0,
+    results=0,
     grace_ms=30_000,
     state_dir="",
 )
@@ -153,28 +153,64 @@ def test_windows_are_packed_as_the_engine_logs_them(
     store.put(key, value, start, timestamp)
     assert list(store.flush()) == [(pack_key(key, start), pack_value(timestamp, *value))]
     assert unpack_value(pack_value(timestamp, *value)) == [timestamp, *value]
+    assert unpack_key("count", pack_key(key, start)) == (key, start)
 
 
-def test_the_route_writes_what_is_expected() -> None:
-    expectation = RouteExpectation()
-    with TopologyTestDriver(route_topology(JOB), partitions=4) as driver:
-        for event in some_events():
-            expectation.add(event)
-            driver.pipe("source", event.key, event.value, event.timestamp, NO_HEADERS)
-        records = driver.output_topic("target", key=bytes, value=bytes).read_all()
-    assert digest_of((record.key, record.value) for record in records) == expectation.digest
+def expected_of(work: WorkName, records: int, events: list[Event]) -> Expected:
+    """Collect a work's events, and return what must come of them."""
+    expected: list[Expected] = []
+    measured = WORKS[work](Place("", START_MS), Case(work))
+    events += measured.expect(measured.events(records), expected)
+    return expected[0]
 
 
-def test_the_count_logs_what_is_expected() -> None:
-    expectation = CountExpectation()
-    with TopologyTestDriver(count_topology(JOB), partitions=4) as driver:
-        for event in some_events():
-            expectation.add(event)
-            driver.pipe("source", event.key, event.value, event.timestamp, NO_HEADERS)
-        assert driver.store(STORE).name == STORE
-        records = driver.output_topic(changelog_of("measured"), key=bytes, value=bytes).read_all()
-    last = {record.key: record.value for record in records}
-    assert windows_digest(last.items()) == expectation.digest
+@pytest.mark.parametrize("work", [work for work in TOPOLOGIES if work != "restore"])
+def test_the_topology_of_a_work_does_what_is_expected(work: WorkName) -> None:
+    events: list[Event] = []
+    expected = expected_of(work, 2_000, events)
+    result = Digest()
+    job = msgspec.structs.replace(JOB, work=work, grace_ms=WORKS[work].grace_ms)
+    with TopologyTestDriver(TOPOLOGIES[work](job, result), partitions=4) as driver:
+        for event in events:
+            driver.pipe(event.topic, event.key, event.value, event.timestamp, NO_HEADERS)
+        if work == "route":
+            for record in driver.output_topic("target", key=bytes, value=bytes).read_all():
+                result.add(record.key, record.value)
+        elif work in {"count", "hopping", "session"}:
+            logged = driver.output_topic(changelog_of("measured"), key=bytes, value=bytes).read_all()
+            window = CONTENDERS["headrace"].changelog.window  # type: ignore[union-attr] # it has one
+            for key, value in {record.key: record.value for record in logged}.items():
+                if value is not None:
+                    result.add_window(*window(work, key, value))
+    assert len(events) == expected.records == 2_000
+    assert result == expected.digest
+    assert result.records > 0
+
+
+def test_fewer_records_are_the_first_of_more() -> None:
+    for work in ("count", "session", "dedup"):
+        few: list[Event] = []
+        more: list[Event] = []
+        expected_of(work, 110, few)
+        expected_of(work, 1_100, more)
+        assert more[: len(few)] == few
+
+
+def test_a_dedup_gets_copies_and_a_session_has_pauses() -> None:
+    events: list[Event] = []
+    expected = expected_of("dedup", 1_100, events)
+    ids = Counter(msgspec.json.decode(event.value)["id"] for event in events)
+    assert Counter(ids.values()) == {1: 900, 2: 100}
+    assert (expected.digest.records, expected.results) == (1_000, 1_100)
+
+
+@pytest.mark.parametrize("work", ["read", "route"])
+@pytest.mark.parametrize("value_bytes", [190, 768, 1_024])
+def test_values_have_the_size_that_the_row_says(work: WorkName, value_bytes: int) -> None:
+    measured = WORKS[work](Place("", START_MS), Case(work, value_bytes=value_bytes))
+    for event in measured.events(30):
+        assert len(event.value) == value_bytes
+        assert msgspec.json.decode(event.value)["bytes"] == event.amount
 
 
 def test_a_wrong_result_is_refused() -> None:
@@ -184,55 +220,25 @@ def test_a_wrong_result_is_refused() -> None:
 
 
 def test_a_measuring_process_that_fails_says_why() -> None:
-    job = msgspec.structs.replace(JOB, work="restore", side="hand-written", state_dir="/dev/null/folder")
-    with pytest.raises(MeasurementError, match=r"(?s)hand-written restore failed:.*Not a directory"):
-        measure(job)
+    job = msgspec.structs.replace(JOB, work="restore", contender="hand-written", state_dir="/dev/null/folder")
+    with pytest.raises(MeasurementError, match=r"(?s)hand-written: restore failed:.*Not a directory"):
+        measure(CONTENDERS["hand-written"], job)
 
 
-def measured(rate: int) -> Measurement:
-    return Measurement(records=1_000_000, seconds=1_000_000 / rate, cpu_seconds=5.0)
-
-
-@pytest.mark.parametrize(
-    ("floor", "rates", "ceilings", "row"),
-    [
-        (
-            100_000,
-            [90_000, 200_000, 120_000],
-            [240_000],
-            "| route | kafka | 120 | 90-200 | 240 | 240-240 | 0.50 | 100 reached | 5.0 | 5.0 |",
-        ),
-        (
-            80_000,
-            [70_000, 79_000],
-            [100_000, 200_000],
-            "| route | kafka | 74 | 70-79 | 150 | 100-200 | 0.50 | 80 MISSED | 5.0 | 5.0 |",
-        ),
-    ],
-)
-def test_a_row_has_medians_spread_ratio_and_floor(
-    floor: int, rates: list[int], ceilings: list[int], row: str
-) -> None:
-    result = Result("route", "kafka", floor, [*map(measured, rates)], [*map(measured, ceilings)])
-    assert table([result]).splitlines()[2] == row
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--records", "0"], ["--runs", "-1"], ["--only", "sort"], ["--broker", "x"]]
-)
-def test_bad_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as refusal:
-        parse(arguments)
-    assert refusal.value.code == 2
-    assert arguments[0] in capsys.readouterr().err
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_a_contender_is_described_with_reasons_and_says_what_it_cannot_do(name: str) -> None:
+    contender = CONTENDERS[name]
+    assert contender.name == name
+    assert all(contender.refusals.values())
+    assert set(contender.refusals) < set(WORKS)
+    assert contender.settings
+    assert all(all(setting) for setting in contender.settings)
 
 
 @pytest.mark.embedded
-@pytest.mark.parametrize("work", [Route, Count, Restore], ids=["route", "count", "restore"])
-def test_both_sides_do_the_same_work(work: Callable[[Place, int], Runner]) -> None:
+@pytest.mark.parametrize("work", ["read", "decode", "route", "count", "restore"])
+def test_ours_and_the_hand_written_loop_do_the_same_work(work: WorkName) -> None:
     with EmbeddedBroker() as broker:
-        runner = work(Place(broker.address, SystemClock().now_ms()), 2_000)
-        runner.prepare()
-        sides: tuple[Side, Side] = ("headrace", "hand-written")
-        records = [runner.run(side, 1).records for side in sides]
-    assert len(set(records)) == 1
+        measured = WORKS[work](Place(broker.address, SystemClock().now_ms()), Case(work))
+        records = [measured.run(CONTENDERS[name], 2_000, 1).records for name in ("headrace", "hand-written")]
+    assert records == [2_000, 2_000]

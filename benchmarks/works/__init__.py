@@ -1,0 +1,29 @@
+"""The works that are measured: what each needs on the broker, and how its results are checked."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.measurement import WorkName
+from benchmarks.works.count import Count, Hopping, Session
+from benchmarks.works.dedup import Dedup
+from benchmarks.works.joins import StreamJoin, TableJoin
+from benchmarks.works.read import Decode, Read
+from benchmarks.works.repartition import Repartition
+from benchmarks.works.restore import Restore
+from benchmarks.works.route import Route
+from benchmarks.works.work import Work
+
+WORKS: Final[dict[WorkName, type[Work]]] = {
+    "read": Read,
+    "decode": Decode,
+    "route": Route,
+    "repartition": Repartition,
+    "dedup": Dedup,
+    "count": Count,
+    "hopping": Hopping,
+    "session": Session,
+    "stream-join": StreamJoin,
+    "table-join": TableJoin,
+    "restore": Restore,
+}
