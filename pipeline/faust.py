@@ -33,6 +33,7 @@ from faust import (
 import pipeline
 from pipeline.actors.agent import Agent
 from pipeline.actors.channel import Channel
+from pipeline.actors.global_tables import GlobalTable, SetGlobalTable
 from pipeline.actors.set_table import SetTable
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic
@@ -53,6 +54,7 @@ __all__ = [
     "Event",
     "EventT",
     "GSSAPICredentials",
+    "GlobalTable",
     "ModelOptions",
     "Monitor",
     "OAuthCredentials",
@@ -62,6 +64,7 @@ __all__ = [
     "Sensor",
     "Service",
     "ServiceT",
+    "SetGlobalTable",
     "SetTable",
     "Settings",
     "Stream",

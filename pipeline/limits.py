@@ -32,7 +32,10 @@ ENGINE: Final = {
         "bytes",
         "all partitions that have records waiting are paused until half of it is free",
     ),
-    "cache_entries": ("entries a store", "the task commits; the oldest of what is committed are forgotten"),
+    "cache_entries": (
+        "entries a store",
+        "the task commits; the oldest of what is committed are forgotten, or read back (global tables)",
+    ),
     "cache_bytes": ("bytes", "the worker commits; what is committed is forgotten, of all stores"),
     "block_cache_bytes": ("bytes", "RocksDB forgets the blocks that were read longest ago, of all stores"),
     "write_buffer_bytes": ("bytes a store", "RocksDB writes them to a file"),

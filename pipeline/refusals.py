@@ -8,9 +8,6 @@ from typing import Any, Final, NoReturn
 from pipeline.errors import TopologyError
 
 _STREAM: Final = "declare a stream with app.stream(topic) and chain operators, or .process(...), on it"
-_TABLE: Final = (
-    "declare a table with app.table(topic, name=...), or aggregate a stream: .group_by(...).count(name=...)"
-)
 _CLIENT: Final = (
     "send with topic.send(...) and ask with agent.ask(...) as they are: no client has to be started"
 )
@@ -20,10 +17,6 @@ _REBALANCE: Final = (
     "nobody calls it: @table.on_recover hears when a part of a table is here, GET /ready tells the rest"
 )
 _PRODUCED: Final = "nobody calls it: look at what is sent where it is sent"
-_GLOBAL_SETS: Final = (
-    "use app.SetTable(name) where a worker needs only its part; where agents write none of it, "
-    "app.global_table(topic, ...), with the pair of key and member as its key"
-)
 _HTTP: Final = "query a table by its name: GET /stores/<name>/keys/<key>"
 
 
@@ -66,8 +59,6 @@ class Refusals:
     its order.
     """
 
-    GlobalTable: Any = _unavailable("GlobalTable", _TABLE)
-    SetGlobalTable: Any = _unavailable("SetGlobalTable", _GLOBAL_SETS)
     topic_route: Any = _unavailable("topic_route", _HTTP)
     LiveCheck: Any = _unavailable("LiveCheck", _STREAM)
     commit: Any = _unavailable("commit", _COMMIT)

@@ -12,10 +12,12 @@ from pipeline.actors.asking_many import Values, answers, in_order
 from pipeline.actors.code import AnyTable, tables_of
 from pipeline.actors.models import value_serde_of
 from pipeline.actors.prologue import regroups_of
+from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic
 from pipeline.actors.window_table import WindowedTable, closing_of
 from pipeline.agents.scope import in_agent
 from pipeline.config import StreamsConfig
+from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.errors import AskError, TopologyError
 from pipeline.record import NO_HEADERS, Headers
@@ -118,6 +120,12 @@ class Agent(Absent):
             answers=self._encode_answer,
         )
 
+    def declare_tables(self, builder: StreamsBuilder) -> None:
+        """Declare the global tables that its code uses once more, for a test of it."""
+        for table in tables_of(*self._tables, self.fun).values():
+            if isinstance(table, Table) and table.is_global:
+                builder.written_table(table.spec, 1)
+
     def test_context(self) -> AgentTest:
         """Return the agent alone, in memory, for a test: put events in, and see what it yields.
 
@@ -136,9 +144,11 @@ class Agent(Absent):
         tables = tables_of(*self._tables, self.fun).values()
         closings = tuple(filter(None, map(closing_of, tables)))
         owners = [table.table if isinstance(table, WindowedTable) else table for table in tables]
-        stores = (*(table.spec for table in owners), *(closing.waiting for closing in closings))
+        own = [table for table in owners if not table.is_global]
+        stores = (*(table.spec for table in own), *(closing.waiting for closing in closings))
+        everywhere = tuple(table.name for table in owners if table.is_global)
         recovered = tuple((table.name, call) for table in owners for call in table.recover_callbacks)
-        return Uses(stores, closings, recovered)
+        return Uses(stores, closings, recovered, everywhere)
 
     def add_sink(self, sink: Sink) -> None:
         """Send what it yields to a topic, an agent, a channel or a function, one after the other.

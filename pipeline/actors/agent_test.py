@@ -26,6 +26,10 @@ class Runnable(Protocol):
         """Run it on a stream, and return what it yields."""
         ...
 
+    def declare_tables(self, builder: StreamsBuilder) -> None:
+        """Declare the global tables that its code uses."""
+        ...
+
 
 class TestOwner(Protocol):
     """What a test needs of the agent's application."""
@@ -95,6 +99,7 @@ class AgentTest:
 
         config = self._owner.streams_config
         builder = StreamsBuilder(config.application_id)
+        self._agent.declare_tables(builder)
         name = self._topic.get_topic_name()
         source = builder.stream(name, key=self._topic.key, value=self._topic.value)
         self._agent.runs_on(source).agent(self._collect, name=f"{self._agent.name}-results")

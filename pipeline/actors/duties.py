@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.actors.declarations import Declarations
+from pipeline.actors.global_tables import GlobalTables
 
 if TYPE_CHECKING:
     from pipeline.engine import Engine
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _INTERVAL_S: Final = 0.05
 
 
-class Duties(Declarations):
+class Duties(GlobalTables):
     """Part of `App`: before Faust's class, whose hooks these are."""
 
     if TYPE_CHECKING:

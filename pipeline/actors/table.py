@@ -73,9 +73,11 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
         clone__contribute_to_stream__remove_from_stream__info="a table is declared once: app.Table(...)",
         copy__fromkeys="make a dictionary: dict(table.items())",
         data="ask GET /stores/<name>, or iterate over items()",
-        is_global="app.global_table(...) of the DSL is whole on every worker",
         WindowWrapper="annotate with pipeline.actors.window_table.WindowedTable",
     )
+
+    #: Whether it is whole on every worker.
+    is_global: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -209,6 +209,28 @@ class StreamsBuilder:
         )
         return GlobalKTable(cast("GlobalTable", node))
 
+    def written_table(self, store: StoreSpec, partitions: int) -> None:
+        """Declare a global table that agents of the application write to.
+
+        Args:
+            store: its name and serdes; the topic is `<application>-<name>-changelog`.
+            partitions: so many has that topic, which is made at the start.
+
+        Raises:
+            TopologyError: its name is taken.
+        """
+        self._graph.add(
+            GlobalTable,
+            "global-table",
+            # Names of tables are not names of operators: an agent may be called like its table.
+            f"{store.name}-table",
+            topics=(f"{self.application_id}-{store.name}-changelog",),
+            key=store.key,
+            value=store.value,
+            store=dataclasses.replace(store, logged=False),
+            partitions=partitions,
+        )
+
     def declare_topic(self, topic: DeclaredTopic) -> None:
         """Have a topic made when a worker starts, unless it exists."""
         self._topics[topic.name] = topic

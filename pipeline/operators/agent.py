@@ -199,6 +199,7 @@ class _TaskScope:
     def __init__(self, node: Agent, context: OperatorContext) -> None:
         self._node, self._context, self._produce = node, context, context.produce
         self._stores = {spec.name: context.store(spec.name) for spec in node.stores}
+        self._stores |= {name: context.global_table(name) for name in node.global_tables}
         self._topics: set[str] = set()
         self.closings: dict[str, ClosingTable] = {}
 

@@ -42,6 +42,10 @@ class OperatorContext(Protocol):
         """Return a store by name: one of the task's, or that of a global table."""
         ...
 
+    def global_table(self, name: str) -> Any:
+        """Return a global table that agents of the task write to: `get`, `put` and `all`."""
+        ...
+
     @property
     def shared(self) -> dict[str, Any]:
         """What operators of the task that share a store share besides, by a name of theirs."""

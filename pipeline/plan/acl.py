@@ -84,6 +84,10 @@ def required_rights(plan: Plan, config: StreamsConfig) -> Rights:
     found = Rights()
     for source in (*_sources(plan), *plan.global_tables):
         _read(found, plan, source)
+    for table in plan.written_tables:
+        (topic,), what = table.topics, f"log of global table {table.name}"
+        found.add(Right("Topic", topic, operation, what) for operation in _CHANGELOG)
+        found.add([_checked(topic, what)])
     for source in plan.source_logs:
         (topic,) = source.topics
         found.add([_checked(topic, f"changelog of {source.name}")])

@@ -6,7 +6,7 @@ import dataclasses
 
 from pipeline.errors import TopologyError
 from pipeline.plan.nodes import Nodes, with_parents
-from pipeline.topology import Agent, Node, StoreSpec, Topology
+from pipeline.topology import Agent, GlobalTable, Node, StoreSpec, Topology
 
 
 def bind_tables(_topology: Topology, nodes: Nodes) -> Nodes:
@@ -22,12 +22,21 @@ def bind_tables(_topology: Topology, nodes: Nodes) -> Nodes:
                 declared_stores=tuple(stores.values()),
                 closings=uses.closings,
                 recovered=uses.recovered,
+                global_tables=uses.global_tables,
                 uses=None,
             )
         replaced[declared] = node
     bound = tuple(replaced.values())
+    _check_global_tables(bound)
     _check_stores(bound)
     return bound
+
+
+def _check_global_tables(nodes: Nodes) -> None:
+    declared = {node.store.name for node in nodes if isinstance(node, GlobalTable)}
+    for node in nodes:
+        if isinstance(node, Agent) and (other := sorted({*node.global_tables} - declared)):
+            raise TopologyError(f"{node} uses global table {other[0]!r}, which is another application's")
 
 
 def _check_stores(nodes: Nodes) -> None:

@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeAlias
 
 from pipeline.plan.description import details
 from pipeline.plan.planner import Plan, SubTopology
-from pipeline.topology import Node, Sink, Source, StreamGlobalJoin, describe_function
+from pipeline.topology import Agent, Node, Sink, Source, StreamGlobalJoin, describe_function
 
 _Shape: TypeAlias = Literal["operator", "store", "topic"]
 _Line: TypeAlias = Literal["records", "chosen", "state"]
@@ -137,6 +137,10 @@ def _draw_subtopology(sub: SubTopology, drawing: _Drawing) -> Iterator[_Box]:
         yield box
         if isinstance(node, StreamGlobalJoin):
             drawing.connect([drawing.global_stores[node.global_table]], box, "state")
+        if isinstance(node, Agent):
+            for table, kept in drawing.global_stores.items():
+                if table.table is not None and table.table.name in node.global_tables:
+                    drawing.connect([box], kept, "state")
         for store in node.stores:
             shared = stores.get(store.name)
             kept = shared or _Box(f"n{sub.id}_{next(numbers)}", "store", (store.name, *store.details))

@@ -114,21 +114,25 @@ class Plan:
         return tuple(source for sub in self.subtopologies for source in sub.source_logs.values())
 
     @property
+    def written_tables(self) -> tuple[GlobalTable, ...]:
+        """The global tables that agents write to."""
+        return tuple(table for table in self.global_tables if table.written)
+
+    @property
     def internal_topics(self) -> frozenset[str]:
         """The topics that the application makes for itself."""
         changelogs = (self.changelog(store.name) for sub in self.subtopologies for store in sub.stores)
-        return frozenset((*changelogs, *self.repartition_topics))
+        written = (topic for table in self.written_tables for topic in table.topics)
+        return frozenset((*changelogs, *self.repartition_topics, *written))
 
     @property
     def external_sources(self) -> dict[str, Source]:
         """The topics that must be there, with the source that reads each."""
         internal = set(self.repartition_topics)
         sources = (source for sub in self.subtopologies for source in sub.sources)
+        read = (table for table in self.global_tables if not table.written)
         return {
-            topic: source
-            for source in (*sources, *self.global_tables)
-            for topic in source.topics
-            if topic not in internal
+            topic: source for source in (*sources, *read) for topic in source.topics if topic not in internal
         }
 
     @property

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Protocol
 
-from pipeline.state.store import StateStore
+
+class Cache(Protocol):
+    """What a bound asks of a cache; see `pipeline.state.store.StateStore`."""
+
+    def cached_bytes(self) -> int:
+        """Return about how much memory it takes."""
+        ...
+
+    def recount(self) -> None:
+        """Look at what is cached, so that `cached_bytes` knows better."""
+        ...
+
+    def forget(self) -> None:
+        """Let go of what is cached and committed."""
+        ...
 
 
 class CacheBound:
@@ -17,7 +32,7 @@ class CacheBound:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
 
-    def passed_by(self, stores: Collection[StateStore]) -> bool:
+    def passed_by(self, stores: Collection[Cache]) -> bool:
         """Return whether the caches hold more than they may: time to commit."""
         if self._total(stores) <= self._max_bytes:
             return False
@@ -25,11 +40,11 @@ class CacheBound:
             store.recount()
         return self._total(stores) > self._max_bytes
 
-    def trim(self, stores: Collection[StateStore]) -> None:
+    def trim(self, stores: Collection[Cache]) -> None:
         """Have the caches forget what is committed, if they hold more than they may."""
         if self.passed_by(stores):
             for store in stores:
                 store.forget()
 
-    def _total(self, stores: Collection[StateStore]) -> int:
+    def _total(self, stores: Collection[Cache]) -> int:
         return sum(store.cached_bytes() for store in stores)

@@ -79,10 +79,13 @@ class Committer:
         if not whole and (self._environment.transactions is not None or not settled):
             return False
         due = settled
+        writes = self._environment.global_writes
+        writes.flush(due)
         # 2. Flush the producer: every record is acknowledged, or has gone to the dead letters.
         self._deliver()
-        logged = [changelog for task in due for changelog in task.logged]
+        logged = [*(changelog for task in due for changelog in task.logged), *writes.partitions]
         ends = self._admin.end_offsets(logged) if logged else {}
+        writes.delivered(ends)
         # 3. Commit offsets, and with them the changelog positions that belong to them.
         offsets: dict[TopicPartition, Committed] = {}
         for task in due:
@@ -109,6 +112,7 @@ class Committer:
         now = self._environment.clock.now_ms()
         for task in due:
             task.commit(now)
+        self._environment.global_writes.committed()
         # 5. Report.
         self._dead_letters = self._environment.counters["dead_letters"]
         self._environment.counters["commits"] += 1

@@ -11,8 +11,10 @@ from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
 from pipeline.plan.planner import Plan
 from pipeline.runtime.broker import Producer, TransactionalProducer
+from pipeline.runtime.cache_bound import Cache
 from pipeline.runtime.dead_letter import DeadLetters
 from pipeline.runtime.failures import Failures
+from pipeline.runtime.global_writes import GlobalWrites
 from pipeline.runtime.metrics.recorder import Recorder
 from pipeline.runtime.partitioner import partition_for
 from pipeline.runtime.purge import Purge
@@ -47,8 +49,14 @@ class TaskEnvironment:
         self.partition_count = partition_counts
         #: Told what is committed, so that repartition topics do not keep it.
         self.purge = purge
-        #: The stores of global tables, by name.
+        #: The stores of global tables, by name; and what agents write to them.
         self.global_stores = global_stores
+        self.global_writes = GlobalWrites(plan.written_tables, global_stores, self)
+
+    @property
+    def caches(self) -> tuple[Cache, ...]:
+        """The caches that belong to no task."""
+        return (*self.global_stores.values(), self.global_writes)
 
     @cached_property
     def agent_loop(self) -> AgentLoop:

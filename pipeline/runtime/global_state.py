@@ -82,6 +82,9 @@ class GlobalState:
     ) -> None:
         self._environment, self._reader, self._registry = environment, reader, registry
         self._progress, self._loaded = progress, 0
+        self._admin = admin
+        #: Where partitions ended when it was asked how far they are to be read before anything goes on.
+        self._awaited: dict[TopicPartition, int] = {}
         self._readings = [_Reading(store, environment, counts) for store in stores]
         self._by_partition = {part: reading for reading in self._readings for part in reading.queues}
         begins = admin.beginning_offsets(list(self._by_partition))
@@ -118,7 +121,40 @@ class GlobalState:
 
     def follow(self, timeout_s: float) -> int:
         """Read what was written meanwhile, up to a bounded number of records, and return how many."""
-        return self._read(timeout_s) if self._readings else 0
+        if not self._readings:
+            return 0
+        count = self._read(timeout_s)
+        if self._awaited:
+            self._finish_awaited()
+        return count
+
+    def behind(self) -> bool:
+        """Return whether nothing may be processed before more is read of the tables that agents write to.
+
+        When tasks come to this worker that write to them, what was committed before must be known here: it
+        may be theirs. Up to the very end: what is committed can lie behind another's open transaction.
+
+        Raises:
+            BrokerUnreachableError: nobody can say where the topics end.
+        """
+        writes = self._environment.global_writes
+        if not self._awaited and (writes.asked or writes.behind):
+            followed = [partition for partition in self._by_partition if partition.topic in writes.topics]
+            for partition, end in self._admin.end_offsets(followed).items():
+                position = self._by_partition[partition].queues[partition].next_offset or 0
+                if position < end:
+                    self._awaited[partition] = end
+                    self._reader.remove(partition)
+                    self._reader.add(partition, position, end)
+            writes.asked = False
+        return bool(self._awaited)
+
+    def _finish_awaited(self) -> None:
+        for partition in self._reader.finished():
+            end = self._awaited.pop(partition)
+            # The last offsets may be holes, here too.
+            self._by_partition[partition].finish(partition, end)
+            self._reader.add(partition, end, None)
 
     def _read(self, timeout_s: float) -> int:
         messages = self._reader.poll(self._environment.config.restore_records, timeout_s)
@@ -229,7 +265,9 @@ class _Reading:
 
     def _reached(self, partition: TopicPartition) -> None:
         queue = self.queues[partition]
-        self._partitions.reached(partition.partition, Progress(queue.next_offset or 0, queue.partition_time))
+        position = queue.next_offset or 0
+        self._partitions.reached(partition.partition, Progress(position, queue.partition_time))
+        self._environment.global_writes.reached(partition, position)
 
     def _reject(self, message: Message, error: RecordError) -> None:
         failures = self._environment.failures

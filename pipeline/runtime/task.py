@@ -59,6 +59,8 @@ class Task:
         #: A record that waited in a store, while an operator lets it go on.
         self.waited: Update | None = None
         self.closers: list[Callable[[], None]] = []
+        #: Whether its agents have global tables.
+        self.writes_global = False
         #: What agents have taken up and not done with.
         self.in_flight = InFlight()
         self.flushing = False
@@ -279,7 +281,8 @@ class Task:
 
     def settle(self) -> bool:
         """Return whether a commit may include this task now; see `InFlight.settle`."""
-        return self.in_flight.settle(stateful=bool(self.stores) or self.environment.transactions is not None)
+        stateful = bool(self.stores) or self.writes_global or self.environment.transactions is not None
+        return self.in_flight.settle(stateful=stateful)
 
     def needs_commit(self, now_ms: int, *, leaving: bool) -> bool:
         """Whether anything happened since the last commit, or the last is so old that it may expire.
@@ -390,3 +393,4 @@ class Task:
             for closer in self.closers:
                 stack.callback(closer)
             self.environment.recorder.close_task(self.id)
+            self.environment.global_writes.abandon(self)

@@ -13,6 +13,7 @@ from pipeline.plan.old_values import sending_old_values
 from pipeline.processor import Cancellable, PunctuationSchedule, PunctuationType
 from pipeline.record import Forward, Headers, Record, TaskId, TopicPartition
 from pipeline.runtime.failures import InHand, Punctuation, Update
+from pipeline.runtime.global_writes import TableWriter
 from pipeline.runtime.metrics.recorder import as_label
 from pipeline.state.store import Entry
 from pipeline.topology import Node
@@ -50,6 +51,11 @@ class TaskContext:
         """Return a store of the task, or a global one."""
         stores = self._task.stores
         return stores[name] if name in stores else self._task.environment.global_stores[name]
+
+    def global_table(self, name: str) -> TableWriter:
+        """Return a global table that agents of the task write to."""
+        self._task.writes_global = True
+        return self._task.environment.global_writes.writer(name, self._task)
 
     def sends_old_values(self, node: Node) -> bool:
         """Return whether the changes that `node` forwards carry the old value."""

@@ -11,7 +11,7 @@ from pipeline.record import GLOBAL, TaskId, TopicPartition
 from pipeline.runtime.backpressure import Backpressure
 from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Admin, Committed, Consumer, Message
-from pipeline.runtime.cache_bound import CacheBound
+from pipeline.runtime.cache_bound import Cache, CacheBound
 from pipeline.runtime.commit import Committer
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.idle import IdleSources
@@ -26,7 +26,6 @@ from pipeline.runtime.standby import Standbys
 from pipeline.runtime.start_offsets import StartOffsets
 from pipeline.runtime.stores import Engines
 from pipeline.runtime.task import Task
-from pipeline.state.store import StateStore
 
 #: How long a batch of changelog records is gathered: tasks that are whole already wait so long at most.
 _GATHER_S = 0.01
@@ -370,12 +369,12 @@ class TaskManager:
     @property
     def cache_full(self) -> bool:
         """Whether a store holds as many uncommitted entries as it may, or all of them as much memory."""
-        full = any(task.cache_full for task in self._tasks.values())
-        return full or self._cache_bound.passed_by(self._open_stores())
+        full = any(task.cache_full for task in self._tasks.values()) or self._environment.global_writes.full
+        return full or self._cache_bound.passed_by(self._caches())
 
-    def _open_stores(self) -> list[StateStore]:
+    def _caches(self) -> list[Cache]:
         stores = [store for task in self._tasks.values() for store in task.stores.values()]
-        return [*stores, *self._environment.global_stores.values()]
+        return [*stores, *self._environment.caches]
 
     def commit(self, *, leaving: bool) -> bool:
         """Commit all tasks, and return whether it was everything; see `Committer.commit`."""
@@ -385,7 +384,7 @@ class TaskManager:
         except RewindError:
             self.broken = True
             raise
-        self._cache_bound.trim(self._open_stores())
+        self._cache_bound.trim(self._caches())
         return whole
 
     def uncommitted(self) -> list[str]:

@@ -23,6 +23,9 @@ _REPARTITION = {
     "message.timestamp.type": "CreateTime",
 }
 
+#: A global table's topic is its only log: nothing is deleted but what is replaced.
+_WRITTEN = {"cleanup.policy": "compact"}
+
 _NEVER = str(2**63 - 1)
 
 
@@ -37,6 +40,7 @@ def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin, check: Topic
     stores = [(sub, store) for sub in plan.subtopologies for store in sub.stores if store.logged]
     names = {*plan.external_sources, *plan.repartition_topics, *plan.fixed_sinks}
     names |= {plan.changelog(store.name) for _sub, store in stores}
+    names |= {topic for table in plan.written_tables for topic in table.topics}
     names |= {config.dead_letter} if config.dead_letter else set()
     existing = admin.partition_counts(sorted(names | {topic.name for topic in plan.topics}))
     declared = [TopicSpec(*dataclasses.astuple(topic)) for topic in plan.topics if topic.name not in existing]
@@ -55,6 +59,11 @@ def prepare_topics(plan: Plan, config: StreamsConfig, admin: Admin, check: Topic
         if tasks:
             spec = TopicSpec(plan.changelog(store.name), tasks, changelog_config(store, config))
             internal.append(InternalTopic(spec, store))
+    internal += [
+        InternalTopic(TopicSpec(topic, table.partitions or 1, _internal(_WRITTEN, config)), table.store)
+        for table in plan.written_tables
+        for topic in table.topics
+    ]
     check.partitions(internal, existing)
     specs = [topic.spec for topic in internal]
     if config.dead_letter:

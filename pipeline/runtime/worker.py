@@ -224,6 +224,8 @@ class Worker:
         self._recorder.polled.record(len(polled))
         moved += tasks.dispatch(polled)
         moved += tasks.restore()
+        if connection.globals.behind():
+            return moved + connection.keep_house(now_ms)
         idle = tasks.idle(now_ms)
         try:
             moved += tasks.process(now_ms) + agents.run_agents() + tasks.punctuate(now_ms) + len(idle)

@@ -37,11 +37,13 @@ class Uses:
         stores: those of its tables.
         closings: what is called when windows of its tables close.
         recovered: by name of a table: called when a task has its part of it.
+        global_tables: names of the global tables among them.
     """
 
     stores: tuple[StoreSpec, ...] = ()
     closings: tuple[WindowClosing, ...] = ()
     recovered: tuple[tuple[str, Callable[[], Any]], ...] = ()
+    global_tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -53,6 +55,8 @@ class Agent(Node):
     declared_stores: tuple[StoreSpec, ...] = ()
     closings: tuple[WindowClosing, ...] = ()
     recovered: tuple[tuple[str, Callable[[], Any]], ...] = ()
+    #: Names of the global tables that it reads and writes.
+    global_tables: tuple[str, ...] = ()
     #: Asked, when the topology is planned and its module is loaded, what its code uses besides.
     uses: Callable[[], Uses] | None = None
     #: How many repartitions before it its own code asks for.
@@ -68,5 +72,6 @@ class Agent(Node):
 
     @property
     def details(self) -> tuple[str, ...]:
-        """How many records it takes at once."""
-        return () if self.concurrency == 1 else (f"concurrency: {self.concurrency}",)
+        """How many records it takes at once, and which global tables it has."""
+        several = () if self.concurrency == 1 else (f"concurrency: {self.concurrency}",)
+        return (*several, *(f"global table {name}" for name in self.global_tables))

@@ -43,7 +43,18 @@ class ToTable(TableNode):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class GlobalTable(TableSource):
-    """A topic that every worker reads whole, as a table. It belongs to no sub-topology."""
+    """A topic that every worker reads whole, as a table. It belongs to no sub-topology.
+
+    Attributes:
+        partitions: of a table that agents write to: its topic is made with so many; None: others write it.
+    """
+
+    partitions: int | None = None
+
+    @property
+    def written(self) -> bool:
+        """Whether agents write to it."""
+        return self.partitions is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -146,7 +146,6 @@ class Account(faust.Record):
         (lambda app: app.SetTable("t").tumbling(10), "has no windows"),
         (lambda app: [app.SetTable("t"), app.Table("t")], "used twice"),
         (lambda app: app.SetTable("a/b"), "name"),
-        (lambda app: app.SetGlobalTable("t"), "app.SetTable"),
     ],
 )
 def test_what_is_refused(declare: Callable[[App], Any], message: str) -> None:

@@ -77,7 +77,7 @@ def run(workers: list[Worker], until: Callable[[], bool]) -> None:
     pytest.fail(f"it did not happen: {[worker.status() for worker in workers]}")
 
 
-def rows(worker: Worker) -> dict[str, str]:
+def rows(worker: Worker) -> dict[str, Any]:
     stores = worker.registry.open("rows")
     return dict(stores[GLOBAL].all()) if stores else {}
 

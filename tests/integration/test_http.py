@@ -150,7 +150,7 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
         ("app.stream('in').group_by(lambda k, v: v)", "group_by at topo.py:3 needs name="),
         ("pass", "reads no topic, and has no timer"),
         ("App('x', comit_interval=1)", "did you mean commit_interval"),
-        ("app.GlobalTable('t')", "app.GlobalTable is not available"),
+        ("app.LiveCheck('t')", "app.LiveCheck is not available"),
     ],
 )
 def test_a_topology_that_cannot_run_is_one_message(

@@ -93,8 +93,6 @@ def test_declarations_name_the_users_line() -> None:
 @pytest.mark.parametrize(
     ("name", "instead"),
     [
-        ("GlobalTable", "app.table"),
-        ("SetGlobalTable", "app.SetTable"),
         ("commit", "commit_interval"),
         ("create_event", r"topic\.send"),
         ("start_client", r"agent\.ask"),
