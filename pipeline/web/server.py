@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from faust.web.base import PRODUCTION_BLUEPRINTS, _BPList
 from faust.web.drivers.aiohttp import Web
@@ -15,6 +15,8 @@ BLUEPRINTS: _BPList = [
     ("", "pipeline.web.health:blueprint"),
     ("", "pipeline.web.metrics:blueprint"),
 ]
+#: Whose views are always there.
+_OURS: Final = frozenset({"pipeline", "faust"})
 
 
 class WebServer(Web):
@@ -29,7 +31,10 @@ class WebServer(Web):
     def extended(self) -> bool:
         """Whether views were declared beside those of this package."""
         own = sum(1 for _ in self._enabled_blueprints())
-        return bool(self.views) or len(self.blueprints._enabled) > own  # noqa: SLF001 - Faust's, nowhere shown
+        added = len(self.blueprints._enabled) > own  # noqa: SLF001 - Faust's, nowhere shown
+        return added or any(
+            type(view).__module__.partition(".")[0] not in _OURS for view in self.views.values()
+        )
 
     async def start_server(self) -> None:
         """Listen.
