@@ -21,14 +21,14 @@ _TIMEOUT_S: Final = 30.0
 _BATCH: Final = 10_000
 
 
-def create_topic(address: str, name: str, config: Mapping[str, str]) -> None:
-    """Create a topic with `PARTITIONS` partitions.
+def create_topic(address: str, name: str, config: Mapping[str, str], partitions: int = PARTITIONS) -> None:
+    """Create a topic.
 
     Raises:
         KafkaException: the broker refuses it.
     """
     admin = AdminClient({"bootstrap.servers": address, "log_level": 3})
-    made = admin.create_topics([NewTopic(name, PARTITIONS, 1, config=dict(config))])
+    made = admin.create_topics([NewTopic(name, partitions, 1, config=dict(config))])
     made[name].result(timeout=_TIMEOUT_S)
 
 
@@ -91,7 +91,7 @@ def fill(address: str, topics: Mapping[str, str], events: Iterable[Event]) -> No
         )
 
 
-def read_all(address: str, topic: str) -> Iterator[tuple[bytes, bytes | None]]:
+def read_all(address: str, topic: str, partitions: int = PARTITIONS) -> Iterator[tuple[bytes, bytes | None]]:
     """Return key and value of every record, in offset order within a partition.
 
     Raises:
@@ -107,8 +107,8 @@ def read_all(address: str, topic: str) -> Iterator[tuple[bytes, bytes | None]]:
             "fetch.queue.backoff.ms": 5,
         }
     )
-    consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
-    open_partitions = set(range(PARTITIONS))
+    consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
+    open_partitions = set(range(partitions))
     try:
         while open_partitions:
             batch = consumer.consume(_BATCH, 1.0)

@@ -108,6 +108,10 @@ class BoundedWorker(faust.Worker):
             self._failure, self.crash_reason = self.crash_reason, None
         super()._shutdown_loop()
 
+    async def _sentinel_task(self) -> None:
+        # Faust rests a second here before it closes the loop, with everything stopped: a restart would wait.
+        await asyncio.sleep(0)
+
 
 def _leave_signals_to_the_system(loop: asyncio.AbstractEventLoop) -> None:
     """Have the next signal end the process without asking Python, which may be stuck in C."""

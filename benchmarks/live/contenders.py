@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
+from benchmarks.contenders.kafka_streams import live_command
 from benchmarks.live.job import LiveJob
 from pipeline.testing.process import ServerProcess, free_port
 
@@ -47,7 +50,23 @@ def by_hand(job: LiveJob, folder: Path) -> Started:
     return Started(ServerProcess("the hand-written loop", command, folder / "by-hand.log"), 0)
 
 
-CONTENDERS: Final[dict[str, Contender]] = {"Headrace": headrace, "hand-written": by_hand}
+def exactly_once(job: LiveJob, folder: Path) -> Started:
+    """Start the command that a user types, with exactly-once."""
+    return headrace(msgspec.structs.replace(job, guarantee="exactly_once"), folder)
+
+
+def kafka_streams(job: LiveJob, folder: Path, jvm: Sequence[str] = ()) -> Started:
+    """Start Kafka Streams with its defaults."""
+    command = live_command(job, folder / "state", jvm)
+    return Started(ServerProcess("Kafka Streams", command, folder / "kafka-streams.log"), 0)
+
+
+CONTENDERS: Final[dict[str, Contender]] = {
+    "Headrace": headrace,
+    "hand-written": by_hand,
+    "Kafka Streams": kafka_streams,
+    "Headrace, exactly-once": exactly_once,
+}
 
 
 def word_of(name: str) -> str:

@@ -71,6 +71,10 @@ def test_versions_are_those_that_were_read() -> None:
         (Service.on_start, ["self"]),
         (Service.on_stop, ["self"]),
         (Service.sleep, ["self", "n"]),
+        # pipeline.shell
+        (faust.Worker._schedule_shutdown, ["self", "signal"]),
+        (faust.Worker._shutdown_loop, ["self"]),
+        (faust.Worker._sentinel_task, ["self"]),
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),
 )

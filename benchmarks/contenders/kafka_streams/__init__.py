@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from benchmarks.contenders.contender import Changelog, Contender, Setting
+from benchmarks.live.job import LiveJob
 from benchmarks.measurement import Job, WorkName
 from benchmarks.windows import unpack_key
 from pipeline.testing.java import compiled, jdk
@@ -33,22 +35,39 @@ _EXACTLY_ONCE: Final = (
 )
 
 
-def _command(threads: int, job: Job) -> list[str]:
-    """Return the command that does a job, after compiling the program."""
+def live_command(job: LiveJob, state_dir: Path, jvm: Sequence[str]) -> list[str]:
+    """Return the command that does a job until SIGTERM, with Kafka Streams' defaults.
+
+    Args:
+        job: what to do.
+        state_dir: for its stores.
+        jvm: options of the virtual machine.
+    """
+    settings = {"processing.guarantee": {"exactly_once": "exactly_once_v2"}.get(job.guarantee, job.guarantee)}
+    told = msgspec.to_builtins(job) | {
+        "state_dir": str(state_dir),
+        "other": "",
+        "format": "open",
+        "threads": 1,
+        "settings": settings,
+    }
+    return [*_java(jvm), "Live", msgspec.json.encode(told).decode()]
+
+
+def _java(jvm: Sequence[str]) -> list[str]:
+    """Return how a program begins, after compiling it."""
     path = classpath(kafka_directory(), _LOCK)
     classes = compiled(_HERE / "java", path, kafka_directory(), "kafka-streams")
+    return [str(jdk() / "java"), *jvm, "-cp", f"{classes}{os.pathsep}{path}"]
+
+
+def _command(threads: int, job: Job) -> list[str]:
+    """Return the command that does a job."""
     settings = (*_SETTINGS, *(_EXACTLY_ONCE if job.exactly_once else ()))
     told = msgspec.structs.replace(
         job, threads=threads, settings={setting.name: setting.value for setting in settings}
     )
-    return [
-        str(jdk() / "java"),
-        *_JVM,
-        "-cp",
-        f"{classes}{os.pathsep}{path}",
-        "Main",
-        msgspec.json.encode(told).decode(),
-    ]
+    return [*_java(_JVM), "Main", msgspec.json.encode(told).decode()]
 
 
 def _versions() -> str:

@@ -70,7 +70,7 @@ final class Main {
                 "checksum", checksum);
     }
 
-    private static Properties settings(Job job) {
+    static Properties settings(Job job) {
         Properties settings = new Properties();
         settings.putAll(job.settings());
         settings.put(StreamsConfig.APPLICATION_ID_CONFIG, job.applicationId());

@@ -43,6 +43,8 @@ final class Works {
             Map.entry("repartition", this::repartition),
             Map.entry("dedup", this::dedup),
             Map.entry("count", this::count),
+            Map.entry("both", this::both),
+            Map.entry("keys", this::keys),
             Map.entry("restore", this::count),
             Map.entry("hopping", this::hopping),
             Map.entry("session", this::session),
@@ -117,6 +119,25 @@ final class Works {
                 .repartition(Repartitioned.with(Serdes.String(), json).withName("by-id"))
                 .process(Dedup.supplier(job, progress))
                 .foreach((id, log) -> progress.add(bytes(log)));
+    }
+
+    /** The route, and the count in windows. */
+    private void both() {
+        KStream<String, ObjectNode> logs = logs(Serdes.String());
+        logs.groupByKey(Grouped.with(Serdes.String(), json))
+                .windowedBy(TimeWindows.ofSizeAndGrace(WINDOW, Duration.ofMillis(job.graceMs())))
+                .aggregate(() -> CountSum.NOTHING, this::add, store());
+        logs.filter((key, log) -> !log.get("severity").textValue().equals(DROPPED))
+                .mapValues(log -> {
+                    log.put("message", masked(log.get("message").textValue()));
+                    return log;
+                })
+                .to(job.target(), Produced.with(Serdes.String(), json));
+    }
+
+    /** A count by user, for ever. */
+    private void keys() {
+        grouped().count(Materialized.as(STORE));
     }
 
     private void count() {

@@ -1,0 +1,1 @@
+"""How long HTTP takes to answer while the engine is busy."""

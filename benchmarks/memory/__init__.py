@@ -1,0 +1,1 @@
+"""How much memory a process has that keeps many keys."""
