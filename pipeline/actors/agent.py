@@ -11,7 +11,7 @@ from pipeline.actors.asking import Asker, answer_of
 from pipeline.actors.asking_many import Values, answers, in_order
 from pipeline.actors.code import AnyTable, tables_of
 from pipeline.actors.models import value_serde_of
-from pipeline.actors.prologue import regroups_of
+from pipeline.actors.prologue import Ground, prologue_of
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic
 from pipeline.actors.window_table import WindowedTable, closing_of
@@ -21,7 +21,7 @@ from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.errors import AskError, TopologyError
 from pipeline.record import NO_HEADERS, Headers
-from pipeline.serde import JSON, for_topic
+from pipeline.serde import JSON, Serde, for_topic
 from pipeline.topology import Uses, declaration_site, describe_function
 
 
@@ -53,6 +53,14 @@ class AgentOwner(Protocol):
     @property
     def topics_declared(self) -> Mapping[str, Topic]:
         """The topics that can be written to."""
+        ...
+
+    def derived_topic(self, name: str, key: Serde[Any] | None, value: Serde[Any] | None) -> Topic:
+        """Declare a topic by its name alone, for what a stream holds.
+
+        Raises:
+            TopologyError: nobody knows what it holds.
+        """
         ...
 
 
@@ -101,22 +109,21 @@ class Agent(Absent):
         self._owner, self._tables = owner, tuple(tables)
         self._yields = value_serde_of(value_type)
         self._answers = for_topic(self._yields, f"{name}-answer", is_key=False)
-        self._regroups = regroups_of(function, name)
-        self.stream = self.runs_on(source.stream() if isinstance(source, Topic) else source)
+        self._prologue = prologue_of(function, name)
+        taken = source.stream() if isinstance(source, Topic) else source
+        self.stream = self.runs_on(taken, _Application(owner))
 
-    def runs_on(self, taken: KStream[Any, Any]) -> KStream[Any, Any]:
+    def runs_on(self, taken: KStream[Any, Any], ground: Ground) -> KStream[Any, Any]:
         """Run the agent on a stream, and return what it yields; its topology does that, and its tests."""
-        for each in self._regroups:
-            taken = taken.select_key(_by_value(each.read), key=each.key).repartition(
-                name=f"{self.name}-{each.name}"
-            )
+        for step in self._prologue:
+            taken = step.follow(taken, self.name, ground)
         return taken.agent(
             self.fun,
             name=self.name,
             concurrency=self.concurrency,
             value=self._yields,
             uses=self._uses,
-            regroups=len(self._regroups),
+            prologue=len(self._prologue),
             answers=self._encode_answer,
         )
 
@@ -285,8 +292,21 @@ class Agent(Absent):
         return f"agent {self.name} ({describe_function(self.fun)})"
 
 
-def _by_value(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda _key, value: read(value)
+class _Application:
+    """Implements `Ground`."""
+
+    def __init__(self, owner: AgentOwner) -> None:
+        self._owner = owner
+
+    def topic(self, name: str, key: Serde[Any] | None, value: Serde[Any] | None) -> Topic:
+        known = self._owner.topics_declared.get(name)
+        return self._owner.derived_topic(name, key, value) if known is None else known
+
+    def read(self, topic: Topic) -> KStream[Any, Any]:
+        return topic.stream()
+
+    def others(self, streams: Iterable[KStream[Any, Any]]) -> list[KStream[Any, Any]]:
+        return list(streams)
 
 
 def _calling(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

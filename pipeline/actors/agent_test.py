@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
+from pipeline.actors.prologue import Ground
 from pipeline.actors.topic import Topic
 from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.record import NO_HEADERS, Headers
+from pipeline.serde import Serde
 from pipeline.topology import Topology
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ class Runnable(Protocol):
 
     name: str
 
-    def runs_on(self, taken: KStream[Any, Any]) -> KStream[Any, Any]:
+    def runs_on(self, taken: KStream[Any, Any], ground: Ground) -> KStream[Any, Any]:
         """Run it on a stream, and return what it yields."""
         ...
 
@@ -60,6 +62,22 @@ class Put(NamedTuple):
 class _Declared(NamedTuple):
     topology: Topology
     streams_config: StreamsConfig
+
+
+class _Alone:
+    """Implements `Ground`: the agent's own topic, and no other stream that it takes beside it."""
+
+    def __init__(self, builder: StreamsBuilder, owner: TestOwner) -> None:
+        self._builder, self._owner = builder, owner
+
+    def topic(self, name: str, _key: Serde[Any] | None, _value: Serde[Any] | None) -> Topic:
+        return self._owner.topics_declared[name]
+
+    def read(self, topic: Topic) -> KStream[Any, Any]:
+        return self._builder.stream(topic.get_topic_name(), key=topic.key, value=topic.value)
+
+    def others(self, _streams: Iterable[KStream[Any, Any]]) -> list[KStream[Any, Any]]:
+        return []
 
 
 class AgentTest:
@@ -102,7 +120,9 @@ class AgentTest:
         self._agent.declare_tables(builder)
         name = self._topic.get_topic_name()
         source = builder.stream(name, key=self._topic.key, value=self._topic.value)
-        self._agent.runs_on(source).agent(self._collect, name=f"{self._agent.name}-results")
+        self._agent.runs_on(source, _Alone(builder, self._owner)).agent(
+            self._collect, name=f"{self._agent.name}-results"
+        )
         topics = [each for each in self._owner.topics_declared if each != name]
         declared = _Declared(builder.build(), config)
         self.driver = TopologyTestDriver(declared, topics=topics)

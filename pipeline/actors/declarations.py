@@ -23,6 +23,7 @@ from pipeline.errors import OutsideAgentError, TopologyError
 from pipeline.record import Headers
 from pipeline.runtime.broker import Broker
 from pipeline.runtime.queries import StoreRegistry
+from pipeline.serde import Serde
 from pipeline.topology import declaration_site
 
 #: Of the topic of an agent that names none; Faust's default.
@@ -304,6 +305,19 @@ class Declarations:
         )
         self._declare_table(table)
         return table
+
+    def derived_topic(self, name: str, key: Serde[Any] | None, value: Serde[Any] | None) -> Topic:
+        """Declare a topic by its name alone, for what a stream holds; it is made unless it exists.
+
+        Raises:
+            TopologyError: nobody knows what it holds.
+        """
+        if key is None or value is None:
+            raise TopologyError(
+                f"topic {name!r} at {declaration_site()}: what the stream before it holds is not known: "
+                "declare it, with app.topic(name, key_type=, value_type=)"
+            )
+        return self.topic(name, key_type=key, value_type=value, partitions=self._partitions)
 
     def _declare_table(self, table: _DeclaredTable) -> None:
         known = self.tables_declared.setdefault(table.name, table)

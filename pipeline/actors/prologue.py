@@ -1,21 +1,45 @@
-"""What an agent asks of its stream before its first event: `stream.group_by(...)`.
+"""What an agent asks of its stream before its first event: `group_by(...)`, `through(...)`, `stream & other`.
 
 The topology is fixed before anything runs, and such a call is made when the agent runs. So the
-function of an agent whose code says `group_by` is run once where it is declared, with a stream that
+function of an agent whose code says so is run once where it is declared, with a stream that
 takes note, and ends it where it would take its first event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dis
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from inspect import unwrap
-from typing import Any, Never
+from types import CodeType
+from typing import Any, Final, Never, Protocol, TypeAlias
 
 from pipeline.actors.models import table_key_serde_of
+from pipeline.actors.topic import Topic
+from pipeline.dsl.stream import KStream
 from pipeline.errors import TopologyError
 from pipeline.serde import Serde
 from pipeline.topology import describe_function
+
+
+class Ground(Protocol):
+    """Where an agent is declared: in its application, or in a test of its own."""
+
+    def topic(self, name: str, key: Serde[Any] | None, value: Serde[Any] | None) -> Topic:
+        """Return a topic by its name; one that is not declared holds what these say.
+
+        Raises:
+            TopologyError: it is not declared, and nobody knows what it would hold.
+        """
+        ...
+
+    def read(self, topic: Topic) -> KStream[Any, Any]:
+        """Return a topic as a stream."""
+        ...
+
+    def others(self, streams: Iterable[KStream[Any, Any]]) -> list[KStream[Any, Any]]:
+        """Return the streams that are read beside the agent's own."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +56,54 @@ class Regroup:
     read: Callable[[Any], Any]
     key: Serde[Any]
 
+    def follow(self, taken: KStream[Any, Any], agent: str, _ground: Ground) -> KStream[Any, Any]:
+        """Return the stream by the new key."""
+        read = self.read
+        by_key: KStream[Any, Any] = taken.select_key(lambda _key, value: read(value), key=self.key)
+        return by_key.repartition(name=f"{agent}-{self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A topic that an agent has its events go through.
+
+    Attributes:
+        topic: the topic, or its name.
+    """
+
+    topic: Topic | str
+
+    def follow(self, taken: KStream[Any, Any], _agent: str, ground: Ground) -> KStream[Any, Any]:
+        """Write the stream to the topic, and return what is read from there."""
+        topic = self.topic
+        if isinstance(topic, str):
+            topic = ground.topic(topic, taken.key_serde, taken.value_serde)
+        taken.to(topic.get_topic_name(), key=topic.key, value=topic.value)
+        return ground.read(topic)
+
+
+@dataclass(frozen=True, slots=True)
+class Combine:
+    """Streams that an agent takes the events of beside its own.
+
+    Attributes:
+        streams: the streams.
+    """
+
+    streams: tuple[KStream[Any, Any], ...]
+
+    def follow(self, taken: KStream[Any, Any], _agent: str, ground: Ground) -> KStream[Any, Any]:
+        """Return the events of all of them."""
+        return taken.merge(*ground.others(self.streams))
+
+
+#: What comes before an agent's first event.
+Step: TypeAlias = Regroup | Through | Combine
+
+_NAMES: Final = frozenset({"group_by", "through", "combine"})
+#: What an expression is made of; anything else begins or ends a statement.
+_WITHIN: Final = ("LOAD", "CALL", "PRECALL", "PUSH_NULL", "BINARY", "KW_NAMES", "CACHE", "RESUME", "COPY")
+
 
 class _FirstEventError(BaseException):
     """Ends the function: nothing that it does later concerns the topology."""
@@ -41,7 +113,7 @@ class NotingStream:
     """Stands for an agent's stream while nothing runs."""
 
     def __init__(self, agent: str) -> None:
-        self.regroups: list[Regroup] = []
+        self.steps: list[Step] = []
         self._agent = agent
 
     def group_by(self, key: Any, *, name: str | None = None, topic: object = None) -> NotingStream:
@@ -58,8 +130,39 @@ class NotingStream:
         if not callable(read):
             raise TopologyError(f"agent {self._agent!r}: group_by takes a model's field or a function")
         type_ = getattr(key, "type", None)
-        self.regroups.append(Regroup(name, read, table_key_serde_of(type_)))
+        self.steps.append(Regroup(name, read, table_key_serde_of(type_)))
         return self
+
+    def through(self, channel: Any) -> NotingStream:
+        """Take note of a topic; see `AgentStream.through`."""
+        if not isinstance(channel, Topic | str):
+            raise TopologyError(
+                f"agent {self._agent!r}: through takes a topic or its name, not {channel!r}: a channel is in "
+                "memory, so send to it in the loop"
+            )
+        self.steps.append(Through(channel))
+        return self
+
+    def combine(self, *nodes: Any) -> NotingStream:
+        """Take note of other streams; see `AgentStream.combine`."""
+        streams: list[KStream[Any, Any]] = []
+        for node in nodes:
+            stream = node.stream() if isinstance(node, Topic) else node
+            if isinstance(stream, KStream):
+                streams.append(stream)
+            elif stream is not self:
+                raise TopologyError(
+                    f"agent {self._agent!r}: its stream is combined with topics, or with streams of them "
+                    f"(topic.stream(), app.stream(...)), not with {node!r}"
+                )
+        self.steps.append(Combine(tuple(streams)))
+        return self
+
+    def __and__(self, other: Any) -> NotingStream:
+        return self.combine(other)
+
+    #: The stream of another topic may stand before it.
+    __rand__ = __and__
 
     def __getattr__(self, _name: str) -> Callable[..., NotingStream]:
         return lambda *_args, **_kwargs: self
@@ -68,15 +171,15 @@ class NotingStream:
         raise _FirstEventError
 
 
-def regroups_of(function: Callable[[Any], Any], agent: str) -> tuple[Regroup, ...]:
-    """Return the repartitions that an agent's function asks for.
+def prologue_of(function: Callable[[Any], Any], agent: str) -> tuple[Step, ...]:
+    """Return what an agent's function asks of its stream before its first event.
 
     Raises:
         TopologyError: it cannot be seen: the function awaits something, or raises, before it takes its
             first event.
     """
     code = getattr(unwrap(function), "__code__", None)
-    if code is None or "group_by" not in code.co_names:
+    if code is None or not (_NAMES.intersection(code.co_names) or _combines(code)):
         return ()
     stream = NotingStream(agent)
     running = function(stream)
@@ -84,16 +187,37 @@ def regroups_of(function: Callable[[Any], Any], agent: str) -> tuple[Regroup, ..
     try:
         step.send(None)
     except _FirstEventError:
-        return tuple(stream.regroups)
+        return tuple(stream.steps)
     except Exception as error:
         raise TopologyError(
-            f"agent {agent!r}: {describe_function(function)} is run once, up to its first event, to see how "
-            f"it groups its stream, and raised {type(error).__name__}: {error}"
+            f"agent {agent!r}: {describe_function(function)} is run once, up to its first event, to see what "
+            f"it asks of its stream, and raised {type(error).__name__}: {error}"
         ) from error
     finally:
         if hasattr(running, "close"):
             running.close()
     raise TopologyError(
         f"agent {agent!r}: {describe_function(function)} awaits something before it says how its stream is "
-        "grouped: group it first, or give the agent a stream that is: app.stream(...).group_by..."
+        "grouped, or where it goes: say that first, or give the agent a stream that is: "
+        "app.stream(...).group_by..."
     )
+
+
+def _combines(code: CodeType) -> bool:
+    """Whether a function says `stream & ...`, its stream being its first argument."""
+    if not code.co_argcount:
+        return False
+    return any(code.co_varnames[0] in operands for operands in _operands_of_and(code))
+
+
+def _operands_of_and(code: CodeType) -> Iterator[set[object]]:
+    """Yield the local variables in each expression that has an `&`."""
+    operands: set[object] = set()
+    for instruction in dis.get_instructions(code):
+        if not instruction.opname.startswith(_WITHIN):
+            operands = set()
+        elif instruction.opname.startswith("LOAD_FAST"):
+            value = instruction.argval
+            operands.update(value if isinstance(value, tuple) else (value,))
+        elif instruction.opname.startswith("BINARY") and instruction.argrepr == "&":
+            yield operands

@@ -170,15 +170,15 @@ class AgentStream(Absent, Generic[V]):
     `on_processing_error` says, and the agent begins anew with the record after it.
 
     Args:
-        regroups: how many repartitions its agent was seen to ask for; they lie before it.
+        prologue: how many things its agent was seen to ask for before its first event (`group_by`, `through`,
+            `combine`); they lie before it.
     """
 
     INSTEAD: ClassVar[Mapping[str, str]] = instead(
         ack__noack__noack_take__enable_acks=(
             "an event is done when the agent asks for the next one, and no sooner"
         ),
-        through="write to a topic (sink=[topic]), and read that with another agent",
-        combine__join__inner_join__left_join__outer_join__join_strategy__on_merge=(
+        join__inner_join__left_join__outer_join__join_strategy__on_merge=(
             "join streams of the DSL: app.stream(...).join(...), and give the result to the agent"
         ),
         add_processor="do it in the agent's loop, or on a stream of the DSL: app.stream(...).map_values(...)",
@@ -194,8 +194,8 @@ class AgentStream(Absent, Generic[V]):
         ),
     )
 
-    def __init__(self, regroups: int = 0) -> None:
-        self._regroups = regroups
+    def __init__(self, prologue: int = 0) -> None:
+        self._prologue = prologue
 
     def __aiter__(self) -> AgentStream[V]:
         return self
@@ -203,8 +203,47 @@ class AgentStream(Absent, Generic[V]):
     def __anext__(self) -> Any:
         return _next_value()
 
-    def __and__(self, other: object) -> NoReturn:
-        refuse(type(self).__name__, "combine", self.INSTEAD)
+    def __and__(self, other: object) -> AgentStream[V]:
+        """Take the events of another stream, too; see `combine`."""
+        return self.combine(other)
+
+    __rand__ = __and__
+
+    def combine(self, *nodes: object) -> AgentStream[V]:
+        """Take the events of other streams, too, as they come: before the first one.
+
+        The topics that are taken together form one task if the agent has tables, and need equal partition
+        counts then.
+
+        Args:
+            nodes: topics, or streams of the DSL.
+
+        Raises:
+            TopologyError: it is called where nobody could foresee it.
+        """
+        del nodes
+        return self._foreseen("combine (stream & other)")
+
+    def through(self, channel: object) -> AgentStream[V]:
+        """Have the events written to a topic, and take those that are read from there: before the first one.
+
+        Args:
+            channel: the topic; or its name: it holds what this stream holds, and is made unless it exists.
+
+        Raises:
+            TopologyError: it is called where nobody could foresee it.
+        """
+        del channel
+        return self._foreseen("through")
+
+    def _foreseen(self, what: str) -> AgentStream[V]:
+        if not self._prologue:
+            raise TopologyError(
+                f"{what} is called by name in the agent's own function, before its first event: the "
+                "topology is fixed before anything runs"
+            )
+        self._prologue -= 1
+        return self
 
     def group_by(self, key: Any, *, name: str | None = None, topic: object = None) -> AgentStream[V]:
         """Take the events by another key, through a repartition topic: before the first one.
@@ -218,13 +257,7 @@ class AgentStream(Absent, Generic[V]):
             TopologyError: it is called where nobody could foresee it.
         """
         del key, name, topic
-        if not self._regroups:
-            raise TopologyError(
-                "group_by is called by name in the agent's own function, before its first event: the "
-                "topology is fixed before anything runs"
-            )
-        self._regroups -= 1
-        return self
+        return self._foreseen("group_by")
 
     def items(self) -> AsyncIterator[tuple[Any, V]]:
         """Iterate over keys and values."""

@@ -32,7 +32,7 @@ class AgentOperators(StreamBase[K, V]):
         concurrency: int = 1,
         value: SerdeLike | None = None,
         uses: Callable[[], Uses] | None = None,
-        regroups: int = 0,
+        prologue: int = 0,
         answers: Callable[[Any], bytes | None] | None = None,
     ) -> KStream[K, V2]:
         """Run a coroutine of yours that takes records one after the other; what it yields goes on.
@@ -50,7 +50,7 @@ class AgentOperators(StreamBase[K, V]):
                 their order.
             value: serde of the values that it yields.
             uses: asked, when the topology is planned, which tables its code uses besides.
-            regroups: how many repartitions right before it its own code asks for.
+            prologue: how many things its own code asks of its stream before its first event; they are done.
             answers: encodes what it yields for an event that is a question.
         """
         for store in stores:
@@ -67,7 +67,7 @@ class AgentOperators(StreamBase[K, V]):
             concurrency=concurrency,
             declared_stores=tuple(store.spec() for store in stores),
             uses=uses,
-            regroups=regroups,
+            prologue=prologue,
             answers=answers,
         )
         return self._stream(node, self.key_serde, resolve(value, None, "agent"))

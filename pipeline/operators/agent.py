@@ -81,7 +81,7 @@ class _AgentOperator:
         context.on_drain(self._hurry)
 
     def _begin(self) -> Any:
-        return self._node.function(AgentStream(self._node.regroups))
+        return self._node.function(AgentStream(self._node.prologue))
 
     def process(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         """Give a record to an instance, or keep it until one takes it."""

@@ -86,7 +86,7 @@ class _Binding:
         topic = f"{self._application_id}-{store.name}-changelog"
         if isinstance(node, TableSource) and (store.source_is_log or isinstance(node, GlobalTable)):
             topic = node.topics[0]
-        if isinstance(node, GlobalTable):
+        if isinstance(node, GlobalTable) and not node.written:
             # Its rows are stored as they come: values are never written.
             return dataclasses.replace(store, key=self._told(store.key, topic, is_key=True))
         return dataclasses.replace(

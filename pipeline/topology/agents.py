@@ -59,8 +59,8 @@ class Agent(Node):
     global_tables: tuple[str, ...] = ()
     #: Asked, when the topology is planned and its module is loaded, what its code uses besides.
     uses: Callable[[], Uses] | None = None
-    #: How many repartitions before it its own code asks for.
-    regroups: int = 0
+    #: How many things its own code asks of its stream before its first event: they are done before it.
+    prologue: int = 0
     #: Encodes what it yields, for whoever asks it.
     answers: Callable[[Any], bytes | None] | None = None
     shares_stores = True

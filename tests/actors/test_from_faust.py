@@ -106,11 +106,6 @@ def use(thing: Any) -> None:
     getattr(thing, "connect", thing)("x")
 
 
-def test_streams_are_not_combined() -> None:
-    with pytest.raises(TopologyError, match=r"combine is not available: join streams of the DSL"):
-        AgentStream[Any]() & AgentStream[Any]()
-
-
 def test_a_name_that_faust_does_not_have_is_missing_as_ever() -> None:
     for section, thing in objects().items():
         with pytest.raises(AttributeError):
