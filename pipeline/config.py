@@ -52,7 +52,8 @@ class StreamsConfig:
         max_internal_record_bytes: the limit that internal topics and the dead-letter topic get, so
             that a record too large elsewhere can still be put aside.
         restore_records: changelog records, and records of global tables, read at once, before the worker
-            turns to its consumer again.
+            turns to its consumer again. So many keys of a store that a crashed worker had logged and not
+            committed are gathered before they are logged again.
         delivery_timeout_ms: how long a record may wait for the broker's acknowledgement; then the
             worker goes back to its last commit, and tries again. Whoever fails to commit for 30 s does so
             before that, with new clients.

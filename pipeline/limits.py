@@ -43,7 +43,10 @@ ENGINE: Final = {
     "store_open_files": ("files a store", "RocksDB closes the file that was read longest ago"),
     "max_record_bytes": ("bytes", "an error of that record: dead letter, or the worker stops"),
     "max_internal_record_bytes": ("bytes", "the broker refuses the record, and the worker stops"),
-    "restore_records": ("records", "the worker turns to its consumer, then goes on restoring"),
+    "restore_records": (
+        "records",
+        "the worker turns to its consumer, then goes on; keys not committed are logged again",
+    ),
     "delivery_timeout_ms": ("ms", "the worker goes back to its last commit, and tries again"),
     "replication_factor": ("replicas", "-1: the broker's default"),
     "changelog_retention_ms": ("ms", "the broker deletes older records of window changelogs"),

@@ -58,7 +58,8 @@ class EngineSettings(TypedDict, total=False):
         store_open_files: files that RocksDB keeps open of each store.
         max_record_bytes: a larger value is an error of that record.
         max_internal_record_bytes: the limit that internal topics and the dead-letter topic get.
-        restore_records: changelog records applied before the worker turns to its consumer again.
+        restore_records: changelog records applied before the worker turns to its consumer again; keys that
+            were logged and not committed, before they are logged again.
         delivery_timeout: how long a record may wait for the broker's acknowledgement.
         replication_factor: of internal topics; -1 is the broker's default.
         changelog_retention: how long a window changelog keeps records beyond the store's retention.

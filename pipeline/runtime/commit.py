@@ -59,7 +59,7 @@ class Committer:
                 held = set(map(id, tasks))
                 self._end_transaction([task for task in asked if id(task) in held], offsets)
             now = self._environment.clock.now_ms()
-            due = [task for task in tasks if task.started and task.needs_commit(now, leaving=leaving)]
+            due = [task for task in tasks if task.needs_commit(now, leaving=leaving)]
             if not due and self._environment.counters["dead_letters"] == self._dead_letters:
                 return True
             with recorder.committing:

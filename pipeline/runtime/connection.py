@@ -128,7 +128,9 @@ class Connector:
             consumer = broker.consumer(config.application_id, self._client_id)
             opened.callback(consumer.close)
             progress = RestoreProgress(self._clock)
-            restoration = Restoration(broker.reader(), registry, self._recorder.counters, progress)
+            restoration = Restoration(
+                broker.reader(), registry, self._recorder.counters, progress, config.restore_records
+            )
             opened.callback(restoration.close)
             engines = Engines(self._stores, config, self._clock)
             global_stores = open_global_stores(plan, engines, config, opened)

@@ -3,7 +3,12 @@
 Each store starts from its own position, and takes its changelog only as far as the position that
 was committed with the source offsets. What a crashed worker had logged beyond it is not part of
 the state: the replay writes its own. But it stays in the changelog, before what is logged next; so
-its keys are collected, and the task logs once more what they are worth (`Task.start`).
+the task logs once more what its keys are worth, a bounded number at a time (`Task.log_again`).
+
+```
+changelog   |------------------|- - - - - - - - -|.........
+               committed: state   only their keys   the same keys, with what the state says
+```
 
 A store without a changelog starts from what it holds, unless its table's own topic stands for one
 (`source_log`): that is read as far as it is committed, for nobody writes rows there twice.
@@ -40,6 +45,7 @@ class _Target:
     end: int
     rows: ReadRows
     log_end: int
+    #: Keys to log again.
     uncommitted: set[bytes] = field(default_factory=set)
     #: How far it is read.
     position: int = 0
@@ -53,13 +59,20 @@ class Restoration:
         registry: told how far each store is.
         counters: of the worker.
         progress: told how far all of them are.
+        most_keys: so many keys that were logged and not committed are kept of a store; then they are logged
+            again.
     """
 
     def __init__(
-        self, reader: Reader, registry: StoreRegistry, counters: Counters, progress: RestoreProgress
+        self,
+        reader: Reader,
+        registry: StoreRegistry,
+        counters: Counters,
+        progress: RestoreProgress,
+        most_keys: int,
     ) -> None:
         self._reader, self._registry, self._counters = reader, registry, counters
-        self._progress = progress
+        self._progress, self._most_keys = progress, most_keys
         self._targets: dict[TopicPartition, _Target] = {}
 
     @property
@@ -91,7 +104,8 @@ class Restoration:
         """
         for name, changelog in task.changelogs.items():
             log_end = task.log_ends[name] = log_ends[changelog]
-            end = committed.get(changelog, Committed(log_end if known else 0)).offset
+            begin = task.begins[changelog] = committed.get(changelog, Committed(log_end if known else 0))
+            end = begin.offset
             _check_end(changelog, end, log_end)
             # What lies beyond what is committed is read for its keys.
             self._read(task, name, changelog, end, log_end, logged_rows)
@@ -148,13 +162,21 @@ class Restoration:
         inside = run
         if run[-1].offset() >= target.end:
             inside = [message for message in run if message.offset() < target.end]
-            target.uncommitted.update(message.key() or b"" for message in run[len(inside) :])
         if inside:
             position = inside[-1].offset() + 1
             target.store.restore(target.rows(inside), position)
             self._registry.progress(
                 target.task.id, target.name, position - target.start, target.end - target.start
             )
+        for message in run[len(inside) :]:
+            target.uncommitted.add(message.key() or b"")
+            if len(target.uncommitted) >= self._most_keys:
+                self._log_again(target)
+
+    def _log_again(self, target: _Target) -> None:
+        # The store is where it is to be: what is committed comes first in the log.
+        target.task.log_again(target.name, target.uncommitted)
+        target.uncommitted.clear()
 
     def _reached(self, target: _Target, position: int) -> None:
         self._progress.read(position - target.position)
@@ -167,7 +189,7 @@ class Restoration:
             # The last offsets may be holes: compaction removed what stood there.
             target.store.restore((), target.end)
         if target.uncommitted:
-            target.task.uncommitted[target.name] = target.uncommitted
+            self._log_again(target)
 
     def close(self) -> None:
         """Free the connection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -73,8 +73,8 @@ class Task:
         self.sampling = environment.recorder.sampling(self.metrics)
         self._group = PartitionGroup(environment.config.max_task_idle_ms)
         self.queues = self._group.queues
-        #: By store, keys that a crashed worker had logged without committing: set by the restoration.
-        self.uncommitted: dict[str, set[bytes]] = {}
+        #: What it goes on from, as committed or as if it were: changelogs' positions included.
+        self.begins: dict[TopicPartition, Committed] = {}
         #: By store that has one: its changelog partition.
         self.changelogs = {spec.name: self.changelog(spec.name) for spec in sub.stores if spec.logged}
         #: By store that is restored from its table's topic: the topic's partition.
@@ -117,7 +117,8 @@ class Task:
         for name, store in self.stores.items():
             if store.on_flush is not None:
                 store.on_flush = forwarding(self, name, store.on_flush)
-        self._log_again()
+        # What was logged again is before what is logged next: the position is to be behind it soon.
+        self._processed_since_commit += len(self._logged)
         clock, config = self.environment.clock, self.environment.config
         for source, forward in inputs_of_sources(self.sub, inputs).items():
             for topic in source.topics:
@@ -144,16 +145,14 @@ class Task:
         self.metrics.processed += 1
         self._processed_since_commit += 1
 
-    def _log_again(self) -> None:
-        """Log the committed value of every key that was logged and not committed.
+    def log_again(self, name: str, keys: Iterable[bytes]) -> None:
+        """Log the committed values of keys that a crashed worker had logged and not committed.
 
         Else a restore from an empty disk would find uncommitted values of keys that the replay
         does not touch, such as a window that takes no record this time because it comes late.
         """
-        for name, keys in self.uncommitted.items():
-            self._log(name, self.stores[name].stored(keys))
-            self._processed_since_commit += 1
-        self.uncommitted.clear()
+        self._log(name, self.stores[name].stored(keys))
+        self._processed_since_commit += 1
 
     def _log(self, name: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         produce, (topic, partition) = self.environment.produce, self.changelogs[name]
@@ -298,6 +297,8 @@ class Task:
             or any(store.dirty for store in self.stores.values())
         ):
             return True
+        if not self.started:
+            return False
         if leaving and self.time.moved:
             return True
         return bool(self.stores) and now_ms - self._committed_ms >= RENEWAL_MS
@@ -338,16 +339,18 @@ class Task:
     def offsets(self, changelog_ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, Committed]:
         """Return what to commit, all in one request.
 
-        The next offset of each source partition, with the task's times beside it; and of each
-        changelog partition the position that belongs to these offsets.
+        The next offset of each source partition, with the task's times beside it; and of each changelog
+        partition the position that belongs to these offsets. While it is restored, what it began with: so
+        that in a transaction only whoever has the partitions commits what is logged again.
 
         Args:
             changelog_ends: of the partitions that were written, everything being acknowledged.
 
         Raises:
-            TaskMigratedError: somebody else has written to a changelog. What this worker logged lies
-                between records that are not its own: it must restore, and log again.
+            TaskMigratedError: somebody else has written to a changelog, between what this worker logged.
         """
+        if not self.started:
+            return self.begins
         for name in self._logged:
             changelog = self.changelogs[name]
             end = changelog_ends[changelog]
@@ -374,11 +377,12 @@ class Task:
 
     def commit(self, now_ms: int) -> None:
         """Write every store's batch with its changelog position: offsets are committed by now."""
-        for name, store in self.stores.items():
-            store.commit(self._positions[name])
-        for queue in self.queues.values():
-            queue.committed_offset = queue.next_offset
-        self._logged.clear()
+        if self.started:
+            for name, store in self.stores.items():
+                store.commit(self._positions[name])
+            for queue in self.queues.values():
+                queue.committed_offset = queue.next_offset
+            self._logged.clear()
         self._processed_since_commit = 0
         self.time.moved = False
         self.in_flight.committed()

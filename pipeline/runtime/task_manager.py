@@ -249,6 +249,7 @@ class TaskManager:
         self._by_partition.update(dict.fromkeys(partitions, task))
         progress = decode_each(self._committed, partitions)
         tell_stores(stores, progress.values())
+        task.begins = {each: self._committed.get(each, Committed(self._offsets[each])) for each in partitions}
         changelogs, sources = list(task.changelogs.values()), list(task.source_logs.values())
         if changelogs or sources:
             positions = self._consumer.committed(changelogs) if changelogs else {}
