@@ -16,6 +16,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from pipeline.errors import TopologyError
 from pipeline.plan.nodes import Nodes, with_parents
 from pipeline.serde import Serde, TopicSerde, for_topic
 from pipeline.topology import GlobalTable, Keyed, Node, Sink, StoreSpec, TableSource, Topology, WindowClosing
@@ -75,7 +76,17 @@ class _Binding:
         self._replaced: dict[Node, Node] = {}
 
     def tell(self, node: Node) -> None:
-        """Note what a node writes, and where."""
+        """Note what a node writes, and where.
+
+        Raises:
+            TopologyError: a serde knows that it cannot.
+        """
+        try:
+            self._tell(node)
+        except TopologyError as error:
+            raise TopologyError(f"{node}: {error}") from error
+
+    def _tell(self, node: Node) -> None:
         if isinstance(node, Sink) and isinstance(node.topic, str):
             self._told(node.key, node.topic, is_key=True)
             self._told(node.value, node.topic, is_key=False)

@@ -38,7 +38,11 @@ class TopicSerde(Serde[Any], Protocol):
     """
 
     def for_topic(self, topic: str, *, is_key: bool) -> Serde[Any]:
-        """Return the serde that writes keys, or values, of this topic."""
+        """Return the serde that writes keys, or values, of this topic.
+
+        Raises:
+            TopologyError: what it writes cannot be written.
+        """
         ...
 
     def prepare(self) -> None:

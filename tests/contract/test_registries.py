@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 import pipeline
 from pipeline import LocalRegistry, SchemaRegistry
@@ -92,6 +95,25 @@ def test_a_registry_is_asked_once(server: RegistryServer, remote: SchemaRegistry
     assert [serde.deserialize(each) for each in data] == [{"user": user} for user in "abc"]
     assert server.requests.count("POST /subjects/orders-value/versions") == 1
     assert len(server.requests) <= 2
+
+
+@pytest.mark.parametrize("is_key", [False, True])
+def test_confluents_own_serializers_read_and_write_the_same(
+    is_key: bool,  # noqa: FBT001 - a parameter of the test
+    server: RegistryServer,
+    remote: SchemaRegistry,
+) -> None:
+    context = SerializationContext("orders", MessageField.KEY if is_key else MessageField.VALUE)
+    client = SchemaRegistryClient({"url": server.url})
+    serde = for_topic(pipeline.avro(SECOND, registry=remote), "orders", is_key=is_key)
+    value = {"user": "é", "amount": -7}
+    theirs = AvroSerializer(client, SECOND)(value, context)
+    assert theirs is not None
+    assert serde.serialize(value) == theirs
+    assert serde.deserialize(theirs) == value
+    assert AvroDeserializer(client)(serde.serialize(value), context) == value
+    assert server.subjects == {"orders-key" if is_key else "orders-value": [1]}
+    client.close()
 
 
 def test_a_url_will_do(server: RegistryServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ class AvroSchema:
     Attributes:
         text: JSON, as it is registered.
         parsed: what fastavro takes.
+        named: the types in it that have names, by full name.
         name: full name of a record, enum or fixed; else the type's.
         recursive: whether its values can contain one another, to any depth.
 
@@ -45,7 +46,7 @@ class AvroSchema:
             self.parsed: Any = fastavro.parse_schema(json.loads(text), named_schemas=named)
         except (SchemaParseException, UnknownType) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
-        self._named = named
+        self.named = named
         self.name = _name(self.parsed)
         self.recursive = False
         self._look(self.parsed, ())
@@ -56,10 +57,10 @@ class AvroSchema:
         return f"{zlib.crc32(json.dumps(json.loads(self.text), sort_keys=True).encode()):08x}"
 
     @property
-    def fields(self) -> frozenset[str] | None:
-        """The names of a record's fields; None: it is no record."""
+    def fields(self) -> dict[str, bool] | None:
+        """The names of a record's fields, and whether each has no default; None: it is no record."""
         if isinstance(self.parsed, dict) and self.parsed["type"] == "record":
-            return frozenset(field["name"] for field in self.parsed["fields"])
+            return {field["name"]: "default" not in field for field in self.parsed["fields"]}
         return None
 
     def _look(self, schema: Any, inside: tuple[str, ...]) -> None:
@@ -71,8 +72,8 @@ class AvroSchema:
         if isinstance(schema, str):
             if schema in inside:
                 self.recursive = True
-            elif schema in self._named:
-                self._look(self._named[schema], inside)
+            elif schema in self.named:
+                self._look(self.named[schema], inside)
             return
         kind = schema["type"]
         if kind == "array":
@@ -94,7 +95,7 @@ class AvroSchema:
         if isinstance(schema, list):
             return False
         if isinstance(schema, str):
-            return schema == "null" or (schema in self._named and self._is_empty(self._named[schema]))
+            return schema == "null" or (schema in self.named and self._is_empty(self.named[schema]))
         kind = schema["type"]
         if kind in {"record", "error"}:
             # One that contains itself does so within a union, an array or a map, which take a byte.

@@ -15,9 +15,10 @@ from typing import Any
 
 from fastavro import schemaless_writer
 
+from pipeline.serde.avro.integers import integer_check
 from pipeline.serde.avro.reader import HEAD, Readers
 from pipeline.serde.avro.schema import AvroSchema
-from pipeline.serde.avro.values import from_builtins, to_builtins
+from pipeline.serde.avro.values import check_writable, from_builtins, to_builtins
 from pipeline.serde.registry import Registry, SubjectNameStrategy, subject_name
 
 
@@ -43,7 +44,7 @@ class AvroSerde:
     ) -> None:
         self.schema, self.registry = schema, registry
         self.name = f"avro:{schema.name}@{schema.fingerprint}"
-        self.typed, self._strategy, self._register = type_ is not None, strategy, register
+        self.type, self._strategy, self._register = type_, strategy, register
         self.readers = Readers(registry, schema)
         self.deserialize: Callable[[bytes], Any] = self._reader(type_)
 
@@ -73,7 +74,13 @@ class AvroSerde:
         )
 
     def for_topic(self, topic: str, *, is_key: bool) -> TopicAvroSerde:
-        """Return what writes this topic's keys, or values."""
+        """Return what writes this topic's keys, or values.
+
+        Raises:
+            TopologyError: values of its type do not have all that the schema needs.
+        """
+        if self.type is not None:
+            check_writable(self.type, self.schema)
         return TopicAvroSerde(self, subject_name(self._strategy, topic, self.schema.name, is_key=is_key))
 
     def prepare(self) -> None:
@@ -105,15 +112,20 @@ class TopicAvroSerde:
         self.serialize: Callable[[Any], bytes] = self._writer()
 
     def _writer(self) -> Callable[[Any], bytes]:
-        parsed = self._serde.schema.parsed
+        schema = self._serde.schema
+        parsed, check = schema.parsed, integer_check(schema.parsed, schema.named)
 
         def serialize(value: Any) -> bytes:
+            if check is not None:
+                check(value)
             data = BytesIO()
             data.write(self._head or self._ask())
             schemaless_writer(data, parsed, value)
             return data.getvalue()
 
-        return (lambda value: serialize(to_builtins(value))) if self._serde.typed else serialize
+        if self._serde.type is None:
+            return serialize
+        return lambda value: serialize(to_builtins(value))
 
     def for_topic(self, topic: str, *, is_key: bool) -> TopicAvroSerde:
         """Return what writes another topic's keys, or values."""

@@ -42,22 +42,45 @@ def check_type(type_: Any, schema: AvroSchema) -> None:
         TopologyError: msgspec does not know the type, or it needs a field that the schema does not have.
     """
     try:
-        known = msgspec.inspect.type_info(type_)
         msgspec.json.schema(type_)
     except TypeError as error:
         raise TopologyError(
             f"no values of type {type_!r} can be made of Avro {schema.name}: give a msgspec Struct, a "
             f"dataclass or a TypedDict ({error})"
         ) from error
-    fields = schema.fields
-    if fields is None or not hasattr(known, "fields"):
+    fields = _fields(type_)
+    if schema.fields is None or fields is None:
         return
-    missing = [
-        field.encode_name for field in known.fields if field.required and field.encode_name not in fields
-    ]
+    missing = [name for name, needed in fields.items() if needed and name not in schema.fields]
     if missing:
         raise TopologyError(
-            f"type {getattr(type_, '__name__', type_)} needs {', '.join(missing)}, which Avro {schema.name} "
-            f"does not have: its fields are {', '.join(sorted(fields))}; give them a default, or the schema "
-            "the fields"
+            f"type {_name(type_)} needs {', '.join(missing)}, which Avro {schema.name} does not have: its "
+            f"fields are {', '.join(schema.fields)}; give them a default, or the schema the fields"
         )
+
+
+def check_writable(type_: Any, schema: AvroSchema) -> None:
+    """Check that values of a type have all that a schema needs.
+
+    Raises:
+        TopologyError: a field is missing.
+    """
+    fields = _fields(type_)
+    if schema.fields is None or fields is None:
+        return
+    missing = [name for name, needed in schema.fields.items() if needed and name not in fields]
+    if missing:
+        raise TopologyError(
+            f"values of type {_name(type_)} are to be written as Avro {schema.name}, and the type has no "
+            f"{', '.join(missing)}: add what is missing, or give the schema a default for it"
+        )
+
+
+def _fields(type_: Any) -> dict[str, bool] | None:
+    """Return the names of a type's fields as they are written, and whether each is needed."""
+    fields = getattr(msgspec.inspect.type_info(type_), "fields", None)
+    return None if fields is None else {field.encode_name: field.required for field in fields}
+
+
+def _name(type_: Any) -> str:
+    return str(getattr(type_, "__name__", type_))
