@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 from faust import (
     Codec,
     GSSAPICredentials,
+    HoppingWindow,
     ModelOptions,
     Monitor,
     OAuthCredentials,
@@ -22,7 +23,10 @@ from faust import (
     Service,
     ServiceT,
     Settings,
+    SlidingWindow,
     SSLCredentials,
+    TumblingWindow,
+    Window,
     Worker,
     cli,
     models,
@@ -34,6 +38,7 @@ import pipeline
 from pipeline.actors.agent import Agent
 from pipeline.actors.channel import Channel
 from pipeline.actors.global_tables import GlobalTable, SetGlobalTable
+from pipeline.actors.parameters import FaustParameters
 from pipeline.actors.set_table import SetTable
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic
@@ -55,6 +60,7 @@ __all__ = [
     "EventT",
     "GSSAPICredentials",
     "GlobalTable",
+    "HoppingWindow",
     "ModelOptions",
     "Monitor",
     "OAuthCredentials",
@@ -67,11 +73,14 @@ __all__ = [
     "SetGlobalTable",
     "SetTable",
     "Settings",
+    "SlidingWindow",
     "Stream",
     "StreamT",
     "Table",
     "Topic",
     "TopicT",
+    "TumblingWindow",
+    "Window",
     "Worker",
     "cli",
     "current_event",
@@ -96,7 +105,7 @@ DECLARED: Final = frozenset({"key_serializer", "value_serializer", "topic_partit
 GIVEN: Final = frozenset({"store", "topic_allow_declare", "producer_acks"})
 
 
-class App(pipeline.App):
+class App(FaustParameters, pipeline.App):  # type: ignore[misc]  # declarations are ours
     """An application that takes Faust's settings: what the engine does not know has no effect, and is said.
 
     Args:

@@ -202,9 +202,17 @@ class Agent(Absent):
             key=key, value=value, partition=partition, timestamp=timestamp, headers=headers
         )
 
-    async def cast(self, value: Any = None, *, key: Any = None, partition: int | None = None) -> None:
-        """Write an event to the agent's topic, and expect no answer."""
-        await self._topic().send(key=key, value=value, partition=partition)
+    async def cast(
+        self,
+        value: Any = None,
+        *,
+        key: Any = None,
+        partition: int | None = None,
+        timestamp: float | None = None,
+        headers: Headers | None = None,
+    ) -> None:
+        """Write an event to the agent's topic, and expect no answer; see `Topic.send`."""
+        await self.send(key=key, value=value, partition=partition, timestamp=timestamp, headers=headers)
 
     async def ask(
         self,

@@ -70,15 +70,23 @@ class Channel(Absent):
         """Put a value in; waits while the channel is full."""
         await self.send(value=value)
 
-    async def get(self) -> Event[Any]:
-        """Take the event that has been in it for longest; waits while there is none."""
-        while True:
-            await self.ready()
-            with self._lock:
-                if self._events:
-                    event = self._events.popleft()
-                    self._wake(self._writers)
-                    return event
+    async def get(self, *, timeout: float | None = None) -> Event[Any]:  # noqa: ASYNC109 - Faust's
+        """Take the event that has been in it for longest; waits while there is none.
+
+        Args:
+            timeout: no longer than so many seconds; None: for ever.
+
+        Raises:
+            TimeoutError: none came in time.
+        """
+        async with asyncio.timeout(timeout):
+            while True:
+                await self.ready()
+                with self._lock:
+                    if self._events:
+                        event = self._events.popleft()
+                        self._wake(self._writers)
+                        return event
 
     async def ready(self) -> None:
         """Wait until something is in it."""
@@ -157,9 +165,11 @@ class ChannelStream(AgentStream[Any]):
         self.last = await self._channel.get()
         return self.last
 
-    def group_by(self, key: Any, *, name: str | None = None, topic: object = None) -> NoReturn:
+    def group_by(
+        self, key: Any, *, name: str | None = None, topic: object = None, partitions: int | None = None
+    ) -> NoReturn:
         """Refuse: a channel is in one place."""
-        del key, name, topic
+        del key, name, topic, partitions
         raise TopologyError(f"{self._channel} has no partitions to group by: send its values to a topic")
 
     async def items(self) -> AsyncIterator[tuple[Any, Any]]:
@@ -244,11 +254,6 @@ class ChannelAgent(Agent):
         """Put an event in its channel, which has one partition, and the time of now."""
         del partition, timestamp
         return self.channel.send(key=key, value=value, headers=headers or NO_HEADERS)
-
-    async def cast(self, value: Any = None, *, key: Any = None, partition: int | None = None) -> None:
-        """Put an event in its channel, which has one partition."""
-        del partition
-        await self.channel.send(key=key, value=value)
 
     async def put(self, value: Any) -> None:
         """Put a value in its channel."""

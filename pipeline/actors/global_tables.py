@@ -29,17 +29,19 @@ class GlobalTable(Table[Any, Any]):
 
     is_global: ClassVar[bool] = True
 
-    def tumbling(self, size: Duration, *, expires: Duration | None = None) -> NoReturn:
-        """Refuse: a global table has no windows.
+    def hopping(
+        self,
+        size: Duration,
+        step: Duration,
+        expires: Duration | None = None,
+        key_index: bool = False,  # noqa: FBT001, FBT002 - Faust's
+    ) -> NoReturn:
+        """Refuse, as `tumbling` does: a global table has no windows.
 
         Raises:
             TopologyError: always.
         """
-        self.hopping(size, size, expires=expires)
-
-    def hopping(self, size: Duration, step: Duration, *, expires: Duration | None = None) -> NoReturn:
-        """Refuse; see `tumbling`."""
-        del size, step, expires
+        del size, step, expires, key_index
         raise TopologyError(
             f"table {self.name!r} at {self.site}: a global table has no windows, as workers do not agree "
             "when one is over: use app.Table with windows, or put a window's start in the key, and delete it"

@@ -50,17 +50,19 @@ class Regroup:
         name: names the topic, with the agent's name.
         read: returns the new key of a value.
         key: serde of the new key.
+        partitions: of the topic; None: as those that are read before it.
     """
 
     name: str
     read: Callable[[Any], Any]
     key: Serde[Any]
+    partitions: int | None
 
     def follow(self, taken: KStream[Any, Any], agent: str, _ground: Ground) -> KStream[Any, Any]:
         """Return the stream by the new key."""
         read = self.read
         by_key: KStream[Any, Any] = taken.select_key(lambda _key, value: read(value), key=self.key)
-        return by_key.repartition(name=f"{agent}-{self.name}")
+        return by_key.repartition(name=f"{agent}-{self.name}", partitions=self.partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,9 @@ class NotingStream:
         self.steps: list[Step] = []
         self._agent = agent
 
-    def group_by(self, key: Any, *, name: str | None = None, topic: object = None) -> NotingStream:
+    def group_by(
+        self, key: Any, *, name: str | None = None, topic: object = None, partitions: int | None = None
+    ) -> NotingStream:
         """Take note of a repartition; see `AgentStream.group_by`."""
         del topic
         field = getattr(key, "field", None)
@@ -130,7 +134,7 @@ class NotingStream:
         if not callable(read):
             raise TopologyError(f"agent {self._agent!r}: group_by takes a model's field or a function")
         type_ = getattr(key, "type", None)
-        self.steps.append(Regroup(name, read, table_key_serde_of(type_)))
+        self.steps.append(Regroup(name, read, table_key_serde_of(type_), partitions))
         return self
 
     def through(self, channel: Any) -> NotingStream:

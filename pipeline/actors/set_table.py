@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableSet
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 import msgspec
 
@@ -98,17 +98,19 @@ class SetTable(Table[Any, Any]):
         """Return the keys and their sets; see `Table.items`."""
         return [(key, TableSet(self, key)) for key in self]
 
-    def tumbling(self, size: Duration, *, expires: Duration | None = None) -> Any:
-        """Refused: a table of sets has no windows.
+    def hopping(
+        self,
+        size: Duration,
+        step: Duration,
+        expires: Duration | None = None,
+        key_index: bool = False,  # noqa: FBT001, FBT002 - Faust's
+    ) -> NoReturn:
+        """Refused, as `tumbling` is: a table of sets has no windows.
 
         Raises:
             TopologyError: always.
         """
-        return self.hopping(size, size, expires=expires)
-
-    def hopping(self, size: Duration, step: Duration, *, expires: Duration | None = None) -> Any:
-        """Refused; see `tumbling`."""
-        del size, step, expires
+        del size, step, expires, key_index
         raise TopologyError(
             f"table {self.name!r} at {self.site}: a table of sets has no windows: use "
             "app.Table(default=list) with windows, or a window's start in the key"

@@ -59,7 +59,6 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
     """
 
     INSTEAD: ClassVar[Mapping[str, str]] = instead(
-        using_window="call tumbling(...) or hopping(...); sliding and session windows are the DSL's",
         combine__join__inner_join__left_join__outer_join=("join tables of the DSL: app.table(...).join(...)"),
         changelog_topic__changelog_topic_name__send_changelog="`faust describe` names the changelog",
         apply_changelog_batch__on_changelog_event__raw_update__on_rebalance__on_recovery_completed__call_recover_callbacks=(
@@ -115,25 +114,56 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
         """The user's functions that the table calls."""
         return (*self.recover_callbacks, *filter(None, (self.window_closed,)))
 
-    def tumbling(self, size: Duration, *, expires: Duration | None = None) -> WindowedTable:
+    def tumbling(
+        self,
+        size: Duration,
+        expires: Duration | None = None,
+        key_index: bool = False,  # noqa: FBT001, FBT002 - Faust's
+    ) -> WindowedTable:
         """Return the table with windows that follow one another.
 
         Args:
             size: of a window: a timedelta, or seconds.
             expires: how long after its end a window can be changed; a day unless told.
+            key_index: Faust's; the keys of a window can be iterated without.
 
         Raises:
             TopologyError: a duration is not positive, or finer than a millisecond.
         """
-        return self.hopping(size, size, expires=expires)
+        return self.hopping(size, size, expires, key_index)
 
-    def hopping(self, size: Duration, step: Duration, *, expires: Duration | None = None) -> WindowedTable:
+    def hopping(
+        self,
+        size: Duration,
+        step: Duration,
+        expires: Duration | None = None,
+        key_index: bool = False,  # noqa: FBT001, FBT002 - Faust's
+    ) -> WindowedTable:
         """Return the table with windows that overlap: one begins every `step`; see `tumbling`."""
         from pipeline.actors.window_table import WindowedTable, windowed  # noqa: PLC0415 - made of one another
 
+        del key_index
         self.spec, windows = windowed(self, size, step, expires)
         self.windowed = WindowedTable(self, windows)
         return self.windowed
+
+    def using_window(self, window: Any, *, key_index: bool = False) -> WindowedTable:
+        """Return the table with windows as Faust's `TumblingWindow` or `HoppingWindow` has them.
+
+        Args:
+            window: its `size`, `step` and `expires` (None: a day) count, in seconds.
+            key_index: as of `tumbling`.
+
+        Raises:
+            TopologyError: its windows are of another kind, or a duration cannot be used.
+        """
+        if not hasattr(window, "step"):
+            raise TopologyError(
+                f"table {self.name!r} at {self.site} takes tumbling and hopping windows, not {window!r}: "
+                "sliding and session windows are the DSL's: stream.group_by(...).windowed_by(sliding(...))"
+            )
+        # Faust's windows have 0 where they never expire.
+        return self.hopping(window.size, window.step, window.expires or None, key_index)
 
     def on_recover(self, callback: Callable[[], Any]) -> Callable[[], Any]:
         """Have a function called when a task has its part of the table: a decorator; see `on_recover=`."""

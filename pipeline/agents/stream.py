@@ -245,18 +245,21 @@ class AgentStream(Absent, Generic[V]):
         self._prologue -= 1
         return self
 
-    def group_by(self, key: Any, *, name: str | None = None, topic: object = None) -> AgentStream[V]:
+    def group_by(
+        self, key: Any, *, name: str | None = None, topic: object = None, partitions: int | None = None
+    ) -> AgentStream[V]:
         """Take the events by another key, through a repartition topic: before the first one.
 
         Args:
             key: a model's field, or a function of the value.
             name: names the topic, with the agent's name; needed with a function.
             topic: Faust's; the name is what counts.
+            partitions: of the topic; as many as the topics have that are read before it unless told.
 
         Raises:
             TopologyError: it is called where nobody could foresee it.
         """
-        del key, name, topic
+        del key, name, topic, partitions
         return self._foreseen("group_by")
 
     def items(self) -> AsyncIterator[tuple[Any, V]]:

@@ -179,3 +179,14 @@ def test_an_error_of_its_agent_ends_it() -> None:
 def test_what_cannot_be_done(use: Any, message: str) -> None:
     with pytest.raises(TopologyError, match=message):
         use(App("channels"))
+
+
+def test_who_waits_no_longer_than_told() -> None:
+    async def wait() -> Any:
+        channel = App("app").channel()
+        with pytest.raises(TimeoutError):
+            await channel.get(timeout=0.01)
+        await channel.put("there")
+        return (await channel.get(timeout=60)).value
+
+    assert asyncio.run(wait()) == "there"

@@ -283,3 +283,36 @@ def test_what_nobody_could_foresee_is_refused(ask: Callable[[Any], Any]) -> None
         TopologyError, match="is called by name in the agent's own function, before its first"
     ):
         ask(AgentStream[Any]())
+
+
+def test_a_grouping_says_how_many_partitions() -> None:
+    app = App("app")
+    orders = app.topic("in", key_type=str, value_type=Order)
+
+    @app.agent(orders)
+    async def agent(stream: Any) -> None:
+        async for _ in stream.group_by(Order.account, partitions=5):
+            pass
+
+    with TopologyTestDriver(app) as driver:
+        topic = "app-agent-account-repartition"
+        assert driver.broker.admin().partition_counts([topic]) == {topic: 5}
+
+
+def test_an_event_that_expects_no_answer_has_headers_and_a_time() -> None:
+    app = App("app")
+    seen = []
+
+    @app.agent(app.topic("told", value_type=int))
+    async def told(stream: AgentStream[int]) -> None:
+        async for event in stream.events():
+            seen.append((event.key, event.value, event.timestamp, event.headers))
+
+    @app.agent("in")
+    async def tell(stream: AgentStream[int]) -> None:
+        async for value in stream:
+            await told.cast(value, key=b"k", timestamp=1.5, headers=(("a", b"b"),))
+
+    with TopologyTestDriver(app) as driver:
+        driver.input_topic("in").pipe("x", 7, 0)
+    assert seen == [(b"k", 7, 1_500, (("a", b"b"),))]
