@@ -13,7 +13,7 @@ from typing import Any, Final
 from faust.web.base import Request, Response
 from faust.web.blueprints import Blueprint
 
-from pipeline.errors import StateError
+from pipeline.errors import BrokerError, StateError
 from pipeline.runtime.queries import ElsewhereError, NotReadyError, Progress, Queries, StoreRegistry
 from pipeline.runtime.scan import Range, Row
 from pipeline.serde import BytesSerde, StringSerde
@@ -63,8 +63,8 @@ class StoreView(EngineView):
             raise HttpError(HTTPStatus.NOT_FOUND, f"no store {name!r}; there are: {names}")
         return spec
 
-    def translate(self, error: StateError) -> HttpError:
-        """Return the answer for a query that failed."""
+    def translate(self, error: StateError | BrokerError) -> HttpError:
+        """Return the answer for a query that failed; a schema registry that is away is a broker that is."""
         status = self.engine.status()
         if isinstance(error, ElsewhereError) and status.state == "running":
             return HttpError(HTTPStatus.MISDIRECTED_REQUEST, str(error), partition=error.partition)
@@ -110,7 +110,8 @@ class Scan(StoreView):
         here = sorted(task.partition for task in self.engine.stores.open(name))
         try:
             page = self.queries.scan(spec, wanted, after=after, limit=limit)
-        except StateError as error:
+            rows = [row_body(row, spec) for row in page.rows]
+        except (StateError, BrokerError) as error:
             raise self.translate(error) from error
         if not here and self.engine.status().state != "running":
             raise self.translate(NotReadyError(f"store {name!r} is not open yet", None))
@@ -118,7 +119,7 @@ class Scan(StoreView):
             {
                 "store": name,
                 "partitions": {"here": here, "total": self.engine.stores.partitions(name)},
-                "rows": [row_body(row, spec) for row in page.rows],
+                "rows": rows,
                 "next": encode_token(page.next),
             }
         )
@@ -142,7 +143,7 @@ class Key(StoreView):
             if spec.kind == "session":
                 return self._sessions(spec, parsed, request.query)
             found = self.queries.get(spec, parsed, _as_of(spec, request.query))
-        except StateError as error:
+        except (StateError, BrokerError) as error:
             raise self.translate(error) from error
         if found is None:
             then = f" as of {request.query['as_of']}" if "as_of" in request.query else ""

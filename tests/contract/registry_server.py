@@ -26,12 +26,14 @@ class RegistryServer:
     Attributes:
         requests: what it was asked, as `POST /subjects/orders-value/versions`.
         failing: answers every request with this status; None: answers.
+        failing_for: answers requests of these paths with 503.
         user: who may ask, `name:password`; None: anybody.
     """
 
     def __init__(self) -> None:
         self.requests: list[str] = []
         self.failing: int | None = None
+        self.failing_for: set[str] = set()
         self.user: str | None = None
         self._schemas: list[dict[str, Any]] = []
         self._subjects: dict[str, list[int]] = {}
@@ -105,8 +107,8 @@ class RegistryServer:
     @web.middleware
     async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path}")
-        if self.failing is not None:
-            return _error(self.failing, 50001, "no leader, or too many of you")
+        if self.failing is not None or request.path in self.failing_for:
+            return _error(self.failing or 503, 50001, "no leader, or too many of you")
         wanted = None if self.user is None else base64.b64encode(self.user.encode()).decode()
         if wanted is not None and request.headers.get("Authorization") != f"Basic {wanted}":
             return _error(401, 40101, "Unauthorized")

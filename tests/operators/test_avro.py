@@ -413,6 +413,45 @@ def test_records_that_were_written_to_a_table_are_its_changelog(
     assert server.subjects == {"orders-value": [number, number + 1]}
 
 
+@pytest.mark.parametrize("everywhere", [True, False], ids=["global-table", "topic-that-is-its-changelog"])
+def test_no_row_is_missed_when_the_registry_is_away_while_a_topic_is_restored(
+    everywhere: bool,  # noqa: FBT001 - a parameter of the test
+    server: RegistryServer,
+) -> None:
+    ids = [server.put("rows-value", record(*fields)) for fields in ([USER], [USER, AMOUNT], [AMOUNT, USER])]
+    bodies = [b"\2a", b"\2b\6", b"\6\2c"]
+
+    def cluster(registry: SchemaRegistry) -> Cluster:
+        builder = StreamsBuilder("app")
+        value = avro(record(USER), registry=registry)
+        if everywhere:
+            builder.global_table("rows", name="rows", value=value)
+            builder.stream("other").to("out")
+        else:
+            builder.table("rows", name="rows", value=value, reuse_source=True)
+        return Cluster(builder.build(), {"rows": 1, "other": 1, "out": 1})
+
+    registries = [SchemaRegistry(server.url), SchemaRegistry(server.url)]
+    place = cluster(registries[0])
+    for key, number, body in zip("abc", ids, bodies, strict=True):
+        place.send("rows", key, value=b"\0" + number.to_bytes(4) + body)
+    worker = place.worker("w")
+    place.run(worker)
+    worker.close()
+    # A process of its own, without a disk: it knows no schema.
+    place.topology = cluster(registries[1]).topology
+    server.failing_for = {f"/schemas/ids/{ids[1]}"}
+    worker = place.worker("w")
+    _until(place, worker, lambda: "did not answer" in str(worker.status().problem))
+    server.failing_for = set()
+    _until(place, worker, lambda: worker.status().problem is None and worker.status().state == "running")
+    (store,) = worker.registry.open("rows").values()
+    assert {key: store.get(key) for key in "abc"} == {key: {"user": key} for key in "abc"}
+    worker.close()
+    for registry in registries:
+        registry.close()
+
+
 def test_merged_streams_of_one_schema_keep_it_and_of_two_do_not() -> None:
     registry = LocalRegistry()
     builder = StreamsBuilder("app")

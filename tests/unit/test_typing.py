@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_type
 
-from pipeline import BufferConfig, KStream, KTable, session, tumbling, until_window_closes
+from pipeline import BufferConfig, KStream, KTable, avro, session, tumbling, until_window_closes
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.global_table import GlobalKTable
 from pipeline.dsl.table import WindowedKTable
 from pipeline.record import Windowed
 
 _MINUTE = timedelta(minutes=1)
+#: Avro's schema of `Log`.
+_LOG = {
+    "type": "record",
+    "name": "Log",
+    "fields": [{"name": "service", "type": "string"}, {"name": "size", "type": "long"}],
+}
 
 
 @dataclass
@@ -61,6 +67,8 @@ def test_sources() -> None:
     assert_type(builder.stream("b", key=str, value=Log), KStream[str, Log])
     assert_type(builder.stream("c", value=dict[str, Any]), KStream[bytes, dict[str, Any]])
     assert_type(builder.stream("d", value=tuple[str, int]), KStream[bytes, tuple[str, int]])
+    assert_type(builder.stream("h", value=avro("string")), KStream[bytes, Any])
+    assert_type(builder.stream("i", value=avro(_LOG, type=Log)), KStream[bytes, Log])
     assert_type(builder.table("e", name="e", value=Owner), KTable[str, Owner])
     assert_type(builder.global_table("f", name="f", key=int, value=Owner), GlobalKTable[int, Owner])
     either: KStream[str, int | str] = builder.stream("g", key=str, value=int | str)
