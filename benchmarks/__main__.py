@@ -12,6 +12,7 @@ import msgspec
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.contenders.contender import Contender
+from benchmarks.contenders.page import contenders_page
 from benchmarks.goals import outcomes
 from benchmarks.measurement import Measurement
 from benchmarks.page import table
@@ -27,17 +28,22 @@ from pipeline.testing.brokers import ApacheKafka
 #: Events begin this long ago: recent enough for every default retention.
 _HISTORY_MS: Final = 2 * 3_600_000
 _MINUTE_MS: Final = 60_000
+_QUICK_RUNS: Final = 1
+_QUICK_RECORDS: Final = 1_000_000
 
 
 def main() -> None:
     """Measure the tables that were asked for, and write them; then write the goals of all that are there."""
     options = parse()
+    if options.quick:
+        options.runs, options.records = _QUICK_RUNS, _QUICK_RECORDS
     contenders = [CONTENDERS[name] for name in options.contender or CONTENDERS]
     options.output.mkdir(parents=True, exist_ok=True)
     for name in options.table or TABLES:
         results = measure_table(TABLES[name], contenders, options.runs, options.records)
         write(results, options.output, name)
     write_goals(options.output)
+    (options.output / "contenders.md").write_text(contenders_page(CONTENDERS.values()), encoding="utf-8")
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -62,6 +68,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=_positive,
         default=2_000_000,
         help="of a run; slow works and slow contenders get a share of them (2000000)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{_QUICK_RUNS} runs of {_QUICK_RECORDS} records: too few for a warm JVM, enough to see",
     )
     parser.add_argument(
         "--output", type=Path, default=Path("docs/benchmarks"), help="folder for the pages (docs/benchmarks)"
@@ -91,9 +102,9 @@ def measure_table(asked: Table, contenders: Sequence[Contender], runs: int, reco
 def measure_case(case: Case, contenders: Sequence[Contender], runs: int, records: int) -> Row:
     """Measure one work; the contenders take turns."""
     refusals = {
-        contender.name: contender.refusals[case.work]
+        contender.name: reason
         for contender in contenders
-        if case.work in contender.refusals
+        if (reason := contender.refusal(case.work, case.format, exactly_once=case.exactly_once))
     }
     able = [contender for contender in contenders if contender.name not in refusals]
     measured: dict[str, list[Measurement]] = {contender.name: [] for contender in able}

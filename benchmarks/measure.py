@@ -6,11 +6,8 @@ Prints a JSON `Measurement`.
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable
 from typing import Final
-
-import msgspec
 
 from benchmarks import engine
 from benchmarks.handwritten.count import count
@@ -18,6 +15,7 @@ from benchmarks.handwritten.read import read
 from benchmarks.handwritten.restore import restore
 from benchmarks.handwritten.route import route
 from benchmarks.measurement import Job, Measurement, WorkName
+from benchmarks.program import answer, job_of_command_line
 
 _BY_HAND: Final[dict[WorkName, Callable[[Job], Measurement]]] = {
     "read": read,
@@ -30,13 +28,12 @@ _BY_HAND: Final[dict[WorkName, Callable[[Job], Measurement]]] = {
 
 def main() -> None:
     """Do the job that the command line carries."""
-    job = msgspec.json.decode(sys.argv[1], type=Job)
+    job = job_of_command_line()
     # As the engine's thread does before it starts.
     gc.collect()
     gc.freeze()
     run = _BY_HAND[job.work] if job.contender == "hand-written" else engine.run
-    measured = run(job)
-    print(msgspec.json.encode(measured).decode())
+    answer(run(job))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-import msgspec
-
 from benchmarks.digest import Digest
 from benchmarks.events import DROPPED_SEVERITY, HOP_MS, SESSION_GAP_MS, WINDOW_MS
-from benchmarks.masking import masked, masked_event
+from benchmarks.log import Log
+from benchmarks.masking import masked_event, masked_log
 from benchmarks.measurement import Job, WorkName
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.observability import dedup
@@ -21,18 +20,6 @@ STORE: Final = "by-user"
 
 _COPIES: Final = timedelta(minutes=10)
 _WINDOW: Final = timedelta(milliseconds=WINDOW_MS)
-
-
-class Log(msgspec.Struct):
-    """A log event, typed."""
-
-    id: str
-    host: str
-    service: str
-    severity: str
-    user: str
-    bytes: int
-    message: str
 
 
 def changelog_of(application_id: str) -> str:
@@ -74,12 +61,6 @@ def route_topology(job: Job, _result: Digest | None = None) -> Topology:
         some = logs.filter(lambda _key, event: event["severity"] != DROPPED_SEVERITY)
         some.map_values(lambda _key, event: masked_event(event), value=dict).to(job.target)
     return builder.build()
-
-
-def masked_log(log: Log) -> Log:
-    """Mask a log's message."""
-    log.message = masked(log.message)
-    return log
 
 
 def repartition_topology(job: Job, result: Digest) -> Topology:

@@ -14,6 +14,9 @@ import msgspec
 from benchmarks.digest import Digest
 from benchmarks.measurement import WorkName
 
+#: A count of one, above a sum, in one number.
+COUNT_ONE: Final = 1 << 40
+
 _SUFFIX: Final = struct.Struct(">qI")
 _SESSION: Final = struct.Struct(">qq")
 _TIMESTAMP: Final = struct.Struct(">q")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from benchmarks.measurement import Job, WorkName
+from benchmarks.measurement import Format, Job, WorkName
 
 
 class Setting(NamedTuple):
@@ -49,7 +49,7 @@ class Contender:
             makes the contender's environment first, if it is not there.
         versions: returns what runs, with versions.
         settings: of its clients and of itself.
-        refusals: works that it cannot do, and why.
+        refusals: what it cannot do, and why: a work, a format, or `exactly-once`.
         share: it is given one in so many records: the slow ones need not run for minutes.
         changelog: how it logs windows; None: it does not, and says what they came to.
     """
@@ -59,6 +59,11 @@ class Contender:
     command: Callable[[Job], list[str]]
     versions: Callable[[], str]
     settings: tuple[Setting, ...] = ()
-    refusals: Mapping[WorkName, str] = field(default_factory=dict)
+    refusals: Mapping[WorkName | Format | Literal["exactly-once"], str] = field(default_factory=dict)
     share: int = 1
     changelog: Changelog | None = None
+
+    def refusal(self, work: WorkName, form: Format, *, exactly_once: bool) -> str | None:
+        """Return why it cannot do a work, of values of a format, in transactions or not; None: it can."""
+        asked = (work, form, *(("exactly-once",) if exactly_once else ()))
+        return next((self.refusals[part] for part in asked if part in self.refusals), None)

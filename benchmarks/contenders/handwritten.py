@@ -32,6 +32,6 @@ HANDWRITTEN: Final = Contender(
         Setting("acks, enable.idempotence", "all, true", "as durable as the others"),
         Setting("commits", "every second", "as Headrace"),
     ),
-    refusals=dict.fromkeys(_REFUSED, _NOT_WRITTEN),
+    refusals={**dict.fromkeys(_REFUSED, _NOT_WRITTEN), "exactly-once": _NOT_WRITTEN},
     changelog=Changelog(lambda application_id: f"{application_id}-by-user-changelog", window, made_here=True),
 )

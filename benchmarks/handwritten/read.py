@@ -10,9 +10,9 @@ import msgspec
 from confluent_kafka import Message
 
 from benchmarks.handwritten.clients import BATCH, COMMIT_INTERVAL_S, WAIT_S, consumer, partitions
+from benchmarks.log import Log
 from benchmarks.measurement import Job, Measurement
 from benchmarks.stopwatch import Stopwatch
-from benchmarks.topologies import Log
 
 
 def read(job: Job) -> Measurement:

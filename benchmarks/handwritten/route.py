@@ -17,10 +17,10 @@ from benchmarks.handwritten.clients import (
     consumer,
     partitions,
 )
-from benchmarks.masking import masked_event
+from benchmarks.log import Log
+from benchmarks.masking import masked_event, masked_log
 from benchmarks.measurement import Job, Measurement
 from benchmarks.stopwatch import Stopwatch
-from benchmarks.topologies import Log, masked_log
 
 
 def route(job: Job) -> Measurement:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.__main__ import measure_case, parse, write, write_goals
 from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders.page import contenders_page
 from benchmarks.goals import GOALS, outcomes
 from benchmarks.measurement import Measurement
 from benchmarks.report import rows_of
@@ -100,6 +101,11 @@ def test_a_table_is_a_page_a_picture_and_a_part_of_the_page_of_goals(tmp_path: P
     assert "120" in (tmp_path / "route.svg").read_text()
     goals_page = (tmp_path / "goals.md").read_text()
     assert f"| {ROUTED.title} | >= 0.85 of the hand-written loop | 0.50 | **no** |\n" in goals_page
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "benchmarks" / "contenders.md"
+    assert page.read_text() == contenders_page(CONTENDERS.values()), "write it with: make bench"
 
 
 @pytest.mark.parametrize(

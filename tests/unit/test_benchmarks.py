@@ -3,13 +3,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from itertools import permutations
+from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import CONTENDERS, environment
 from benchmarks.digest import Digest
 from benchmarks.events import (
     DROPPED_SEVERITY,
@@ -21,7 +23,7 @@ from benchmarks.events import (
     users_in_turn,
 )
 from benchmarks.masking import masked, masked_event
-from benchmarks.measurement import Job, WorkName
+from benchmarks.measurement import Format, Job, WorkName
 from benchmarks.processes import MeasurementError, measure
 from benchmarks.topologies import TOPOLOGIES, changelog_of
 from benchmarks.windows import pack_key, pack_value, unpack_key, unpack_value
@@ -230,9 +232,27 @@ def test_a_contender_is_described_with_reasons_and_says_what_it_cannot_do(name: 
     contender = CONTENDERS[name]
     assert contender.name == name
     assert all(contender.refusals.values())
-    assert set(contender.refusals) < set(WORKS)
+    assert set(contender.refusals) < {*WORKS, *get_args(Format), "exactly-once"}
     assert contender.settings
     assert all(all(setting) for setting in contender.settings)
+
+
+@pytest.mark.parametrize(
+    ("work", "exactly_once", "reason"),
+    [
+        ("count", False, None),
+        ("count", True, "no transactions"),
+        ("restore", False, "no changelog"),
+    ],
+)
+def test_who_cannot_do_a_work_says_why(work: WorkName, exactly_once: bool, reason: str | None) -> None:  # noqa: FBT001
+    assert CONTENDERS["bytewax"].refusal(work, "open", exactly_once=exactly_once) == reason
+
+
+def test_an_environment_is_pinned_whole() -> None:
+    for name in ("bytewax", "quix", "faust"):
+        lines = (Path(environment.__file__).parent / name / "requirements.txt").read_text().splitlines()
+        assert all("==" in line for line in lines if not line.startswith("#"))
 
 
 @pytest.mark.embedded
