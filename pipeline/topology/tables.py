@@ -56,6 +56,12 @@ class GlobalTable(TableSource):
         """Whether agents write to it."""
         return self.partitions is not None
 
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What it reads, and who writes it."""
+        # `super()` is no good in a class with slots.
+        return (*Source.details.__get__(self), *(("written by agents",) if self.written else ()))
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ToStream(Node):

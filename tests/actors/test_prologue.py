@@ -306,7 +306,7 @@ def test_an_event_that_expects_no_answer_has_headers_and_a_time() -> None:
     @app.agent(app.topic("told", value_type=int))
     async def told(stream: AgentStream[int]) -> None:
         async for event in stream.events():
-            seen.append((event.key, event.value, event.timestamp, event.headers))
+            seen.append((event.key, event.value, event.timestamp, tuple(event.headers)))
 
     @app.agent("in")
     async def tell(stream: AgentStream[int]) -> None:

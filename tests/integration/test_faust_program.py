@@ -19,6 +19,7 @@ app = faust.App("program", autodiscover=["shop.agents", "shop.views"],
     commit_interval=0.1, store="memory://", version=2)
 ticks = app.topic("ticks", key_type=str, value_type=int, partitions=2)
 counts = app.Table("counts", default=int, help="How often each was told.")
+last = app.GlobalTable("last", default=int, help="What was told last, of every key.")
 started = []
 
 class Told(faust.Record):
@@ -65,13 +66,14 @@ async def greet():
 """
 
 AGENTS = """
-from topo import app, counts, ticks
+from topo import app, counts, last, ticks
 
 @app.agent(ticks)
 async def count(stream):
     "Count what is told."
     async for key, value in stream.items():
         counts[key] += value
+        last[key] = value
 
 @app.agent(app.topic("halves", value_type=int, partitions=1))
 async def double(stream):
@@ -82,7 +84,7 @@ async def double(stream):
 VIEWS = """
 from faust import web
 from shop.agents import double
-from topo import app, counts, started, ticks
+from topo import app, counts, last, started, ticks
 
 blueprint = web.Blueprint("shop")
 
@@ -96,6 +98,10 @@ class Told(web.View):
     async def post(self, request):
         await ticks.send(key=request.query["key"], value=int(request.query["value"]))
         return self.json({"told": True})
+
+@app.page("/last/")
+async def get_last(view, request):
+    return view.json(dict(last.items()))
 
 @app.page("/doubled/")
 async def doubled(view, request):
@@ -142,6 +148,8 @@ def test_everything_runs_beside_the_engine(tmp_path: Path) -> None:
         program.wait_for("/count/cli/", lambda _, body: _count(body) == 10)
         everything = program.get("/shop/")[1]
         assert everything["task"] == 10
+        expected = {"timer": 1, "leader": 1, "task": 10, "doorbell": 1, "view": 7, "cli": 5}
+        program.wait_for("/last/", lambda _, body: body == expected)
         assert program.terminate() == 0, program.output
     assert "Traceback" not in program.output
     assert "Warning" not in program.output
@@ -163,7 +171,8 @@ def _count(body: Any) -> int:
     [
         (("greet",), 0, ("hello from a command",)),
         (("agents",), 0, ("@count", "ticks", "Count what is told.")),
-        (("tables",), 0, ("counts", "How often each was told.")),
+        (("tables",), 0, ("counts", "How often each was told.", "last", "What was told last, of every key.")),
+        (("describe",), 0, ("program-v2-last-changelog", "written by agents", "global table last")),
         (("models",), 0, ("Told", "What is told.")),
         (("clean-versions",), 0, ("Removing old version directory program-data/v1",)),
         (("reset",), 0, ("0 stores removed",)),
@@ -227,6 +236,40 @@ def test_two_workers_answer_alike_for_every_key(tmp_path: Path, apache_kafka: Ap
         assert all(held), held
         assert held[0] | held[1] == set(keys)
         assert not held[0] & held[1]
+        # A global table is whole on both.
+        for worker in workers:
+            worker.wait_for("/last/", lambda _, body: set(keys) <= set(body))
+            found = worker.get("/last/")[1]
+            assert {key: found[key] for key in keys} == {key: number + 1 for number, key in enumerate(keys)}
         for worker in workers:
             worker.wait_for("/doubled/?value=21", lambda status, body: (status, body) == (200, 42))
         assert [worker.terminate() for worker in workers] == [0, 0]
+
+
+MODULES = {
+    "found/__init__.py": "",
+    "found/app.py": "from pipeline import faust\napp = faust.App('found'{})",
+    "found/agents.py": "from found.app import app\n@app.agent('in')\nasync def take(stream):\n"
+    "    async for _ in stream: pass",
+    "found/deep/__init__.py": "",
+    "found/deep/streams.py": "from found.app import app\napp.stream('raw').to('out')",
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "topo"),
+    [
+        (", autodiscover=True, origin='found'", "from found.app import app"),
+        (", autodiscover=['found.agents', 'found.deep.streams']", "from found.app import app"),
+        ("", "from found.app import app\napp.discover('found')"),
+        ("", "from found.app import app\napp.discover('found.agents', 'found.deep.streams')"),
+    ],
+)
+def test_the_modules_of_a_package_are_found(tmp_path: Path, options: str, topo: str) -> None:
+    for name, text in MODULES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(text.format(options) if name == "found/app.py" else text)
+    with FaustProcess(tmp_path, "describe", topology=topo) as command:
+        assert command.end() == 0, command.output
+    for text in ("Application: found", "reads in", "reads raw", "Agent take", "topic: out"):
+        assert text in command.output
