@@ -41,6 +41,7 @@ from pipeline.dsl.source_types import (
 from pipeline.dsl.stream import KStream
 from pipeline.dsl.table import KTable
 from pipeline.engine import Engine
+from pipeline.owned_settings import check_owned
 from pipeline.plan.planner import Plan
 from pipeline.plan.planner import plan as make_plan
 from pipeline.refusals import Refusals
@@ -114,6 +115,7 @@ class App(Routes, Refusals, faust.App):  # type: ignore[misc]  # topics, agents 
         # Checked where it is written; the folder is known only when the command line is.
         self._config(id, Path())
         shell.setdefault("Worker", BoundedWorker)
+        check_owned(self._broker_settings)
         connection_settings(to_credentials(broker_credentials), self._broker_settings)
         # None is Faust's "not given", for these as well.
         super().__init__(

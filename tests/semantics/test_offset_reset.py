@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import StreamsError, TopologyError
+from pipeline import TopologyError
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.errors import NoOffsetError
 from pipeline.record import TopicPartition
-from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.worker import Worker
 from pipeline.topology import OffsetReset, Topology
 from tests.operators.cluster import Cluster
@@ -241,8 +240,3 @@ def test_a10_4_a_policy_that_is_none_is_refused(wrong: Any) -> None:
     for declare in (builder.stream, lambda topic, **o: builder.table(topic, name="t", **o)):
         with pytest.raises(TopologyError, match=r"at tests/.*offset_reset is .*earliest, latest, none"):
             declare("in", offset_reset=wrong)
-
-
-def test_a_policy_of_the_clients_own_is_refused() -> None:
-    with pytest.raises(StreamsError, match="offset_reset="):
-        KafkaBroker("localhost:9092", settings={"auto.offset.reset": "latest"})

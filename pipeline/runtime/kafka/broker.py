@@ -34,16 +34,11 @@ class KafkaBroker:
         settings: librdkafka's settings by their names (https://github.com/confluentinc/librdkafka,
             CONFIGURATION.md) on top of the defaults in `settings`: security, limits, `group.protocol`.
             A setting of consumers is ignored by producers and the other way round.
-
-    Raises:
-        ConfigError: a setting has a counterpart elsewhere.
     """
 
     def __init__(self, address: str, *, settings: Mapping[str, Setting] | None = None) -> None:
         self._address = address
         self._settings = dict(settings or {})
-        if "auto.offset.reset" in self._settings:
-            raise ConfigError("auto.offset.reset has no effect: give a stream or table offset_reset=")
         self._features: Features | None = None
 
     @property
