@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import errno
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
+from faust.types import AppT
 from faust.web.base import PRODUCTION_BLUEPRINTS, _BPList
 from faust.web.drivers.aiohttp import Web
+
+from pipeline.web.not_here import answering
+from pipeline.web.view import Shell
 
 #: What is served, by prefix. Faust's own `/table` and `/router` speak of tables that cannot exist
 #: here, so they are left out; its index at `/` stays.
@@ -26,6 +30,10 @@ class WebServer(Web):
     production_blueprints: ClassVar[_BPList] = PRODUCTION_BLUEPRINTS
     debug_blueprints: ClassVar[_BPList] = ()
     optional_blueprints: ClassVar[_BPList] = ()
+
+    def __init__(self, app: AppT, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        self.web_app.middlewares.append(answering(cast("Shell", app)))
 
     @property
     def extended(self) -> bool:

@@ -14,12 +14,13 @@ from faust.web.base import Request, Response
 from faust.web.blueprints import Blueprint
 
 from pipeline.errors import BrokerError, StateError
-from pipeline.runtime.queries import ElsewhereError, NotReadyError, Progress, Queries, StoreRegistry
+from pipeline.runtime.queries import NotReadyError, Progress, Queries, StoreRegistry
 from pipeline.runtime.scan import Range, Row
 from pipeline.serde import BytesSerde, StringSerde
 from pipeline.state.caching import ValueAndTimestamp
 from pipeline.state.keyvalue import after_prefix
 from pipeline.topology import StoreSpec
+from pipeline.web.not_here import translated
 from pipeline.web.parameters import (
     bad_request,
     check_names,
@@ -34,7 +35,6 @@ from pipeline.web.view import EngineView, HttpError
 
 blueprint = Blueprint("stores")
 
-RETRY_AFTER_S: Final = 1
 _END_OF_TIME: Final = 2**63 - 1
 
 _SCAN = frozenset({"start", "end", "prefix", "limit", "after"})
@@ -64,19 +64,8 @@ class StoreView(EngineView):
         return spec
 
     def translate(self, error: StateError | BrokerError) -> HttpError:
-        """Return the answer for a query that failed; a schema registry that is away is a broker that is."""
-        status = self.engine.status()
-        if isinstance(error, ElsewhereError) and status.state == "running":
-            return HttpError(HTTPStatus.MISDIRECTED_REQUEST, str(error), partition=error.partition)
-        progress = error.progress if isinstance(error, NotReadyError) else None
-        details = {} if progress is None else {"restored": progress.restored, "total": progress.total}
-        return HttpError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            status.problem or str(error),
-            retry_after_s=RETRY_AFTER_S,
-            state=status.state,
-            **details,
-        )
+        """Return the answer for a query that failed."""
+        return translated(error, self.engine.status())
 
 
 @blueprint.route("/stores/", name="all-slash")

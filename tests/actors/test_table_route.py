@@ -37,11 +37,13 @@ class MemoryApp(App):
 def declare(key_type: Any) -> MemoryApp:
     app = MemoryApp("routed")
     table = app.Table("counts", default=int, key_type=key_type)
+    by_minute = app.Table("by-minute", default=int, key_type=key_type).tumbling(60)
 
     @app.agent("in", key_type=str)
     async def agent(stream: Any) -> None:
         async for key, value in stream.items():
             table[key] += value
+            by_minute[key] += value
 
     @app.page("/count/{key}/")
     @app.table_route(table, match_info="key")
@@ -53,6 +55,14 @@ def declare(key_type: Any) -> MemoryApp:
     @app.table_route(table, query_param="key")
     async def by_query(view: Any, request: Any) -> Any:
         return view.json({"count": table[request.query["key"]]})
+
+    @app.page("/plain/{key}/")
+    async def plain(view: Any, request: Any, key: str) -> Any:
+        return view.json({"count": table[key]})
+
+    @app.page("/windows/{key}/")
+    async def windows(view: Any, request: Any, key: str) -> Any:
+        return view.json({"count": by_minute[key].now()})
 
     return app
 
@@ -147,6 +157,37 @@ def test_without_an_owner_it_says_so_and_a_key_is_needed() -> None:
             assert statuses == {202, 503}
             pair.apps[0].worker.close()
             pair.apps[0].close_clients()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("view", ["plain", "windows"])
+def test_a_view_without_a_route_says_what_stores_says(view: str) -> None:
+    async def scenario() -> None:
+        pair = Pair(None)
+        async with AsyncExitStack() as opened, aiohttp.ClientSession() as client:
+            await pair.serve(opened)
+            async with client.get(f"{pair.urls[0]}{view}/key-1/") as answer:
+                assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+                assert (await answer.json())["state"] == "connecting"
+            pair.produce()
+            pair.settle()
+            answered = []
+            for url in pair.urls:
+                for key in KEYS:
+                    async with (
+                        client.get(f"{url}{view}/{key}/") as answer,
+                        client.get(f"{url}stores/counts/keys/%22{key}%22") as of_store,
+                    ):
+                        answered.append(answer.status)
+                        if answer.status == 421:
+                            said, other = await answer.json(), await of_store.json()
+                            assert said["partition"] == other["partition"]
+                            assert "which this worker does not hold" in said["error"]
+            assert sorted(answered) == [200] * len(KEYS) + [421] * len(KEYS)
+            for app in pair.apps:
+                app.worker.close()
+                app.close_clients()
 
     asyncio.run(scenario())
 
