@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pipeline.absent import Absent, instead
 from pipeline.actors.models import table_key_serde_of, value_serde_of
-from pipeline.agents.scope import current_event, current_scope, in_agent
+from pipeline.agents.scope import current_event, current_runner, current_scope, in_agent
 from pipeline.errors import OutsideAgentError, TopologyError
 from pipeline.runtime.queries import Queries, StoreRegistry
 from pipeline.topology import StoreSpec, check_topic_name, declaration_site
@@ -97,6 +97,8 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
                 f"table {name!r} at {self.site}: default= makes a value, as int does; it is {default!r}"
             )
         self.name, self.help, self.default = name, help, default
+        #: What errors call it.
+        self.label = f"table {name!r}"
         self.spec = StoreSpec(name, "key-value", table_key_serde_of(key_type), value_serde_of(value_type))
         self.recover_callbacks = [] if on_recover is None else [on_recover]
         self.window_closed = on_window_close
@@ -171,7 +173,7 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
         return callback
 
     def __getitem__(self, key: K) -> V:
-        found = self._store.get(key) if in_agent() else self._committed(key)
+        found = self._found(key)
         if found is not None:
             value: V = found
             return value
@@ -193,12 +195,11 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
         self._put(key, None)
 
     def __contains__(self, key: object) -> bool:
-        found = self._store.get(key) if in_agent() else self._committed(key)
-        return found is not None
+        return self._found(key) is not None
 
     def get(self, key: K, default: Any = None) -> Any:
         """Return the value under `key`, else `default`; the table's own default is not asked."""
-        found = self._store.get(key) if in_agent() else self._committed(key)
+        found = self._found(key)
         return default if found is None else found
 
     def pop(self, key: K, default: Any = _MISSING) -> Any:
@@ -249,15 +250,18 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
 
     @property
     def _store(self) -> Any:
-        return current_scope(f"table {self.name!r}").store(self.name)
+        return current_scope(self.label).store(self.name)
 
     def _put(self, key: K, value: Any) -> None:
-        store, event = self._store, current_event()
+        scope, event = current_scope(self.label), current_event()
         if event is None:
-            raise OutsideAgentError(f"table {self.name!r} can be changed only with an event in hand")
-        store.put(key, value, event.timestamp)
+            raise OutsideAgentError(f"{self.label} can be changed only with an event in hand")
+        scope.store(self.name).put(key, value, event.timestamp)
 
-    def _committed(self, key: Any) -> Any:
+    def _found(self, key: Any) -> Any:
+        runner = current_runner()
+        if runner is not None:
+            return runner.scope.store(self.name).get(key)
         found = Queries(self.owner.store_registry).get(self.spec, key)
         return None if found is None else found.value
 

@@ -141,7 +141,8 @@ class WindowedTable:
 
     def put(self, key: Any, time_ms: int, change: Callable[[Any], Any]) -> None:
         """Change the value of every window that holds a moment; those that have expired are not changed."""
-        scope, store, event = current_scope(f"table {self.name!r}"), self._store, current_event()
+        scope, event = current_scope(self.table.label), current_event()
+        store = scope.store(self.name)
         timestamp, closing = time_ms if event is None else event.timestamp, scope.closing(self.name)
         if closing is not None:
             closing.pass_to(time_ms)
@@ -158,7 +159,7 @@ class WindowedTable:
 
     @property
     def _store(self) -> Any:
-        return current_scope(f"table {self.name!r}").store(self.name)
+        return current_scope(self.table.label).store(self.name)
 
 
 class WindowSet:

@@ -10,7 +10,7 @@ from inspect import iscoroutine
 from typing import Any, Protocol
 
 from pipeline.agents.loop import AgentLoop
-from pipeline.agents.scope import RUNNING, Scope
+from pipeline.agents.scope import Scope, running_here
 from pipeline.agents.stream import NEXT, Event, Request
 
 #: How often a function that is to end may ask for another event.
@@ -66,15 +66,20 @@ class Actor:
         #: An event that was given before the function asked for its first one.
         self._early: Event[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._thread = running_here()
 
-    def give(self, event: Event[Any]) -> None:
-        """Hand over an event; `takes` must hold."""
+    def give(self, event: Event[Any]) -> bool:
+        """Hand over an event; `takes` must hold.
+
+        Returns:
+            Whether it has done with this one, and has no other in hand: of that the listener is not told.
+        """
         self.events.append(event)
         if self._running is None:
             self._early = event
             self._begin()
-        else:
-            self._advance(event, None)
+            return self._advance(None, None)
+        return self._advance(event, None)
 
     def hurry(self) -> None:
         """End a batch that waits for more: who commits wants to know what is done."""
@@ -107,11 +112,13 @@ class Actor:
     def _begin(self) -> None:
         self._running = self._function()
         self._step = self._running if iscoroutine(self._running) else self._running.__anext__()
-        self._advance(None, None)
+        self._thread = running_here()
 
     def _resume(self, error: BaseException | None) -> None:
-        with self._listener.taking_up(self.events[-1]):
-            self._advance(None, error)
+        event = self.events[-1]
+        with self._listener.taking_up(event):
+            if self._advance(None, error):
+                self._listener.done([event])
 
     def _expire(self) -> bool:
         if self._timer is None or not self.takes:
@@ -121,16 +128,14 @@ class Actor:
 
     def _run(self, sent: Any, error: BaseException | None) -> Any:
         """Run the function's code until it yields a request or a future: return that."""
-        host, RUNNING.runner = self._host, self
-        host.enter()
+        self._thread.runner = self
         try:
-            return self._step.send(sent) if error is None else self._step.throw(error)
+            return self._host.run(self._step, sent, error)
         finally:
-            host.leave()
-            RUNNING.runner = None
+            self._thread.runner = None
 
-    def _advance(self, sent: Any, error: BaseException | None) -> None:
-        """Run the function's code until it asks for an event, awaits something else, or ends."""
+    def _advance(self, sent: Any, error: BaseException | None) -> bool:
+        """Run the function's code until it asks for an event, awaits something else, or ends; see `give`."""
         self.takes = False
         while True:
             try:
@@ -138,21 +143,26 @@ class Actor:
             except StopIteration as stop:
                 if iscoroutine(self._running):
                     self._ended()
-                    return
+                    return False
                 yielded = stop.value
             except StopAsyncIteration:
                 self._ended()
-                return
+                return False
             except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - the user's: it is named and handled
                 self._failed(raised)
-                return
+                return False
             else:
                 if request is not NEXT and not isinstance(request, Request):
                     self._host.wait_for(request)
-                    return
+                    return False
                 if self._early is None:
+                    if request is NEXT and self._timer is None and len(self.events) == 1:
+                        # What nearly every record comes to.
+                        self.events.clear()
+                        self.takes = True
+                        return True
                     self._wait_for_event(request)
-                    return
+                    return False
                 sent, error, self._early = self._early, None, None
                 continue
             self._step = self._running.__anext__()

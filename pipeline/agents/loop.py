@@ -74,11 +74,15 @@ class AgentLoop:
 
     Args:
         clock: drives `asyncio.sleep` and timeouts.
+
+    Attributes:
+        running: a context that many records may share; without it, each actor's code enters it by itself.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._selector = _PatientSelector()
         self._loop = _ClockedLoop(clock, self._selector)
+        self.running: Final = _Running(self._loop)
         #: What to call at the end of a turn; returns whether an actor went on.
         self._arrived: deque[Callable[[], bool]] = deque()
         self._hosts: set[Host] = set()
@@ -92,7 +96,7 @@ class AgentLoop:
 
     def host(self, resume: Resume) -> Host:
         """Return a new host for one actor."""
-        host = Host(self._loop, resume, self._arrived, self._hosts, self._finishing)
+        host = Host(self._loop, self.running, resume, self._arrived, self._hosts, self._finishing)
         self._hosts.add(host)
         return host
 
@@ -160,6 +164,44 @@ class AgentLoop:
         self._loop.close()
 
 
+class _Running:
+    """While it lasts, the loop is the running one of this thread, and whoever runs has its current task.
+
+    It is entered for as many records as there are at once: to say all that for each of them costs
+    more than most of what agents do with one.
+
+    Attributes:
+        entered: whether it lasts.
+        task: the current task, of an actor's host; None: no actor's code has run yet.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.entered = False
+        self._loop = loop
+        self.task: asyncio.Task[None] | None = None
+        # Another loop may be running in this thread: a test can be a coroutine.
+        self._outer: asyncio.AbstractEventLoop | None = None
+
+    def __enter__(self) -> None:
+        self._outer = events._get_running_loop()
+        events._set_running_loop(self._loop)
+        self.entered = True
+
+    def __exit__(self, *_error: object) -> None:
+        if self.task is not None:
+            tasks._leave_task(self._loop, self.task)
+            self.task = None
+        self.entered = False
+        events._set_running_loop(self._outer)
+
+    def change_to(self, task: asyncio.Task[None]) -> None:
+        """Make another one the current task."""
+        if self.task is not None:
+            tasks._leave_task(self._loop, self.task)
+        tasks._enter_task(self._loop, task)
+        self.task = task
+
+
 class Host:
     """Awaits in an actor's place; the current task while the actor's code runs.
 
@@ -170,31 +212,31 @@ class Host:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        running: _Running,
         resume: Resume,
         arrived: deque[Callable[[], bool]],
         hosts: set[Host],
         finishing: set[asyncio.Task[None]],
     ) -> None:
         self.waits = False
-        self._loop, self._resume, self._arrived, self._hosts = loop, resume, arrived, hosts
+        self._loop, self._running = loop, running
+        self._resume, self._arrived, self._hosts = resume, arrived, hosts
         self._request: Any = None
         self._finishing = finishing
         #: Of what is awaited: what arrives for an earlier one is out of date.
         self._number = 0
         self._called = loop.create_future()
-        self._outer: asyncio.AbstractEventLoop | None = None
         self._task = loop.create_task(self._run())
 
-    def enter(self) -> None:
-        """Make this the current task of the running loop."""
-        self._outer = events._get_running_loop()
-        events._set_running_loop(self._loop)
-        tasks._enter_task(self._loop, self._task)
-
-    def leave(self) -> None:
-        """Undo `enter`."""
-        tasks._leave_task(self._loop, self._task)
-        events._set_running_loop(self._outer)
+    def run(self, step: Any, sent: Any, error: BaseException | None) -> Any:
+        """Run an actor's code, this being the current task of the running loop; return what it yields."""
+        running = self._running
+        if not running.entered:
+            with running:
+                return self.run(step, sent, error)
+        if running.task is not self._task:
+            running.change_to(self._task)
+        return step.send(sent) if error is None else step.throw(error)
 
     def wait_for(self, request: Any) -> None:
         """Await what the actor awaits: a future that its coroutine yielded, or None (one turn)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pipeline.agents.stream import Event
 from pipeline.errors import OutsideAgentError
@@ -74,23 +74,47 @@ class Runner(Protocol):
     events: list[Event[Any]]
 
 
-class _Running(threading.local):
-    """By thread, as two workers may run in one process."""
+class Running:
+    """What runs in one thread.
 
-    runner: Runner | None = None
+    Attributes:
+        runner: whose code runs; None: no agent's.
+    """
+
+    __slots__ = ("runner",)
+
+    def __init__(self) -> None:
+        self.runner: Runner | None = None
 
 
-RUNNING = _Running()
+class _Threads(threading.local):
+    """Two workers may run in one process, each in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.running = Running()
+
+
+_THREADS: Final = _Threads()
+
+
+def running_here() -> Running:
+    """Return what runs in this thread; it stays the same object, for whoever asks for every record."""
+    return _THREADS.running
+
+
+def current_runner() -> Runner | None:
+    """Return whose code runs; None: no agent's."""
+    return _THREADS.running.runner
 
 
 def in_agent() -> bool:
     """Whether an agent's own code runs."""
-    return RUNNING.runner is not None
+    return _THREADS.running.runner is not None
 
 
 def current_event() -> Event[Any] | None:
     """Return the event that the agent whose code runs has in hand; None if there is none."""
-    runner = RUNNING.runner
+    runner = current_runner()
     return runner.events[-1] if runner is not None and runner.events else None
 
 
@@ -103,9 +127,10 @@ def current_scope(what: str) -> Scope:
     Raises:
         OutsideAgentError: no agent's code runs.
     """
-    if RUNNING.runner is None:
+    runner = current_runner()
+    if runner is None:
         raise OutsideAgentError(
             f"{what} works in the code of an agent alone: there is no task, outside of it (nor in asyncio "
             "tasks that an agent starts), whose partition it could belong to"
         )
-    return RUNNING.runner.scope
+    return runner.scope

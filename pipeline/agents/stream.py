@@ -148,8 +148,7 @@ class _Items:
     def __aiter__(self) -> _Items:
         return self
 
-    def __anext__(self) -> Any:
-        return _next_item()
+    __anext__ = staticmethod(_next_item)
 
 
 class _Events:
@@ -158,8 +157,7 @@ class _Events:
     def __aiter__(self) -> _Events:
         return self
 
-    def __anext__(self) -> Any:
-        return _next_event()
+    __anext__ = staticmethod(_next_event)
 
 
 class AgentStream(Absent, Generic[V]):
@@ -200,8 +198,8 @@ class AgentStream(Absent, Generic[V]):
     def __aiter__(self) -> AgentStream[V]:
         return self
 
-    def __anext__(self) -> Any:
-        return _next_value()
+    #: The function itself: no frame of ours between `async for` and the engine.
+    __anext__: Any = staticmethod(_next_value)
 
     def __and__(self, other: object) -> AgentStream[V]:
         """Take the events of another stream, too; see `combine`."""

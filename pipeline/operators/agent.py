@@ -90,11 +90,10 @@ class _AgentOperator:
         only = self._only
         if only is not None and only.takes and not self._waiting:
             self._given = event
-            only.give(event)
-            if self._given is not None:
-                self._given = None
+            if not only.give(event) and self._given is not None:
                 self._flight.hold(event.in_hand)
                 self._block()
+            self._given = None
             return
         self._flight.hold(event.in_hand)
         self._waiting.append(event)
@@ -108,7 +107,8 @@ class _AgentOperator:
             while self._waiting and (actor := self._taker(self._waiting[0])) is not None:
                 event = self._waiting.popleft()
                 with self._context.taking_up(event.in_hand):
-                    actor.give(event)
+                    if actor.give(event):
+                        self.done([event])
         finally:
             self._sharing = False
         self._block()

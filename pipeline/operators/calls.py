@@ -75,7 +75,8 @@ class Calls:
             while self._waiting and self._actor.takes:
                 event = self._waiting.popleft()
                 with self._context.taking_up(event.in_hand):
-                    self._actor.give(event)
+                    if self._actor.give(event):
+                        self._flight.release(event.in_hand)
                 moved = True
         finally:
             self._busy = False

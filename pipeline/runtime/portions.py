@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from pipeline.runtime.partition_group import HasLag
 from pipeline.runtime.task import Task
+from pipeline.topology import Agent
 
 #: So many records are processed at once, slow as they may be.
 _PORTION: Final = 50
@@ -24,9 +26,17 @@ class Portions:
     def process(self, task: Task, limit: int, has_lag: HasLag, now_ms: int) -> int:
         """Process up to `limit` records of a task; return how many were."""
         done = 0
-        while not self.hurried and done < limit:
-            processed = task.process(min(_PORTION, limit - done), has_lag, now_ms)
-            done += processed
-            if processed < _PORTION:
-                break
+        with _around(task):
+            while not self.hurried and done < limit:
+                processed = task.process(min(_PORTION, limit - done), has_lag, now_ms)
+                done += processed
+                if processed < _PORTION:
+                    break
         return done
+
+
+def _around(task: Task) -> AbstractContextManager[None]:
+    """Return what agents' code runs in, once for all the records; nothing for a task without an agent."""
+    if any(isinstance(node, Agent) for node in task.sub.nodes):
+        return task.environment.agent_loop.running
+    return nullcontext()
