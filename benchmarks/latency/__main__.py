@@ -58,7 +58,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="runs of each (3)")
     parser.add_argument("--rate", type=float, default=5_000.0, help="events a second (5000)")
     parser.add_argument("--seconds", type=float, default=20.0, help="that count, of each pace (20)")
-    parser.add_argument("--warmup", type=float, default=5.0, help="seconds before these (5)")
+    parser.add_argument(
+        "--warmup", type=float, default=15.0, help="before these: Java compiles what it has run often (15)"
+    )
     parser.add_argument(
         "--backlog",
         type=int,
@@ -101,8 +103,7 @@ class Run:
                 self._wait(reader, started.process)
                 yield self._at(rate, 0.0, warmup_s, seconds, reader)
                 if backlog:
-                    # Twice: Java compiles what it has run often.
-                    capacity = [self._capacity(reader, started.process, backlog) for _ in range(2)][-1]
+                    capacity = self._capacity(reader, started.process, backlog)
                     yield self._at(capacity / 2, capacity, warmup_s, seconds, reader)
         finally:
             started.process.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -40,14 +41,21 @@ def headrace(job: LiveJob, folder: Path) -> Started:
         "WEB_BIND": "127.0.0.1",
     }
     assignments = [job.assignment(), *(f"{name}={value}" for name, value in settings.items())]
-    command = ["env", *assignments, sys.executable, "-m", "faust", "-A", "benchmarks.live.program", "worker"]
+    command = [*_python(assignments), "-m", "faust", "-A", "benchmarks.live.program", "worker"]
     return Started(ServerProcess("Headrace", command, folder / "headrace.log"), port)
 
 
 def by_hand(job: LiveJob, folder: Path) -> Started:
     """Start the loop that is written by hand."""
-    command = ["env", job.assignment(), sys.executable, "-m", "benchmarks.live.by_hand"]
+    command = [*_python([job.assignment()]), "-m", "benchmarks.live.by_hand"]
     return Started(ServerProcess("the hand-written loop", command, folder / "by-hand.log"), 0)
+
+
+def _python(assignments: Sequence[str]) -> list[str]:
+    """Return how a Python program begins: with its modules compiled, as an installation has them."""
+    compiled = Path(tempfile.gettempdir()) / "headrace-benchmark-modules"
+    cached = ["PYTHONDONTWRITEBYTECODE=", f"PYTHONPYCACHEPREFIX={compiled}"]
+    return ["env", *assignments, *cached, sys.executable]
 
 
 def exactly_once(job: LiveJob, folder: Path) -> Started:

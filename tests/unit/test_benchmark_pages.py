@@ -184,9 +184,12 @@ def test_the_page_of_latency_says_which_goals_are_met(
 
 @pytest.mark.parametrize(("again", "said"), [(1.5, "<= 1.5 met"), (1.6, "<= 1.5 MISSED")])
 def test_the_page_of_starts_judges_the_slower_one(again: float, said: str) -> None:
-    found = [Start("Headrace", 1.0, 0.3, again), Start("hand-written", 9.0, 0.1, 9.0)]
+    found = [Start("Headrace", 1.0, 0.3, again, 0.6), Start("hand-written", 9.0, 0.1, 9.0, 0.1)]
     text = start_page(found, 1).markdown("picture.svg")
-    assert f"| Headrace | 1.00 | 1.00-1.00 | {again:.2f} | {again:.2f}-{again:.2f} | 0.30 | {said} |" in text
+    assert (
+        f"| Headrace | 1.00 | 1.00-1.00 | {again:.2f} | {again:.2f}-{again:.2f} | 0.60 | 0.30 | {said} |"
+        in text
+    )
 
 
 def test_options() -> None:
