@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from functools import partial
+from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from typing import Any, Final, TypeAlias, TypeVarTuple
 
 from pipeline.clock import Clock
@@ -161,6 +162,10 @@ class AgentLoop:
         for task in asyncio.all_tasks(self._loop):
             # It is meant to go without an end.
             task._log_destroy_pending = False  # type: ignore[attr-defined]
+            coroutine = task.get_coro()
+            if iscoroutine(coroutine) and getcoroutinestate(coroutine) == CORO_CREATED:
+                # It has not begun, and nothing of it runs now.
+                coroutine.close()
         self._loop.close()
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from pipeline.record import TopicPartition
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.testing.simulation import Faults, Outcome, Simulation, SimulationError
-from tests.simulation import catalogue, couriers, hours, shop
+from tests.simulation import catalogue, couriers, hours, register, shop
 
 #: At-least-once first: it is the cheaper one.
 GUARANTEES: Final = ("at_least_once", "exactly_once")
@@ -21,6 +21,7 @@ COMMIT_INTERVAL_MS: Final = {"at_least_once": 1_000, "exactly_once": 300}
 ORDERS: Final = 30
 CHANGES: Final = 50
 JOBS: Final = 30
+VISITS: Final = 60
 #: Different inputs of the application of time: what comes of each is computed once.
 INPUTS: Final = 50
 
@@ -29,6 +30,9 @@ _TURNS: Final = ("shop", "hours", "couriers", "catalogue", "shop", "hours", "cou
 
 #: A run, and what returns what is not as it must be at its end.
 Made: TypeAlias = tuple[Simulation, Callable[[Outcome], list[str]]]
+#: From this seed on it is the application with a global table that agents write to.
+REGISTER_SEEDS: Final = 1_000_000
+
 #: Makes a run from a seed, a guarantee, and how often what goes wrong, if that is not to be drawn.
 Make: TypeAlias = Callable[[int, str, Faults | None], Made]
 
@@ -116,11 +120,20 @@ def _couriers(seed: int, guarantee: str, faults: Faults | None) -> Made:
     return simulation, case.differences if guarantee == "exactly_once" else case.wrong
 
 
+def _register(seed: int, guarantee: str, faults: Faults | None) -> Made:
+    case = register.Register(seed, VISITS)
+    simulation = Simulation(
+        register.TOPOLOGY, case.inputs(), seed=seed, agent_drain_ms=0, **_settings(seed, guarantee, faults)
+    )
+    return simulation, case.differences if guarantee == "exactly_once" else case.lost
+
+
 APPLICATIONS: Final[Mapping[str, Make]] = {
     "shop": _shop,
     "hours": _hours,
     "catalogue": _catalogue,
     "couriers": _couriers,
+    "register": _register,
 }
 
 
@@ -160,4 +173,6 @@ class Case(NamedTuple):
 
 def case(seed: int) -> Case:
     """Return what a seed stands for."""
+    if seed >= REGISTER_SEEDS:
+        return Case(seed, "register", GUARANTEES[seed % 2])
     return Case(seed, _TURNS[seed // 2 % len(_TURNS)], GUARANTEES[seed % 2])

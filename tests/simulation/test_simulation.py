@@ -15,7 +15,8 @@ import pytest
 from pipeline.testing.simulation import Faults, Simulation, SimulationError
 from tests.simulation import catalogue, hours, shop
 from tests.simulation.bugs import BUGS, Bug
-from tests.simulation.cases import APPLICATIONS, CHANGES, GUARANTEES, ORDERS, Case, case
+from tests.simulation.cases import APPLICATIONS, CHANGES, GUARANTEES, ORDERS, REGISTER_SEEDS, Case, case
+from tests.simulation.register_bugs import REGISTER_BUGS
 
 #: Of all applications and both guarantees together.
 SEEDS = int(os.environ.get("HEADRACE_SEEDS", "1000"))
@@ -58,6 +59,12 @@ def test_nothing_is_lost_and_with_exactly_once_nothing_is_there_twice(first: int
         case(seed).run()
 
 
+@pytest.mark.parametrize("first", range(REGISTER_SEEDS, REGISTER_SEEDS + SEEDS // 5, CHUNK))
+def test_global_tables_of_agents_are_right(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        case(seed).run()
+
+
 def test_every_fault_comes_up() -> None:
     counts: Counter[str] = Counter()
     for seed in range(100):
@@ -70,7 +77,7 @@ def run_all(runs: Iterable[Case]) -> None:
         each.run()
 
 
-@pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS)
+@pytest.mark.parametrize("bug", [*BUGS.values(), *REGISTER_BUGS.values()], ids=[*BUGS, *REGISTER_BUGS])
 def test_a_deliberate_bug_is_caught(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     if bug.application == "hours":
         # What is right is computed without the bug.

@@ -300,7 +300,9 @@ class Simulation:
             now = self._ends()
             quiet = quiet + 1 if now == before else 0
             before = now
-            if quiet >= _QUIET_ROUNDS and self._settled() and all(each.running for each in self._machines):
+            if quiet < _QUIET_ROUNDS or not self._settled():
+                continue
+            if all(each.running for each in self._machines) and self._tables.followed(self._machines):
                 return
         raise SimulationError(f"it does not come to rest: {[machine.status() for machine in self._machines]}")
 

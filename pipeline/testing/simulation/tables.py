@@ -119,18 +119,25 @@ class Tables:
                             f"{machine} {task} {name}: {end} is committed, and stored up to {position}"
                         )
             for table in self._plan.global_tables:
-                self._check_global(machine, table)
+                found, expected = machine.global_rows(table.store.name), self._rows(table)
+                if found != expected:
+                    raise AssertionError(f"{machine} {table.name}: {found} instead of {expected}")
 
-    def _check_global(self, machine: Machine, table: GlobalTable) -> None:
+    def followed(self, machines: Iterable[Machine]) -> bool:
+        """Return whether every worker has read all of the global tables."""
+        expected = {table.store.name: self._rows(table) for table in self._plan.global_tables}
+        return all(
+            machine.global_rows(name) == rows for machine in machines for name, rows in expected.items()
+        )
+
+    def _rows(self, table: GlobalTable) -> dict[Any, Any]:
+        """Return what a global table holds by now."""
         fold = {message.key(): message.value() for message in self._broker.records(table.topics[0])}
-        expected = {
+        return {
             table.key.deserialize(key): table.value.deserialize(value)
             for key, value in fold.items()
             if key is not None and value is not None
         }
-        found = machine.global_rows(table.store.name)
-        if found != expected:
-            raise AssertionError(f"{machine} {table.name}: {found} instead of {expected}")
 
     def _fold(self, changelog: TopicPartition, end: int) -> dict[bytes, bytes | None]:
         partition = self._broker.partitions(changelog.topic)[changelog.partition]
