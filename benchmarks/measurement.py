@@ -41,6 +41,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         grace_ms: how long windows stay open.
         state_dir: empty folder for state.
         format: of the values.
+        schema: of Avro's values, as its specification writes it.
         exactly_once: whether to commit in transactions, every 100 ms, instead of at least once.
         threads: of Kafka Streams.
         settings: of the contender's clients, where it takes them from here.
@@ -59,6 +60,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     grace_ms: int
     state_dir: str
     format: Format = "open"
+    schema: str = ""
     exactly_once: bool = False
     threads: int = 1
     settings: dict[str, str] = {}

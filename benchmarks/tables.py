@@ -29,6 +29,7 @@ TABLES: Final[dict[str, Table]] = {
             Case("read"),
             Case("decode"),
             Case("decode", "typed"),
+            Case("decode", "avro"),
             Case("decode", value_bytes=768),
             Case("decode", value_bytes=1_024),
         ),
@@ -38,6 +39,7 @@ TABLES: Final[dict[str, Table]] = {
         (
             Case("route"),
             Case("route", "typed"),
+            Case("route", "avro"),
             Case("route", value_bytes=768),
             Case("route", value_bytes=1_024),
         ),

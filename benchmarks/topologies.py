@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
+from benchmarks.avro import SCHEMA_FILE
 from benchmarks.digest import Digest
 from benchmarks.events import DROPPED_SEVERITY, HOP_MS, SESSION_GAP_MS, WINDOW_MS
 from benchmarks.log import Log
@@ -13,6 +14,8 @@ from benchmarks.masking import masked_event, masked_log
 from benchmarks.measurement import Job, WorkName
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.observability import dedup
+from pipeline.serde.avro.declaration import avro
+from pipeline.serde.local_registry import LocalRegistry
 from pipeline.topology import Topology
 from pipeline.windows import TimeWindows, hopping, session, tumbling
 
@@ -45,7 +48,7 @@ def decode_topology(job: Job, result: Digest) -> Topology:
     if job.format == "typed":
         builder.stream(job.source, value=Log).foreach(_adder_of_logs(result))
     else:
-        builder.stream(job.source).foreach(_adder(result))
+        builder.stream(job.source, value=_events(job)).foreach(_adder(result))
     return builder.build()
 
 
@@ -57,9 +60,10 @@ def route_topology(job: Job, _result: Digest | None = None) -> Topology:
         kept = typed.filter(lambda _key, log: log.severity != DROPPED_SEVERITY)
         kept.map_values(lambda _key, log: masked_log(log), value=Log).to(job.target)
     else:
-        logs = builder.stream(job.source)
+        value = _events(job)
+        logs = builder.stream(job.source, value=value)
         some = logs.filter(lambda _key, event: event["severity"] != DROPPED_SEVERITY)
-        some.map_values(lambda _key, event: masked_event(event), value=dict).to(job.target)
+        some.map_values(lambda _key, event: masked_event(event), value=value).to(job.target)
     return builder.build()
 
 
@@ -145,6 +149,13 @@ def table_join_topology(job: Job, result: Digest) -> Topology:
     )
     joined.foreach(_adder_of_numbers(result))
     return builder.build()
+
+
+def _events(job: Job) -> Any:
+    """Return what says how events are read, and written, that are dictionaries."""
+    if job.format == "avro":
+        return avro(SCHEMA_FILE, registry=LocalRegistry(SCHEMA_FILE.parent))
+    return dict
 
 
 def _counted(_user: str, event: dict[str, Any], so_far: tuple[int, int]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import Message
 
+from benchmarks import avro
 from benchmarks.handwritten.clients import BATCH, COMMIT_INTERVAL_S, WAIT_S, consumer, partitions
 from benchmarks.log import Log
 from benchmarks.measurement import Job, Measurement
@@ -42,5 +43,5 @@ def _amount_of(job: Job) -> Callable[[list[Message]], int]:
     if job.format == "typed":
         decode_log: Any = msgspec.json.Decoder(Log).decode
         return lambda batch: sum([decode_log(message.value()).bytes for message in batch])
-    decode: Any = msgspec.json.Decoder().decode
+    decode: Any = avro.decode if job.format == "avro" else msgspec.json.Decoder().decode
     return lambda batch: sum([decode(message.value())["bytes"] for message in batch])

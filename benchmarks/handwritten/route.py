@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks import avro
 from benchmarks.events import DROPPED_SEVERITY
 from benchmarks.handwritten.clients import (
     BATCH,
@@ -68,4 +69,10 @@ def _routed(job: Job) -> Callable[[Any], bytes | None]:
         log = decode(value)
         return None if log.severity == DROPPED_SEVERITY else encode(masked_log(log))
 
-    return routed_log if job.format == "typed" else routed_event
+    def routed_avro(value: bytes) -> bytes | None:
+        event = avro.decode(value)
+        if event["severity"] == DROPPED_SEVERITY:
+            return None
+        return avro.encode(masked_event(event), avro.head(value))
+
+    return {"open": routed_event, "typed": routed_log, "avro": routed_avro}[job.format]

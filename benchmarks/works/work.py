@@ -5,15 +5,20 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar, Final, NamedTuple
 
+import msgspec
+
+from benchmarks import avro
 from benchmarks.contenders.contender import Contender
 from benchmarks.digest import Digest
 from benchmarks.events import USERS, Event, make_events, random_users
+from benchmarks.masking import masked_event
 from benchmarks.measurement import Format, Job, Measurement, WorkName
 from benchmarks.processes import measure
 from benchmarks.topics import KEPT, create_topic, delete_topic, fill
+from pipeline.serde.local_registry import LocalRegistry
 
 #: Records in a window of a minute: each user comes twice in it.
 PER_MINUTE: Final = 2 * USERS
@@ -82,7 +87,8 @@ class Work(ABC):
 
     def events(self, records: int) -> Iterator[Event]:
         """Return so many records: two of each of 100,000 users a minute, in random order."""
-        return make_events(records, self.place.start_ms, PER_MINUTE, random_users(), self.case.value_bytes)
+        events = make_events(records, self.place.start_ms, PER_MINUTE, random_users(), self.case.value_bytes)
+        return map(_in_avro(), events) if self.case.format == "avro" else events
 
     @abstractmethod
     def expect(self, events: Iterator[Event], expected: list[Expected]) -> Iterator[Event]:
@@ -146,6 +152,7 @@ class Work(ABC):
                 grace_ms=self.grace_ms,
                 state_dir=folder,
                 format=self.case.format,
+                schema=avro.SCHEMA_FILE.read_text(encoding="utf-8") if self.case.format == "avro" else "",
                 exactly_once=self.case.exactly_once,
             )
 
@@ -195,6 +202,20 @@ class SummedWork(Work):
     def found(self, _contender: Contender, _job: Job, measurement: Measurement) -> Digest:
         """Return what the process says."""
         return Digest(measurement.entries, measurement.checksum)
+
+
+def _in_avro() -> Callable[[Event], Event]:
+    """Return what gives an event values in Avro instead."""
+    schema = avro.SCHEMA_FILE.read_text(encoding="utf-8")
+    registry = LocalRegistry(avro.SCHEMA_FILE.parent)
+    head = avro.head_of(registry.id_of("log", schema, register=False))
+
+    def encoded(event: Event) -> Event:
+        fields = msgspec.json.decode(event.value)
+        routed = None if event.routed is None else avro.encode(masked_event(fields), head)
+        return event._replace(value=avro.encode(fields, head), routed=routed)
+
+    return encoded
 
 
 def check(what: str, found: Digest, expected: Digest) -> None:

@@ -189,6 +189,21 @@ def test_the_topology_of_a_work_does_what_is_expected(work: WorkName) -> None:
     assert result.records > 0
 
 
+@pytest.mark.parametrize("work", ["decode", "route"])
+@pytest.mark.parametrize("form", ["typed", "avro"])
+def test_other_formats_are_the_same_work(work: WorkName, form: Format) -> None:
+    expected: list[Expected] = []
+    measured, result = WORKS[work](Place("", START_MS), Case(work, form)), Digest()
+    job = msgspec.structs.replace(JOB, work=work, format=form)
+    with TopologyTestDriver(TOPOLOGIES[work](job, result), partitions=4) as driver:
+        for event in measured.expect(measured.events(300), expected):
+            driver.pipe(event.topic, event.key, event.value, event.timestamp, NO_HEADERS)
+        if work == "route":
+            for record in driver.output_topic("target", key=bytes, value=bytes).read_all():
+                result.add(record.key, record.value)
+    assert result == expected[0].digest
+
+
 def test_fewer_records_are_the_first_of_more() -> None:
     for work in ("count", "session", "dedup"):
         few: list[Event] = []

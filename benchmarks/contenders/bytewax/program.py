@@ -21,6 +21,7 @@ from bytewax.operators.windowing import (
 from bytewax.run import cli_main
 from bytewax.testing import TestingSink
 
+from benchmarks import avro
 from benchmarks.digest import Digest
 from benchmarks.events import DROPPED_SEVERITY, HOP_MS, SESSION_GAP_MS, WINDOW_MS
 from benchmarks.log import Log
@@ -91,7 +92,8 @@ class _Flow:
             decode_log = msgspec.json.Decoder(Log).decode
             self._sum(lambda message: decode_log(message.value).bytes)
         else:
-            decode = msgspec.json.Decoder().decode
+            avros = self.job.format == "avro"
+            decode: Any = avro.decode if avros else msgspec.json.Decoder().decode
             self._sum(lambda message: decode(message.value)["bytes"])
 
     def _route(self) -> None:
@@ -109,6 +111,15 @@ class _Flow:
                     sent(message, encode(masked_log(log)))
                     for message, log in logs
                     if log.severity != DROPPED_SEVERITY
+                ]
+        elif self.job.format == "avro":
+
+            def routed(batch: list[_Message]) -> list[Any]:
+                events = [(message, avro.decode(message.value)) for message in batch]
+                return [
+                    sent(message, avro.encode(masked_event(event), avro.head(message.value)))
+                    for message, event in events
+                    if event["severity"] != DROPPED_SEVERITY
                 ]
         else:
             decode = msgspec.json.Decoder().decode

@@ -37,6 +37,7 @@ FAUST: Final = Contender(
         Setting("stream_wait_empty, stream_buffer_maxsize", "False, 4096", "its defaults"),
     ),
     refusals={
+        "avro": "no codec for Avro",
         "exactly-once": "not measured",
         "dedup": "no state that expires by event time",
         "session": "no session windows",

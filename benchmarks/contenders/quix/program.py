@@ -12,6 +12,7 @@ from quixstreams.dataframe import StreamingDataFrame
 from quixstreams.dataframe.windows import Count, Sum
 from quixstreams.models import Topic
 
+from benchmarks import avro
 from benchmarks.digest import Digest
 from benchmarks.events import DROPPED_SEVERITY, HOP_MS, SESSION_GAP_MS, WINDOW_MS
 from benchmarks.log import Log
@@ -106,6 +107,8 @@ class _Measured:
         if self.job.format == "typed":
             decode = msgspec.json.Decoder(Log).decode
             self._sum(self._logs("bytes"), lambda value: decode(value).bytes)
+        elif self.job.format == "avro":
+            self._sum(self._logs("bytes"), lambda value: avro.decode(value)["bytes"])
         else:
             self._sum(self._logs(), _bytes)
 
@@ -116,6 +119,11 @@ class _Measured:
             kept = logs.filter(lambda log: log.severity != DROPPED_SEVERITY)
             masked = kept.apply(lambda log: encode(masked_log(log)))
             masked.to_topic(self._topic(self.job.target, "bytes"))
+        elif self.job.format == "avro":
+            events = self._logs("bytes").apply(lambda value: (avro.head(value), avro.decode(value)))
+            some = events.filter(lambda event: event[1]["severity"] != DROPPED_SEVERITY)
+            written = some.apply(lambda event: avro.encode(masked_event(event[1]), event[0]))
+            written.to_topic(self._topic(self.job.target, "bytes"))
         else:
             kept = self._logs().filter(lambda event: event["severity"] != DROPPED_SEVERITY)
             kept.apply(masked_event).to_topic(self._topic(self.job.target))

@@ -16,5 +16,6 @@ record Job(
         @JsonProperty("grace_ms") long graceMs,
         @JsonProperty("state_dir") String stateDir,
         String format,
+        String schema,
         int threads,
         Map<String, String> settings) {}

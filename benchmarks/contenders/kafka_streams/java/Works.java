@@ -2,6 +2,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.time.Duration;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.ToLongFunction;
 import java.util.regex.Pattern;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
@@ -71,22 +72,30 @@ final class Works {
     }
 
     private void decode() {
-        if (job.format().equals("typed")) {
-            builder.stream(job.source(), Consumed.with(Serdes.ByteArray(), Json.serde(Log.class, progress)))
-                    .foreach((key, log) -> progress.noteAndAdd(log.bytes()));
-        } else {
-            logs(Serdes.ByteArray()).foreach((key, log) -> progress.noteAndAdd(bytes(log)));
+        switch (job.format()) {
+            case "typed" -> decode(Json.serde(Log.class, progress), Log::bytes);
+            case "avro" -> decode(Avro.serde(job.schema(), progress), log -> (Long) log.get("bytes"));
+            default -> decode(json, Works::bytes);
         }
     }
 
+    private <V> void decode(Serde<V> serde, ToLongFunction<V> bytes) {
+        builder.stream(job.source(), Consumed.with(Serdes.ByteArray(), serde))
+                .foreach((key, log) -> progress.noteAndAdd(bytes.applyAsLong(log)));
+    }
+
     private void route() {
-        if (job.format().equals("typed")) {
-            route(
+        switch (job.format()) {
+            case "typed" -> route(
                     Json.serde(Log.class, progress),
                     Log::severity,
                     (key, log) -> log.withMessage(masked(log.message())));
-        } else {
-            route(json, log -> log.get("severity").textValue(), (key, log) -> {
+            case "avro" -> route(
+                    Avro.serde(job.schema(), progress), log -> (String) log.get("severity"), (key, log) -> {
+                        log.put("message", masked((String) log.get("message")));
+                        return log;
+                    });
+            default -> route(json, log -> log.get("severity").textValue(), (key, log) -> {
                 log.put("message", masked(log.get("message").textValue()));
                 return log;
             });
