@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from io import BytesIO
 from threading import Lock
 from typing import Any, Final
@@ -12,6 +13,7 @@ from fastavro.read import SchemaResolutionError
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import RegistryUnreachableError, RewindError
+from pipeline.serde.avro.read_code import reading_code
 from pipeline.serde.avro.schema import AvroSchema
 from pipeline.serde.compatibility import incompatibility
 from pipeline.serde.registry import MAX_SCHEMAS, UNKNOWN_MS, Registry
@@ -27,26 +29,41 @@ class Writer:
         schema_id: the id.
         schema: what it was written with.
         wanted: what it is to be read as.
-    """
 
-    __slots__ = ("_id", "_parsed", "_read", "_schema", "_wanted", "_wanted_parsed")
+    Attributes:
+        read: reads a record, head included.
+    """
 
     def __init__(self, schema_id: int, schema: AvroSchema, wanted: AvroSchema) -> None:
         self._id, self._schema, self._wanted = schema_id, schema, wanted
-        self._parsed = schema.parsed
         self._wanted_parsed = None if schema.parsed == wanted.parsed else wanted.parsed
         # The compiled reader overflows the C stack where a value contains itself a hundred thousand times,
         # which takes as many bytes; the one in Python raises a RecursionError.
         self._read = _read_py.schemaless_reader if schema.recursive else schemaless_reader
+        code = reading_code(schema, HEAD.size) if self._wanted_parsed is None else None
+        self.read: Callable[[bytes], Any] = self._resolve if code is None else self._at_once(code)
 
-    def read(self, body: BytesIO) -> Any:
-        """Return what is read, which has to be all that there is.
+    def _at_once(self, code: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+        resolve = self._resolve
+
+        def read(data: bytes) -> Any:
+            try:
+                return code(data)
+            except Exception:  # noqa: BLE001 - whatever it is: fastavro knows it, or says what is wrong
+                return resolve(data)
+
+        return read
+
+    def _resolve(self, data: bytes) -> Any:
+        """Return what fastavro reads, which has to be all that there is.
 
         Raises:
             ValueError: it is not what the schema says.
         """
+        body = BytesIO(data)
+        body.seek(HEAD.size)
         try:
-            value = self._read(body, self._parsed, self._wanted_parsed)
+            value = self._read(body, self._schema.parsed, self._wanted_parsed)
         except SchemaResolutionError as error:
             why = incompatibility(self._wanted.text, self._schema.text) or error
             raise ValueError(
@@ -62,7 +79,7 @@ class Writer:
 
 
 class Readers:
-    """The writers' schemas that have been met, by the five bytes that they are met as.
+    """What reads records, by the five bytes that they begin with: one for each writer's schema that was met.
 
     Args:
         registry: asked once for each.
@@ -72,13 +89,13 @@ class Readers:
 
     def __init__(self, registry: Registry, wanted: AvroSchema, clock: Clock | None = None) -> None:
         self._registry, self._wanted, self._clock = registry, wanted, clock or SystemClock()
-        self.known: dict[bytes, Writer] = {}
+        self.known: dict[bytes, Callable[[bytes], Any]] = {}
         self._unknown: dict[int, int] = {}
         #: Asked for when the registry did not answer.
         self._owed: int | None = None
         self._lock = Lock()
 
-    def find(self, head: bytes) -> Writer:
+    def find(self, head: bytes) -> Callable[[bytes], Any]:
         """Return how a record is read that begins with these bytes, by asking the registry.
 
         Raises:
@@ -93,9 +110,9 @@ class Readers:
             )
         schema_id: int = HEAD.unpack(head)[1]
         with self._lock:
-            writer = self.known.get(head) or Writer(schema_id, self._ask(schema_id), self._wanted)
-            _keep(self.known, head, writer)
-        return writer
+            read = self.known.get(head) or Writer(schema_id, self._ask(schema_id), self._wanted).read
+            _keep(self.known, head, read)
+        return read
 
     def settle(self) -> None:
         """Ask again what the registry did not answer the last time.

@@ -19,6 +19,7 @@ from pipeline.serde.avro.integers import integer_check
 from pipeline.serde.avro.reader import HEAD, Readers
 from pipeline.serde.avro.schema import AvroSchema
 from pipeline.serde.avro.values import check_writable, from_builtins, to_builtins
+from pipeline.serde.avro.write_code import writing_code
 from pipeline.serde.registry import Registry, SubjectNameStrategy, subject_name
 
 
@@ -53,9 +54,8 @@ class AvroSerde:
 
         # A closure, for it runs for each record.
         def deserialize(data: bytes) -> Any:
-            body = BytesIO(data)
-            head = body.read(size)
-            return (known.get(head) or find(head)).read(body)
+            head = data[:size]
+            return (known.get(head) or find(head))(data)
 
         if type_ is None:
             return deserialize
@@ -115,13 +115,22 @@ class TopicAvroSerde:
         schema = self._serde.schema
         parsed, check = schema.parsed, integer_check(schema.parsed, schema.named)
 
-        def serialize(value: Any) -> bytes:
+        def write(value: Any, head: bytes) -> bytes:
             if check is not None:
                 check(value)
             data = BytesIO()
-            data.write(self._head or self._ask())
+            data.write(head)
             schemaless_writer(data, parsed, value)
             return data.getvalue()
+
+        code = writing_code(schema) or write
+
+        def serialize(value: Any) -> bytes:
+            head = self._head or self._ask()
+            try:
+                return code(value, head)
+            except Exception:  # noqa: BLE001 - whatever it is: fastavro knows it, or says what is wrong
+                return write(value, head)
 
         if self._serde.type is None:
             return serialize
