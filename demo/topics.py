@@ -24,6 +24,7 @@ RAW_LOGS: Final = "raw.logs"
 RAW_SPANS: Final = "raw.spans"
 SERVICE_OWNERS: Final = "service.owners"
 DEAD_LETTERS: Final = "dead.letters"
+ALERTS: Final = "alerts"
 DESTINATIONS: Final = (
     "splunk.logs",
     "archive.logs",
@@ -47,7 +48,7 @@ _LARGE: Final = {"max.message.bytes": str(16 * _MIB)}
 
 def topic_specs(partitions: int = PARTITIONS) -> list[TopicSpec]:
     """Return every topic that the flagship reads or writes, apart from its internal ones."""
-    events = [RAW_LOGS, RAW_SPANS, *DESTINATIONS]
+    events = [RAW_LOGS, RAW_SPANS, *DESTINATIONS, ALERTS]
     return [
         *(TopicSpec(name, partitions, _EVENTS) for name in events),
         # A dead letter holds a whole record, and says in headers why it is one.

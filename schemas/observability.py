@@ -23,6 +23,14 @@ class RequestStats(msgspec.Struct):
     max_duration_ns: int = 0
 
 
+class Alert(msgspec.Struct, frozen=True):
+    """A minute in which a service has too many errors: as many as there were when that was seen."""
+
+    service: str
+    minute_ms: int
+    errors: int
+
+
 class LogInRequest(msgspec.Struct, frozen=True):
     """A log together with the root span of the request that it was written in."""
 

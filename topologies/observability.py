@@ -1,6 +1,6 @@
 """Logs and spans in, five destinations out: normalised, redacted, deduplicated, counted, joined.
 
-    raw.logs  -> normalise -> redact -> dedup -+-> errors a minute by service   -> datadog.metrics
+    raw.logs  -> normalise -> redact -> dedup -+-> errors a minute by service   -> datadog.metrics, alerts
                                                +-> events a minute by user
                                                +-> with the service's owner     -> splunk.logs, archive.logs
                                                +-> with the request's root span -> honeycomb.events
@@ -13,7 +13,7 @@ Run it with `faust -A topologies.observability worker`; what cannot be processed
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from pipeline import App, Windowed, tumbling
+from pipeline.agents.stream import AgentStream
 from pipeline.observability import (
     ERROR,
     EventTime,
@@ -43,13 +44,15 @@ from pipeline.observability import (
     redact,
     splunk_hec,
 )
-from schemas.observability import LogInRequest, Metric, RequestStats, ServiceOwner
+from schemas.observability import Alert, LogInRequest, Metric, RequestStats, ServiceOwner
 
 #: Copies of an event come within this time of one another.
 COPIES = timedelta(minutes=10)
 #: How long after its end a minute still takes late events; and how late a log may meet its request.
 GRACE = timedelta(hours=1)
 PER_MINUTE = tumbling(timedelta(minutes=1), grace=GRACE)
+#: A service that has so many errors in a minute is told of.
+TOO_MANY_ERRORS = 10
 #: A log and the start of its request are at most this far apart.
 REQUEST = timedelta(minutes=5)
 
@@ -139,6 +142,23 @@ events_per_user = (
     .windowed_by(PER_MINUTE)
     .count(name="events-per-user")
 )
+
+
+# Alerts
+
+alerted = app.Table("alerted", default=bool, key_type=str).tumbling(timedelta(minutes=1), expires=GRACE)
+
+
+@app.agent(errors_per_minute.to_stream())
+async def alert(counts: AgentStream[int]) -> AsyncIterator[Alert]:
+    """Tell of each minute in which a service has too many errors: once, however many more come."""
+    async for minute, errors in counts.items():
+        if errors >= TOO_MANY_ERRORS and not alerted[minute.key].current():
+            alerted[minute.key] = True
+            yield Alert(minute.key, minute.start, errors)
+
+
+alert.stream.select_key(lambda minute, _alert: minute.key).to("alerts", value=Alert)
 
 
 # Joins

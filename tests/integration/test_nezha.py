@@ -12,7 +12,15 @@ import pytest
 
 from tests.integration.flagship.broker import started
 from tests.integration.nezha.data import FULL, SAMPLE, load, owners
-from tests.integration.nezha.oracle import DEAD_LETTERS, DESTINATIONS, FOLDS, METRICS, REPARTITIONS, Oracle
+from tests.integration.nezha.oracle import (
+    ALERTS,
+    DEAD_LETTERS,
+    DESTINATIONS,
+    FOLDS,
+    METRICS,
+    REPARTITIONS,
+    Oracle,
+)
 from tests.integration.nezha.rows import differences
 from tests.integration.nezha.run import OWNED_SINCE_MS, Run, running
 
@@ -72,6 +80,10 @@ def test_events_pass_between_sub_topologies_once(finished: Finished, topic: str)
 
 def test_the_last_value_of_each_metric_is_right(finished: Finished) -> None:
     assert finished.run.points(METRICS) == finished.oracle.points()
+
+
+def test_each_minute_with_too_many_errors_is_told_of_once(finished: Finished) -> None:
+    assert finished.run.alerts(ALERTS) == finished.oracle.alerts()
 
 
 @pytest.mark.parametrize("table", FOLDS)

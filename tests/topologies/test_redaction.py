@@ -10,6 +10,7 @@ import pytest
 from pipeline.record import Headers
 from pipeline.runtime.memory import MemoryBroker
 from tests.topologies.flagship import DEAD_LETTERS, TRACE, Flagship, flagship, log, span
+from topologies.observability import TOO_MANY_ERRORS
 
 EMAIL: Final = "jane.doe+shop@example.com"
 CARD: Final = "4111 1111 1111 1111"
@@ -103,17 +104,20 @@ def test_the_search_covers_every_kind_of_topic() -> None:
     with flagship() as run:
         run.owner("checkout", {"team": "payments"})
         run.span(span(name=EMAIL), headers=HEADERS)
-        run.log(log(trace_id=TRACE, level="error", user_id=EMAIL), headers=HEADERS)
+        for _ in range(TOO_MANY_ERRORS):
+            run.log(log(trace_id=TRACE, level="error", user_id=EMAIL), headers=HEADERS)
         broker = run.driver.broker
         without = {"raw.logs", "raw.spans", "service.owners", "observability-service-owners-changelog"}
         for topic in set(broker.topics()) - without - {DEAD_LETTERS}:
             records = broker.records(topic)
             assert records, topic
-            # A count, and a time at which an id was seen, are state without a word of the event.
+            # A count, a time at which an id was seen, that a service was told of: state without a word of
+            # the event.
             if topic.split("-", 1)[-1] not in {
                 "seen-logs-changelog",
                 "seen-spans-changelog",
                 "errors-per-minute-changelog",
+                "alerted-changelog",
             }:
                 text = repr([(each.key(), each.value(), each.headers()) for each in records])
                 assert "[REDACTED:email]" in text, topic

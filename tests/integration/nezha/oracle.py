@@ -6,6 +6,7 @@ The data spans 23 minutes, so within the grace of an hour no record is ever late
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
@@ -19,10 +20,12 @@ from tests.integration.nezha.tables import Points, Table
 _COPIES_MS: Final = 600_000
 _REQUEST_MS: Final = 300_000
 _ERROR: Final = 17
+_TOO_MANY_ERRORS: Final = 10
 
 #: Destinations that get one record for each event, or for each pair of a log and its request.
 DESTINATIONS: Final = ("splunk.logs", "archive.logs", "stackdriver.traces", "honeycomb.events")
 METRICS: Final = "datadog.metrics"
+ALERTS: Final = "alerts"
 DEAD_LETTERS: Final = "dead.letters"
 
 _REPARTITION: Final = "observability-{}-repartition"
@@ -89,6 +92,15 @@ class Oracle:
     def points(self) -> Points:
         """Return the last value of every metric's point, where nothing crashed."""
         return tables.points(self.table("errors-per-minute"), self.table("requests-per-minute"))
+
+    def alerts(self) -> Counter[tuple[str, int | None]]:
+        """Return service and minute of every alert, where nothing crashed: one for each."""
+        errors = self.table("errors-per-minute")
+        return Counter(
+            (json.loads(key), minute)
+            for (key, minute), (count, _) in errors.items()
+            if count >= _TOO_MANY_ERRORS
+        )
 
     def owned(self, events: Iterable[Event]) -> Iterator[tuple[Event, dict[str, Any]]]:
         """Yield events and what they become with their service's owner."""

@@ -120,6 +120,11 @@ class Run:
         """Return the last value of each point that a topic of metrics has."""
         return last_points(json.loads(row.value) for row in self.rows(topic))
 
+    def alerts(self, topic: str) -> Counter[tuple[str, int | None]]:
+        """Return how often each service and minute is told of."""
+        alerts = (json.loads(row.value) for row in self.rows(topic))
+        return Counter((alert["service"], alert["minute_ms"]) for alert in alerts)
+
     def table(self, name: str) -> Table:
         """Return a table, as its view shows it."""
         return dict(_entry(row) for row in self.worker.rows(name))
