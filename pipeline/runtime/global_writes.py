@@ -17,7 +17,9 @@ import heapq
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from pipeline.record import NO_HEADERS, TopicPartition
 from pipeline.state.keyvalue import KeyValueStore
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
 
 #: What an entry takes beside its bytes, as for the caches of stores.
 _ENTRY_BYTES: Final = 256
+#: Serdes that read whatever they write: keys of any type, JSON of any shape, and so on.
+_OPEN: Final = frozenset({"any", "json", "bytes", "string"})
 
 
-class Write(NamedTuple):
+class Write(msgspec.Struct, frozen=True, gc=False):
     """A value that was put.
 
     Attributes:
@@ -61,6 +65,7 @@ class WrittenTable:
         self._rows, self._environment = rows, environment
         (self._topic,) = table.topics
         self._key, self._value = table.store.key, table.store.value
+        self._typed = not _OPEN.issuperset((self._key.name, self._value.name))
         #: Put; then written; then committed, and not yet read back: with the commit's number.
         self._put: dict[bytes, Write] = {}
         self._written: dict[bytes, Write] = {}
@@ -105,15 +110,19 @@ class WrittenTable:
             Exception: key or value is not of the table's type.
         """
         key_bytes, data = self._key.serialize(key), None if value is None else self._value.serialize(value)
-        # What no worker could read would stop all of them.
-        self._key.deserialize(key_bytes)
-        if data is not None:
-            self._value.deserialize(data)
+        if self._typed:
+            # What no worker could read would stop all of them.
+            self._key.deserialize(key_bytes)
+            if data is not None:
+                self._value.deserialize(data)
         before = self._put.get(key_bytes)
-        writers = writer if before is None else before.writers | writer
-        self._count(key_bytes, before, -1)
-        self._put[key_bytes] = write = Write(value, data, timestamp, writers)
-        self._count(key_bytes, write, 1)
+        if before is None:
+            self._bytes += len(key_bytes) + len(data or b"") + _ENTRY_BYTES
+        else:
+            self._bytes += len(data or b"") - len(before.data or b"")
+            if before.writers is not writer:
+                writer |= before.writers
+        self._put[key_bytes] = Write(value, data, timestamp, writer)
 
     def _over(self, key: bytes) -> Write | None:
         write = self._put.get(key) or self._written.get(key)
@@ -121,9 +130,9 @@ class WrittenTable:
             return held[1]
         return write
 
-    def _count(self, key: bytes, write: Write | None, sign: int) -> None:
+    def _gone(self, key: bytes, write: Write | None) -> None:
         if write is not None:
-            self._bytes += sign * (len(key) + len(write.data or b"") + _ENTRY_BYTES)
+            self._bytes -= len(key) + len(write.data or b"") + _ENTRY_BYTES
 
     def flush(self, writers: frozenset[object]) -> set[TopicPartition]:
         """Write what tasks have put; return the partitions."""
@@ -131,7 +140,7 @@ class WrittenTable:
         environment, topic = self._environment, self._topic
         for key, write in [(k, w) for k, w in self._put.items() if not w.writers.isdisjoint(writers)]:
             del self._put[key]
-            self._count(key, self._written.get(key), -1)
+            self._gone(key, self._written.get(key))
             self._written[key] = write
             partition = environment.partition_for(topic, key)
             environment.produce(topic, write.data, key, partition, write.timestamp, NO_HEADERS)
@@ -158,17 +167,17 @@ class WrittenTable:
         held = self._held.get(key)
         if held is not None and number in {None, held[0]}:
             del self._held[key]
-            self._count(key, held[1], -1)
+            self._gone(key, held[1])
 
     def abandon(self, writer: frozenset[object]) -> None:
         """Forget what a task has put and not committed, and nobody else has: it is done again."""
         for writes in (self._put, self._written):
             for key, write in list(writes.items()):
                 if others := write.writers - writer:
-                    writes[key] = write._replace(writers=others)
+                    writes[key] = msgspec.structs.replace(write, writers=others)
                 else:
                     del writes[key]
-                    self._count(key, write, -1)
+                    self._gone(key, write)
 
     def cached_bytes(self) -> int:
         """Return about how much memory it takes."""

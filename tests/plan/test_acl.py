@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import App
 from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.plan.acl import Right, required_rights
@@ -151,3 +152,11 @@ def test_a_declared_topic_is_made_unless_it_exists() -> None:
     rights = required_rights(plan(builder.build()), config()).rights
     (right,) = (right for right in rights if right.name == "made")
     assert (right.operation, right.without) == ("Create", "it must exist already")
+
+
+def test_a_global_table_that_agents_write_is_made_read_written_and_checked() -> None:
+    app = App("shop")
+    app.GlobalTable("prices")
+    rights = required_rights(app.plan, config()).rights
+    found = {right.operation for right in rights if right.name == "shop-prices-changelog"}
+    assert found == {"Create", "Read", "Write", "DescribeConfigs"}
