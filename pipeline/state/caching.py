@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from pipeline.errors import StateError
+from pipeline.errors import BrokerError, StateError
 from pipeline.record import NO_HEADERS
 from pipeline.serde import Serde
 from pipeline.state.cache_size import CacheSize
@@ -93,6 +93,15 @@ class TypedStore(Generic[K, V]):
             "what value= says"
         )
 
+    def undecodable(self, error: Exception) -> StateError:
+        """Return the error that says that what is stored is not of the type that was declared."""
+        whose = f"{self.owner}: " if self.owner else ""
+        return StateError(
+            f"{whose}store {self.name!r} holds a value that cannot be decoded as {self.value_serde.name}: "
+            f"{error}; it was put when value= said something else, or is a number that JSON cannot say (NaN, "
+            "infinity). Have value= take both, or build the state anew: faust reset"
+        )
+
     def _blamed(self, entries: Iterable[tuple[bytes, Entry]]) -> str:
         """Return the type of the first value that cannot be encoded, and its key."""
         for key, entry in entries:
@@ -162,7 +171,7 @@ class CachingStore(TypedStore[K, V]):
             stored = self._changes[stored_key]
         else:
             stored = self._engine.get(stored_key)
-        return None if stored is None else decode_entry(stored, self.value_serde)
+        return None if stored is None else decode_entry(stored, self)
 
     def _old_value(self, stored_key: bytes) -> V | None:
         told = self._told(stored_key)
@@ -177,15 +186,26 @@ class CachingStore(TypedStore[K, V]):
         return old
 
 
-def decode_entry(stored: bytes, serde: Serde[Any]) -> Entry:
-    """Return the entry of a stored value: timestamp (8 bytes, big-endian), then the value's bytes."""
-    timestamp: int = _TIMESTAMP.unpack_from(stored)[0]
-    return Entry(serde.deserialize(stored[TIMESTAMP_SIZE:]), timestamp, NO_HEADERS)
+def decode_entry(stored: bytes, store: TypedStore[Any, Any]) -> Entry:
+    """Return the entry of a stored value: timestamp (8 bytes, big-endian), then the value's bytes.
+
+    Raises:
+        StateError: the store's serde cannot decode it.
+    """
+    try:
+        value = store.value_serde.deserialize(stored[TIMESTAMP_SIZE:])
+    except BrokerError:
+        # A schema registry that does not answer says nothing about the value.
+        raise
+    except Exception as error:
+        raise store.undecodable(error) from error
+    return Entry(value, _TIMESTAMP.unpack_from(stored)[0], NO_HEADERS)
 
 
-def decode_value(stored: bytes, serde: Serde[V]) -> ValueAndTimestamp[V]:
-    """Return value and timestamp of a stored value."""
-    return ValueAndTimestamp(serde.deserialize(stored[TIMESTAMP_SIZE:]), _TIMESTAMP.unpack_from(stored)[0])
+def decode_value(stored: bytes, store: TypedStore[Any, V]) -> ValueAndTimestamp[V]:
+    """Return value and timestamp of a stored value; raises likewise."""
+    entry = decode_entry(stored, store)
+    return ValueAndTimestamp(entry.value, entry.timestamp)
 
 
 def merge_scans(

@@ -100,7 +100,7 @@ class KeyValueStore(CachingStore[K, V]):
         stored = self._engine.get(key)
         if stored is None:
             return None
-        entry = decode_entry(stored, self.value_serde)
+        entry = decode_entry(stored, self)
         if len(self._clean) >= self._bound:
             self.forget()
         self._clean[key] = entry
@@ -142,7 +142,7 @@ class KeyValueStore(CachingStore[K, V]):
         for key, found in merge_scans(stored, overlay, reverse=reverse):
             entry = self._dirty.get(key) or self._flushed.get(key)
             if entry is None:
-                entry = self.get_entry(key) if found is None else decode_entry(found, self.value_serde)
+                entry = self.get_entry(key) if found is None else decode_entry(found, self)
             if entry is not None and entry.value is not None:
                 if fresh:
                     fresh, self._first = False, key
@@ -305,14 +305,14 @@ class KeyValueStore(CachingStore[K, V]):
     def committed_get(self, key: K) -> ValueAndTimestamp[V] | None:
         """Return the committed value under `key`, None if there is none."""
         stored = self._engine.get(self.key_serde.serialize(key))
-        return None if stored is None else decode_value(stored, self.value_serde)
+        return None if stored is None else decode_value(stored, self)
 
     def committed_scan(
         self, start: bytes = b"", end: bytes | None = None
     ) -> Iterator[tuple[bytes, ValueAndTimestamp[V]]]:
         """Iterate committed entries with `start <= key < end`, keys as bytes and in order."""
         for key, stored in self._engine.scan(start, end):
-            yield key, decode_value(stored, self.value_serde)
+            yield key, decode_value(stored, self)
 
 
 def after_prefix(prefix: bytes) -> bytes | None:

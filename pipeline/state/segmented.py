@@ -128,7 +128,7 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         ]
         uncommitted.sort(key=lambda found: found[0], reverse=reverse)
         for place, found in merge_scans(committed, uncommitted, reverse=reverse):
-            entry = decode_entry(found, self.value_serde) if isinstance(found, bytes) else found
+            entry = decode_entry(found, self) if isinstance(found, bytes) else found
             if entry.value is not None:
                 yield place, entry
 

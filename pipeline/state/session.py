@@ -104,9 +104,9 @@ class SessionStore(SegmentedStore[K, V]):
         first, last = self._visible(0, _END_OF_TIME)
         found: dict[Slot, Entry] = {}
         if first <= last:
-            parse, serde = self._layout.parse_store_key, self.value_serde
+            parse = self._layout.parse_store_key
             for stored_key, stored in chain.from_iterable(self._segment_scans(key, first, last)):
-                found[parse(stored_key).slot] = decode_entry(stored, serde)
+                found[parse(stored_key).slot] = decode_entry(stored, self)
                 self._size.add((stored,))
         found |= self._cache.uncommitted(key, first, last)
         live = ((slot, found[slot]) for slot in sorted(found))
@@ -235,7 +235,7 @@ class SessionStore(SegmentedStore[K, V]):
         ):
             end, start = parse(stored_key).slot
             if start <= latest_start:
-                yield start, end, decode_value(stored, self.value_serde)
+                yield start, end, decode_value(stored, self)
 
     def committed_scan(
         self, start: bytes = b"", end: bytes | None = None
@@ -245,4 +245,4 @@ class SessionStore(SegmentedStore[K, V]):
         In the order of key, then end, then start.
         """
         for (key, (ended, began)), stored in self._scan_committed(start, end, 0, _END_OF_TIME):
-            yield key, began, ended, decode_value(stored, self.value_serde)
+            yield key, began, ended, decode_value(stored, self)

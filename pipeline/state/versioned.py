@@ -159,7 +159,7 @@ class VersionedStore(TypedStore[K, V]):
 
     def _decoded(self, version: _Version | None) -> Entry | None:
         """Return a version's entry: a new one each time, which a user may change in place."""
-        return decode_entry(version.stored, self.value_serde) if version and version.stored else None
+        return decode_entry(version.stored, self) if version and version.stored else None
 
     def _latest_version(self, prefix: bytes) -> _Version | None:
         if prefix in self._latest:
@@ -309,7 +309,7 @@ class VersionedStore(TypedStore[K, V]):
                 return None
             scan = self._engine.scan(version_key(prefix, as_of), after_versions(prefix))
             newest = next(scan, None)
-        return decode_value(newest[1], self.value_serde) if newest and newest[1] else None
+        return decode_value(newest[1], self) if newest and newest[1] else None
 
     def committed_scan(
         self, start: bytes = b"", end: bytes | None = None
@@ -327,7 +327,7 @@ class VersionedStore(TypedStore[K, V]):
                     continue
                 prefix, passed = data[:-VERSION_SIZE], 0
                 if stored:
-                    yield unescaped(prefix), decode_value(stored, self.value_serde)
+                    yield unescaped(prefix), decode_value(stored, self)
             else:
                 return
             low = after_versions(prefix)

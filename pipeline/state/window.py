@@ -101,7 +101,7 @@ class WindowStore(SegmentedStore[K, V]):
         stored = self._engine.get(self._stored_key(escaped(key), (start, 0)))
         if stored is None:
             return None
-        entry = decode_entry(stored, self.value_serde)
+        entry = decode_entry(stored, self)
         self._aggregates.remember(key, start, entry)
         self._size.add((stored,))
         return entry
@@ -135,8 +135,7 @@ class WindowStore(SegmentedStore[K, V]):
         if first > last:
             return []
         if self._duplicates:
-            serde = self.value_serde
-            return [(start, decode_entry(stored, serde)) for start, _, stored in self._find(key, first, last)]
+            return [(start, decode_entry(stored, self)) for start, _, stored in self._find(key, first, last)]
         found: dict[int, Entry] = {
             self._layout.time_of(stored_key): self._decoded(stored)
             for stored_key, stored in chain.from_iterable(self._segment_scans(key, first, last))
@@ -158,7 +157,7 @@ class WindowStore(SegmentedStore[K, V]):
         return found
 
     def _decoded(self, stored: bytes) -> Entry:
-        return decode_entry(stored, self.value_serde)
+        return decode_entry(stored, self)
 
     # For users' processors: typed. Windows that have expired are not returned.
 
@@ -245,7 +244,7 @@ class WindowStore(SegmentedStore[K, V]):
             return
         key_bytes, time_of = self.key_serde.serialize(key), self._layout.time_of
         for stored_key, stored in chain.from_iterable(self._segment_scans(key_bytes, first, last)):
-            yield time_of(stored_key), decode_value(stored, self.value_serde)
+            yield time_of(stored_key), decode_value(stored, self)
 
     def committed_scan(
         self, start: bytes = b"", end: bytes | None = None
@@ -255,4 +254,4 @@ class WindowStore(SegmentedStore[K, V]):
         In the order of key, then start.
         """
         for (key, slot), stored in self._scan_committed(start, end, 0, _END_OF_TIME):
-            yield key, slot[0], decode_value(stored, self.value_serde)
+            yield key, slot[0], decode_value(stored, self)
