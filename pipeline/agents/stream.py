@@ -60,11 +60,12 @@ class EventMessage(NamedTuple):
     value: Any
 
 
+#: Stands for an event's own key, or value: None is one, too.
+_ITS_OWN: Final[Any] = object()
 #: Of Faust's events: what to use instead.
 _EVENT: Final = instead(
     ack__acked="it is done when the agent asks for the next event, and no sooner",
     app="the application is a name of your module",
-    forward__send="await topic.send(key=event.key, value=event.value, headers=event.headers)",
 )
 
 
@@ -116,8 +117,38 @@ class Event(NamedTuple, Generic[V]):
             self.value,
         )
 
+    async def send(
+        self, channel: Any, key: Any = _ITS_OWN, value: Any = _ITS_OWN, *, headers: Headers | None = None
+    ) -> None:
+        """Write an event to a topic, an agent's or a channel, with this one's key and value unless told.
+
+        Raises:
+            TopologyError: nothing can be sent there.
+        """
+        send = _send_of(channel)
+        await send(
+            key=self.key if key is _ITS_OWN else key,
+            value=self.value if value is _ITS_OWN else value,
+            headers=self.headers if headers is None else headers,
+        )
+
+    async def forward(
+        self, channel: Any, key: Any = _ITS_OWN, value: Any = _ITS_OWN, *, headers: Headers | None = None
+    ) -> None:
+        """Write the event to a topic, an agent's or a channel; see `send`."""
+        await self.send(channel, key, value, headers=headers)
+
     def __getattr__(self, name: str) -> NoReturn:
         refuse("Event", name, _EVENT)
+
+
+def _send_of(channel: Any) -> Any:
+    send = getattr(channel, "send", None)
+    if isinstance(channel, str) or not callable(send):
+        raise TopologyError(
+            f"events are sent to topics, agents and channels, not to {channel!r}: declare it, app.topic(...)"
+        )
+    return send
 
 
 @types.coroutine
@@ -180,7 +211,6 @@ class AgentStream(Absent, Generic[V]):
             "join streams of the DSL: app.stream(...).join(...), and give the result to the agent"
         ),
         add_processor="do it in the agent's loop, or on a stream of the DSL: app.stream(...).map_values(...)",
-        echo="send each value in the agent's loop, or name several sinks: sink=[one, two]",
         current_event__get_active_stream__get_root_stream="ask current_event(), or iterate over events()",
         derive_topic="declare a topic: app.topic(...)",
         throw="raise in the agent's loop: the record in hand goes where on_processing_error says",
@@ -280,6 +310,19 @@ class AgentStream(Absent, Generic[V]):
         async for value in self:
             if predicate(value):
                 yield value
+
+    async def echo(self, *channels: Any) -> AsyncIterator[V]:
+        """Iterate over values, each of which was sent to topics, agents or channels before.
+
+        Raises:
+            TopologyError: nothing can be sent to one of them.
+        """
+        for channel in channels:
+            _send_of(channel)
+        async for event in self.events():
+            for channel in channels:
+                await event.send(channel)
+            yield event.value
 
     async def take(self, n: int, within: timedelta | float | None = None) -> AsyncIterator[list[V]]:
         """Iterate over batches of up to `n` values.

@@ -464,11 +464,12 @@ def test_merged_streams_of_one_schema_keep_it_and_of_two_do_not() -> None:
         one.merge(other).to("out")
 
 
-def test_agents_read_write_and_keep_avro() -> None:
+@pytest.mark.parametrize("kind", ["Table", "GlobalTable"])
+def test_agents_read_write_and_keep_avro(kind: str) -> None:
     registry = LocalRegistry()
     app = App("shop")
     orders = avro(ORDER, type=Order, registry=registry)
-    spent_by = app.Table("spent", key_type=str, value_type=orders)
+    spent_by = getattr(app, kind)("spent", key_type=str, value_type=orders)
     out = app.topic("out", value_type=orders)
 
     @app.agent("orders", value_type=orders, yields=orders)
