@@ -14,7 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.serde.avro.code import UnfitError
 from pipeline.serde.avro.read_code import reading_code
+from pipeline.serde.avro.resolve_code import resolving_code
 from pipeline.serde.avro.schema import AvroSchema
 from pipeline.serde.avro.write_code import writing_code
 from tests.unit.avro_values import field, record, typed_values
@@ -169,6 +171,85 @@ def test_types_by_other_names(type_: Any, value: Any, optional: bool) -> None:  
         data = write({"a": each}, HEAD)
         assert data == theirs(schema, {"a": each})
         assert read(data) == read_by_them(schema, data) == {"a": each}
+
+
+_OLD = [
+    ("int", 7),
+    ("long", -8),
+    ("float", 0.5),
+    ("double", 1.5),
+    ("string", "é"),
+    ("bytes", b"x"),
+    ("boolean", True),
+]
+_DEFAULTS = {"int": 1, "long": 2, "float": 1, "double": 0.5, "string": "d", "bytes": "b", "boolean": False}
+
+
+@st.composite
+def versions(draw: st.DrawFn) -> tuple[Any, Any, Any]:
+    """A record, its schema, and another version of that: fields come, go, and change name or type."""
+    inner = draw(st.booleans())
+    old, value, new = [], {}, []
+    for n, (type_, content) in enumerate(draw(st.lists(st.sampled_from(_OLD), min_size=1, max_size=5))):
+        wide: Any = draw(st.sampled_from([*_DEFAULTS, type_, type_, type_]))
+        wide = ["null", wide] if draw(st.integers(0, 3)) == 0 else wide
+        was = ["null", type_] if draw(st.integers(0, 5)) == 0 else type_
+        old.append(field(f"f{n}", was))
+        value[f"f{n}"] = content
+        if draw(st.integers(0, 3)):
+            renamed = draw(st.booleans())
+            more = {"aliases": [f"f{n}"]} if renamed else {}
+            new.append(field(f"g{n}" if renamed else f"f{n}", wide, **more))
+    for n in range(draw(st.integers(0, 2))):
+        type_ = draw(st.sampled_from([*_DEFAULTS]))
+        new.append(field(f"n{n}", type_, default=_DEFAULTS[type_]))
+    if draw(st.booleans()):
+        new.append(field("o", ["null", "string"], default=None))
+    new = draw(st.permutations(new))
+    writer, reader = record(*old, name="Inner"), record(*new, name="Inner")
+    if inner:
+        value = {"in": value, "n": 1}
+        writer, reader = (record(field("in", s), field("n", "int"), name="Outer") for s in (writer, reader))
+    return value, writer, reader
+
+
+@given(versions())
+def test_what_the_code_reads_as_another_version_fastavro_reads_likewise(made: tuple[Any, Any, Any]) -> None:
+    value, (written, wanted) = made[0], (AvroSchema(json.dumps(each)) for each in made[1:])
+    read = resolving_code(written, wanted, len(HEAD))
+    data = theirs(written, value)
+    if read is None:
+        return
+    try:
+        found = read(data)
+    except UnfitError:
+        return
+    body = io.BytesIO(data[len(HEAD) :])
+    expected = fastavro.schemaless_reader(body, written.parsed, wanted.parsed)
+    assert found == expected
+    assert list(map(type, flat(found))) == list(map(type, flat(expected)))
+
+
+def flat(value: Any) -> list[Any]:
+    return [part for each in value.values() for part in flat(each)] if isinstance(value, dict) else [value]
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted", "expected"),
+    [
+        ([field("a", "int")], [field("a", "long"), field("b", "string", default="d")], {"a": 7, "b": "d"}),
+        ([field("a", "int"), field("z", "string")], [field("a", "int")], {"a": 7}),
+        ([field("a", "int")], [field("b", "double", aliases=["a"])], {"b": 7.0}),
+        ([field("a", "int")], [field("a", ["null", "int"])], {"a": 7}),
+        ([field("z", "string"), field("a", "int", doc="!")], [field("a", "int"), field("z", "string")], None),
+    ],
+)
+def test_what_changes_as_a_rule_is_read_by_the_code(written: Any, wanted: Any, expected: Any) -> None:
+    value = {"a": 7, "z": "z"}
+    old, new = (AvroSchema(json.dumps(record(*fields))) for fields in (written, wanted))
+    read = resolving_code(old, new, len(HEAD))
+    assert read is not None
+    assert read(theirs(old, value)) == (expected or value)
 
 
 def test_names_from_a_schema_are_no_code() -> None:

@@ -22,12 +22,22 @@ def reading_code(schema: AvroSchema, start: int) -> Callable[[bytes], Any] | Non
     """
     if schema.recursive:
         return None
-    code = Code("read(data)", {"varint": _varint, "length": _length})
-    code.add(f"p = {start}")
+    code = new_code(start)
     try:
-        value = _Reading(code, schema.named).of(schema.parsed)
+        return finished(code, Reading(code, schema.named).of(schema.parsed))
     except NoCodeError:
         return None
+
+
+def new_code(start: int) -> Code:
+    """Return the beginning of what reads bytes from `start` on."""
+    code = Code("read(data)", {"varint": _varint, "length": _length})
+    code.add(f"p = {start}")
+    return code
+
+
+def finished(code: Code, value: str) -> Callable[[bytes], Any]:
+    """Return what reads a value, which has to be all that there is."""
     code.add("if p != len(data):", "    raise UnfitError", f"return {value}")
     return code.function()
 
@@ -53,7 +63,7 @@ def _length(data: bytes, p: int) -> tuple[int, int]:
     return _varint(data, p)
 
 
-class _Reading:
+class Reading:
     """Writes the code that reads each type, at `p` in `data`, into a variable."""
 
     def __init__(self, code: Code, named: dict[str, Any]) -> None:

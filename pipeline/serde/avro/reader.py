@@ -14,6 +14,7 @@ from fastavro.read import SchemaResolutionError
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import RegistryUnreachableError, RewindError
 from pipeline.serde.avro.read_code import reading_code
+from pipeline.serde.avro.resolve_code import resolving_code
 from pipeline.serde.avro.schema import AvroSchema
 from pipeline.serde.compatibility import incompatibility
 from pipeline.serde.registry import MAX_SCHEMAS, UNKNOWN_MS, Registry
@@ -40,7 +41,10 @@ class Writer:
         # The compiled reader overflows the C stack where a value contains itself a hundred thousand times,
         # which takes as many bytes; the one in Python raises a RecursionError.
         self._read = _read_py.schemaless_reader if schema.recursive else schemaless_reader
-        code = reading_code(schema, HEAD.size) if self._wanted_parsed is None else None
+        if self._wanted_parsed is None:
+            code = reading_code(schema, HEAD.size)
+        else:
+            code = resolving_code(schema, wanted, HEAD.size)
         self.read: Callable[[bytes], Any] = self._resolve if code is None else self._at_once(code)
 
     def _at_once(self, code: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
