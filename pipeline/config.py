@@ -42,8 +42,8 @@ class StreamsConfig:
         cache_entries: a task commits before a store's cache holds more uncommitted entries; of what agents
             write to a global table, so many are held until they are read back, before anything is processed.
         cache_bytes: a worker commits before the caches of all its stores hold more, counted as it is stored
-            and 256 for each entry, and has them forget what is committed. Decoded, JSON takes up to three
-            times as much.
+            and 256 for each entry, and has them forget what is committed: of windows the older half if that
+            is enough. Decoded, JSON takes up to three times as much.
         block_cache_bytes: of RocksDB, for all stores of the worker; index and filter blocks included.
         write_buffer_bytes: of each store, before RocksDB writes them to a file.
         write_buffers_bytes: of all stores of the worker together, likewise.
@@ -119,7 +119,7 @@ class StreamsConfig:
     buffered_records: int = 10_000
     buffered_bytes: int = 128 * MIB
     cache_entries: int = 100_000
-    cache_bytes: int = 128 * MIB
+    cache_bytes: int = 96 * MIB
     block_cache_bytes: int = 64 * MIB
     write_buffer_bytes: int = 16 * MIB
     write_buffers_bytes: int = 128 * MIB

@@ -36,7 +36,10 @@ ENGINE: Final = {
         "entries a store",
         "the task commits; the oldest of what is committed are forgotten, or read back (global tables)",
     ),
-    "cache_bytes": ("bytes", "the worker commits; what is committed is forgotten, of all stores"),
+    "cache_bytes": (
+        "bytes",
+        "the worker commits, and of all stores forgets the older half of what is committed, or all",
+    ),
     "block_cache_bytes": ("bytes", "RocksDB forgets the blocks that were read longest ago, of all stores"),
     "write_buffer_bytes": ("bytes a store", "RocksDB writes them to a file"),
     "write_buffers_bytes": ("bytes", "RocksDB writes the oldest of all stores' buffers to files"),

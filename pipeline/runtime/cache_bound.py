@@ -17,6 +17,10 @@ class Cache(Protocol):
         """Look at what is cached, so that `cached_bytes` knows better."""
         ...
 
+    def shrink(self) -> None:
+        """Let go of some of what is cached and committed, and rather of what will not be asked for again."""
+        ...
+
     def forget(self) -> None:
         """Let go of what is cached and committed."""
         ...
@@ -41,7 +45,11 @@ class CacheBound:
         return self._total(stores) > self._max_bytes
 
     def trim(self, stores: Collection[Cache]) -> None:
-        """Have the caches forget what is committed, if they hold more than they may."""
+        """Have the caches forget some of what is committed, if they hold more than they may; else all."""
+        if not self.passed_by(stores):
+            return
+        for store in stores:
+            store.shrink()
         if self.passed_by(stores):
             for store in stores:
                 store.forget()

@@ -289,3 +289,6 @@ class GlobalWrites:
 
     def forget(self) -> None:
         """Let go of nothing: what is committed is held until it is read back."""
+
+    def shrink(self) -> None:
+        """Likewise."""

@@ -128,6 +128,14 @@ class TypedStore(Generic[K, V]):
         except Exception as error:
             raise self._unencodable(error) from error
 
+    def forget(self) -> None:
+        """Let go of what is committed: it is read again when it is asked for."""
+        raise NotImplementedError
+
+    def shrink(self) -> None:
+        """Let go of some of what is committed, and rather of what will not be asked for: here, of all."""
+        self.forget()
+
     def properties(self) -> Mapping[str, int]:
         """Return what the `BytesStore` tells of itself. May be called from any thread."""
         return self._engine.properties()

@@ -189,10 +189,17 @@ class AggregateCache:
     def _evict(self) -> None:
         """Forget the oldest windows, some more than must be: what follows need not look for them again."""
         self._remembered = sum(map(len, self._clean.values()))
-        if self._remembered <= self._bound:
-            return
+        if self._remembered > self._bound:
+            self._forget_down_to(self._bound * 7 // 8)
+
+    def shrink(self) -> None:
+        """Forget the oldest windows, until half of what is committed is left: new ones are asked for more."""
+        self._remembered = sum(map(len, self._clean.values()))
+        self._forget_down_to(self._remembered // 2)
+
+    def _forget_down_to(self, entries: int) -> None:
         for start in sorted(self._clean):
-            if self._remembered <= self._bound * 7 // 8:
+            if self._remembered <= entries:
                 break
             self._remembered -= len(self._clean.pop(start))
             self._whole.discard(start)

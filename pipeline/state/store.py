@@ -135,6 +135,10 @@ class StateStore(Protocol):
         """Let go of what is cached and committed: it is read again when it is asked for."""
         ...
 
+    def shrink(self) -> None:
+        """Let go of some of what is cached and committed, and rather of what will not be asked for again."""
+        ...
+
     def position(self) -> int:
         """Return the changelog position of what is in the `BytesStore`."""
         ...

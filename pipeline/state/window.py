@@ -76,6 +76,14 @@ class WindowStore(SegmentedStore[K, V]):
         self._duplicates = retain_duplicates
         self._sequence = engine.position()
 
+    def shrink(self) -> None:
+        """Let go of the oldest windows; of joins, of all that is committed."""
+        if self._duplicates:
+            self.forget()
+        else:
+            self._aggregates.shrink()
+            self.recount()
+
     # For operators: keys as bytes, entries with timestamp and headers.
 
     def get_entry(self, key: bytes, start: int) -> Entry | None:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.runtime.cache_bound import CacheBound
+from pipeline.serde import serde_for
+from pipeline.state.memory import MemoryStore
+from pipeline.state.window import WindowStore
+
+MINUTE_MS = 60_000
+KEYS = 20
+
+
+def store_of(windows: int) -> WindowStore[str, int]:
+    """A store with so many windows of each key, all committed."""
+    store: WindowStore[str, int] = WindowStore(
+        "windows",
+        MemoryStore(),
+        serde_for(str),
+        serde_for(int),
+        retention_ms=100 * MINUTE_MS,
+        window_size_ms=MINUTE_MS,
+        cache_entries=1_000,
+    )
+    for window in range(windows):
+        for key in range(KEYS):
+            store.put(f"{key}", window, window * MINUTE_MS, window * MINUTE_MS)
+    store.flush()
+    store.commit(windows * KEYS)
+    return store
+
+
+def reads(store: WindowStore[str, int], window: int) -> int:
+    """How often the store's files are read for the windows that start then, whose values are right."""
+    before = store.reads
+    for key in range(KEYS):
+        entry = store.get_entry(b"%d" % key, window * MINUTE_MS)
+        assert entry is not None
+        assert entry.value == window
+    return store.reads - before
+
+
+def test_with_little_memory_the_oldest_windows_are_forgotten_and_the_newest_kept() -> None:
+    store = store_of(windows=4)
+    bytes_before = store.cached_bytes()
+    CacheBound(bytes_before - 1).trim([store])
+    assert store.cached_bytes() <= bytes_before // 2
+    assert [reads(store, window) for window in (3, 2, 1, 0)] == [0, 0, KEYS, KEYS]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.0])
+def test_if_that_is_not_enough_all_is_forgotten(share: float) -> None:
+    store = store_of(windows=4)
+    CacheBound(int(store.cached_bytes() * share)).trim([store])
+    assert store.cached_bytes() == 0
+    assert reads(store, 3) == KEYS
+
+
+def test_what_is_within_the_bound_stays() -> None:
+    store = store_of(windows=4)
+    CacheBound(store.cached_bytes()).trim([store])
+    assert [reads(store, window) for window in range(4)] == [0, 0, 0, 0]
