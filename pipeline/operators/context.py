@@ -35,6 +35,15 @@ class StreamTime:
         self.ms = ms
 
 
+class Flow:
+    """What went through one topic, in one direction: records, and bytes of their keys and values."""
+
+    __slots__ = ("bytes", "records")
+
+    def __init__(self) -> None:
+        self.records = self.bytes = 0
+
+
 class OperatorContext(Protocol):
     """A task as its operators see it."""
 
@@ -91,6 +100,15 @@ class OperatorContext(Protocol):
     @property
     def produce(self) -> Callable[[str, bytes | None, bytes | None, int, int, Headers], None]:
         """`(topic, value, key, partition, timestamp, headers)`: `runtime.broker.Producer.produce`."""
+        ...
+
+    @property
+    def produce_uncounted(self) -> Callable[[str, bytes | None, bytes | None, int, int, Headers], None]:
+        """The same for who counts in `flow_to` by itself, and saves a call for each record."""
+        ...
+
+    def flow_to(self, topic: str) -> Flow:
+        """Return where records and bytes produced to a topic are counted."""
         ...
 
     @property

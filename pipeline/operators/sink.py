@@ -30,8 +30,8 @@ def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forwa
 def _to_topic(node: Sink, topic: str, context: OperatorContext) -> Forward:
     encode_key, encode_value = node.key.serialize, node.value.serialize
     partition_of = _partitioner(node, context)
-    produce, limit = context.produce, context.max_record_bytes
-    drop_null_keys, fail = not node.keep_null_keys, context.fail
+    produce, limit = context.produce_uncounted, context.max_record_bytes
+    drop_null_keys, fail, flow = not node.keep_null_keys, context.fail, context.flow_to(topic)
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if key is None and drop_null_keys:
@@ -51,8 +51,12 @@ def _to_topic(node: Sink, topic: str, context: OperatorContext) -> Forward:
             produce(topic, value_bytes, key_bytes, partition, timestamp, headers)
         except ProcessingError as error:
             fail(error)
+            return
         except RecordError as error:
             fail(type(error)(f"{node}: {error}"))
+            return
+        flow.records += 1
+        flow.bytes += len(value_bytes or b"") + len(key_bytes or b"")
 
     return process
 

@@ -23,13 +23,20 @@ def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Inpu
     initializer, aggregator, fail = node.initializer, source.aggregator, context.fail
     at_record_time = deletes_at_record_time(node)
     size, starts, closed_until = windows.size_ms, windows.starts, windows.closed_until
+    # Of most records both are those of the record before: windows are long, and time passes slowly.
+    follows_one_another = isinstance(windows, TimeWindows) and windows.advance_ms == size
+    containing, judged_at, last_closed_start = starts(0), -1, closed_until(-1) - size
 
     def take(key_bytes: bytes, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-        containing = starts(timestamp)
+        nonlocal containing, judged_at, last_closed_start
+        if not (follows_one_another and containing[0] <= timestamp < containing[0] + size):
+            containing = starts(timestamp)
         if not containing:
             context.drop(node, "before the first window")
             return
-        last_closed_start = closed_until(time.ms) - size
+        if time.ms != judged_at:
+            judged_at = time.ms
+            last_closed_start = closed_until(judged_at) - size
         for start in containing:
             if start <= last_closed_start:
                 context.drop(node, "late")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ from pipeline.agents.loop import AgentLoop
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
 from pipeline.plan.planner import Plan
+from pipeline.record import NO_HEADERS, TopicPartition
 from pipeline.runtime.broker import Producer, TransactionalProducer
 from pipeline.runtime.cache_bound import Cache
 from pipeline.runtime.dead_letter import DeadLetters
@@ -19,6 +20,9 @@ from pipeline.runtime.metrics.recorder import Recorder
 from pipeline.runtime.partitioner import partition_for
 from pipeline.runtime.purge import Purge
 from pipeline.runtime.rewinds import Rewinds
+
+#: What `Producer.produce` takes for "now".
+_WRITE_TIME = -1
 
 
 class TaskEnvironment:
@@ -57,6 +61,13 @@ class TaskEnvironment:
     def caches(self) -> tuple[Cache, ...]:
         """The caches that belong to no task."""
         return (*self.global_stores.values(), self.global_writes)
+
+    def log(self, changelog: TopicPartition, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Produce a store's updates, given by key and value, to its changelog."""
+        produce, (topic, partition) = self.producer.produce, changelog
+        for key, value in records:
+            produce(topic, value, key, partition, _WRITE_TIME, NO_HEADERS)
+        self.recorder.traffic.log(topic, records)
 
     @cached_property
     def agent_loop(self) -> AgentLoop:

@@ -16,7 +16,7 @@ A store without a changelog starts from what it holds, unless its table's own to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -31,7 +31,7 @@ from pipeline.runtime.source_log import Row, SourceLog
 from pipeline.runtime.task import Task
 
 #: From the records of a log to rows as they are stored.
-ReadRows: TypeAlias = Callable[[Sequence[Message]], list[Row]]
+ReadRows: TypeAlias = Callable[[Sequence[Message]], Iterable[Row]]
 
 
 @dataclass(slots=True)
@@ -196,10 +196,12 @@ class Restoration:
         self._reader.close()
 
 
-def logged_rows(run: Sequence[Message]) -> list[Row]:
-    """Return the records of a changelog as rows."""
+def logged_rows(run: Sequence[Message]) -> Iterable[Row]:
+    """Return the records of a changelog as rows, to be taken once."""
     # Keys are never null in a changelog; the type of a message cannot say so.
-    return [(message.key() or b"", message.value()) for message in run]
+    keys = [message.key() or b"" for message in run]
+    # Pairs are made as they are taken: thousands that live at once keep the collector busy.
+    return zip(keys, [message.value() for message in run], strict=True)
 
 
 def _check_end(log: TopicPartition, end: int, log_end: int) -> None:

@@ -16,7 +16,7 @@ When the task comes here, it takes the copy over as it is open, and restores the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -267,7 +267,7 @@ class Standbys:
         # Windows that have expired are dropped.
         copy.store.commit(copy.position)
 
-    def _restore(self, copy: _Copy, rows: Sequence[Row], position: int) -> None:
+    def _restore(self, copy: _Copy, rows: Iterable[Row], position: int) -> None:
         copy.store.restore(rows, position)
         copy.position = position
 

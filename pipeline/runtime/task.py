@@ -24,8 +24,6 @@ from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.task_context import TaskContext
 from pipeline.runtime.task_time import TaskTime
 
-#: What `Producer.produce` takes for "now".
-WRITE_TIME = -1
 #: How old a task's last commit gets: well under any broker's `offsets.retention.minutes`.
 RENEWAL_MS = 3_600_000
 
@@ -155,9 +153,7 @@ class Task:
         self._processed_since_commit += 1
 
     def _log(self, name: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
-        produce, (topic, partition) = self.environment.produce, self.changelogs[name]
-        for key, value in records:
-            produce(topic, value, key, partition, WRITE_TIME, NO_HEADERS)
+        self.environment.log(self.changelogs[name], records)
         self.log_ends[name] += len(records)
         self._logged.add(name)
 

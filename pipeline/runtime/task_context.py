@@ -45,7 +45,8 @@ class TaskContext:
         self.max_record_bytes = environment.config.max_record_bytes
         self.partition_count = environment.partition_count
         self.partition_for, self.check_topic = environment.partition_for, environment.check_topic
-        self.produce = environment.produce
+        self.produce, self.produce_uncounted = environment.produce, environment.producer.produce
+        self.flow_to = environment.recorder.traffic.flow_to
 
     def store(self, name: str) -> Any:
         """Return a store of the task, or a global one."""

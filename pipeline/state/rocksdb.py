@@ -204,14 +204,16 @@ class RocksDBStore:
             # RocksDB refuses a range whose end is before its start.
             if start < end:
                 batch.delete_range(start, end)
-        entries = iter(changes.items())
-        while chunk := list(islice(entries, _CHUNK)):
-            for key, value in chunk:
+        entries, left = iter(changes.items()), len(changes)
+        while left:
+            put = batch.put
+            for key, value in islice(entries, _CHUNK):
                 if value is None:
                     batch.delete(key)
                 else:
-                    batch.put(key, value)
-            if len(chunk) == _CHUNK:
+                    put(key, value)
+            left = max(0, left - _CHUNK)
+            if left:
                 self._write(batch)
                 batch = WriteBatch(raw_mode=True)
         with self._lock:

@@ -206,21 +206,23 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         By the time that `resume` was told, if it was told one: a changelog also holds what a crashed
         worker had logged and not committed, and by its time windows would be gone that are not.
         """
-        last = dict(records)
         size, time_of = self._layout.size, self._layout.time_of
-        suffixes = {data[-size:] for data in last}
-        times = {suffix: time_of(suffix) for suffix in suffixes}
         if not self._resumed:
-            self._time = max(self._time, max(times.values(), default=-1))
+            records = list(records)
+            suffixes = {data[-size:] for data, _ in records}
+            self._time = max(self._time, max(map(time_of, suffixes), default=-1))
         horizon, segment_ms = self._time - self.retention_ms, self._segment_ms
         # The windows of many keys end alike: what is before and after a key is made once for all.
-        frames = {
-            suffix: (pack_segment(time // segment_ms), KEY_END + suffix, time > horizon)
-            for suffix, time in times.items()
-        }
+        frames: dict[bytes, tuple[bytes, bytes, bool]] = {}
         changes: dict[bytes, bytes | None] = {}
-        for data, stored in last.items():
-            segment, rest, lives = frames[data[-size:]]
+        for data, stored in records:
+            suffix = data[-size:]
+            try:
+                segment, rest, lives = frames[suffix]
+            except KeyError:
+                time = time_of(suffix)
+                segment, rest, lives = pack_segment(time // segment_ms), KEY_END + suffix, time > horizon
+                frames[suffix] = segment, rest, lives
             # What is deleted may be here from a time that was before this one, and that it goes back to.
             if lives or stored is None:
                 key = data[:-size]

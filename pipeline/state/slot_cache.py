@@ -12,7 +12,15 @@ from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 from pipeline.state.caching import pack_time
-from pipeline.state.segment_keys import WINDOWS, Slot, SlotLayout, escaped, pack_segment
+from pipeline.state.segment_keys import (
+    KEY_END,
+    WINDOWS,
+    Slot,
+    SlotLayout,
+    escape_zeros,
+    escaped,
+    pack_segment,
+)
 from pipeline.state.store import Entry
 
 #: What is to be logged, and what is to be stored.
@@ -25,8 +33,10 @@ class SlotCache(Protocol):
     The life of an entry: `put`, `flush`, `commit`; it may be forgotten after that.
     """
 
-    #: Number of entries put since the last flush.
-    dirty: int
+    @property
+    def dirty(self) -> int:
+        """Number of entries put since the last flush."""
+        ...
 
     def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
         """Keep an entry until it is committed."""
@@ -76,7 +86,6 @@ class AggregateCache:
     """
 
     def __init__(self, bound: int) -> None:
-        self.dirty = 0
         self._bound = bound
         self._remembered = 0
         self._dirty: _ByStart = {}
@@ -86,6 +95,11 @@ class AggregateCache:
         self._whole: set[int] = set()
         #: By key, the starts of its uncommitted entries; made when a key is asked for.
         self._starts: dict[bytes, set[int]] | None = None
+
+    @property
+    def dirty(self) -> int:
+        """Number of entries put since the last flush: counted when it is asked for, not for each record."""
+        return sum(map(len, self._dirty.values()))
 
     def opened(self, start: int) -> None:
         """Say that no window of this start is stored: all that are start earlier."""
@@ -97,17 +111,12 @@ class AggregateCache:
 
     def get(self, key: bytes, start: int) -> Entry | None:
         """Return the entry, None if it is not in memory."""
-        entries = self._dirty.get(start)
-        if entries is not None:
-            entry = entries.get(key)
-            if entry is not None:
-                return entry
-        for cache in (self._flushed, self._clean):
-            entries = cache.get(start)
-            if entries is not None:
-                entry = entries.get(key)
-                if entry is not None:
-                    return entry
+        if (entries := self._dirty.get(start)) and (entry := entries.get(key)) is not None:
+            return entry
+        if (entries := self._flushed.get(start)) and (entry := entries.get(key)) is not None:
+            return entry
+        if entries := self._clean.get(start):
+            return entries.get(key)
         return None
 
     def remember(self, key: bytes, start: int, entry: Entry) -> None:
@@ -126,9 +135,7 @@ class AggregateCache:
         entries = self._dirty.get(start)
         if entries is None:
             entries = self._dirty[start] = {}
-        before = len(entries)
         entries[key] = entry
-        self.dirty += len(entries) - before
         if self._starts is not None:
             self._starts.setdefault(key, set()).add(start)
 
@@ -167,13 +174,14 @@ class AggregateCache:
         changes: dict[bytes, bytes | None] = {}
         for start, entries in self._dirty.items():
             segment, suffix = pack_segment(start // segment_ms), WINDOWS.pack(start, 0)
+            end = KEY_END + suffix
             for key, entry in entries.items():
                 value = entry.value
                 stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
                 log.append((key + suffix, stored))
-                changes[segment + escaped(key) + suffix] = stored
+                changes[segment + (escape_zeros(key) if 0 in key else key) + end] = stored
             _join(self._flushed, start, entries)
-        self._dirty, self.dirty = {}, 0
+        self._dirty = {}
         return log, changes
 
     def commit(self, horizon: int) -> None:
@@ -220,7 +228,7 @@ class AggregateCache:
 
     def wipe(self) -> None:
         """Forget everything."""
-        self._dirty, self._flushed, self._starts, self.dirty = {}, {}, None, 0
+        self._dirty, self._flushed, self._starts = {}, {}, None
         self.forget()
 
 

@@ -122,7 +122,6 @@ class WindowStore(SegmentedStore[K, V]):
                 self._aggregates.opened(start)
         elif start <= self._time - self.retention_ms:
             return False
-        slot = (start, 0)
         if self._duplicates:
             if value is None:
                 # Which of them? Nothing is deleted, as in Kafka Streams' `RocksDBWindowStore.put`.
@@ -131,6 +130,8 @@ class WindowStore(SegmentedStore[K, V]):
             # changelog's position has not been used by an earlier run.
             self._sequence = (self._sequence + 1) & 0xFFFFFFFF
             slot = (start, self._sequence)
+        else:
+            slot = (start, 0)
         entry = Entry(value, timestamp, headers)
         self._cache.put(key, slot, entry)
         if not self._caching:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
+from pipeline.operators.context import Flow
 from pipeline.record import Headers
 from pipeline.runtime.broker import Message
 
@@ -16,15 +17,6 @@ _WEIGHED: Final = 16
 
 #: `runtime.broker.Producer.produce`.
 Produce: TypeAlias = Callable[[str, bytes | None, bytes | None, int, int, Headers], None]
-
-
-class Flow:
-    """What went through one topic, in one direction."""
-
-    __slots__ = ("bytes", "records")
-
-    def __init__(self) -> None:
-        self.records = self.bytes = 0
 
 
 class Traffic:
@@ -54,7 +46,7 @@ class Traffic:
             produce: the producer's.
             sizes: whether to count bytes, too.
         """
-        flows, new_flow = self.produced, self._flow
+        flows, flow_to = self.produced, self.flow_to
 
         def counted(
             topic: str,
@@ -68,7 +60,7 @@ class Traffic:
             try:
                 flows[topic].records += 1
             except KeyError:
-                new_flow(flows, topic).records += 1
+                flow_to(topic).records += 1
 
         def measured(
             topic: str,
@@ -82,11 +74,21 @@ class Traffic:
             try:
                 flow = flows[topic]
             except KeyError:
-                flow = new_flow(flows, topic)
+                flow = flow_to(topic)
             flow.records += 1
             flow.bytes += len(value or b"") + len(key or b"")
 
         return measured if sizes else counted
+
+    def flow_to(self, topic: str) -> Flow:
+        """Return where records produced to a topic are counted by who produces many, beside `produce`."""
+        return self._flow(self.produced, topic)
+
+    def log(self, topic: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Count records that were produced in one go, given by key and value."""
+        flow = self.flow_to(topic)
+        flow.records += len(records)
+        flow.bytes += sum([len(key) + len(value or b"") for key, value in records])
 
     @property
     def records_produced(self) -> int:
