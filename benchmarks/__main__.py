@@ -13,7 +13,8 @@ import msgspec
 from benchmarks.contenders import CONTENDERS
 from benchmarks.contenders.contender import Contender
 from benchmarks.contenders.page import contenders_page
-from benchmarks.goals import outcomes
+from benchmarks.goals import GOALS, outcomes
+from benchmarks.machine import describe_versions
 from benchmarks.measurement import Measurement
 from benchmarks.page import table
 from benchmarks.report import page_of, rows_of
@@ -28,20 +29,17 @@ from pipeline.testing.brokers import ApacheKafka
 #: Events begin this long ago: recent enough for every default retention.
 _HISTORY_MS: Final = 2 * 3_600_000
 _MINUTE_MS: Final = 60_000
-_QUICK_RUNS: Final = 1
-_QUICK_RECORDS: Final = 1_000_000
+#: Measures with commands, goals and pages of their own.
+_OTHERS: Final = ("latency", "start", "memory", "http", "scaling", "metrics")
 
 
 def main() -> None:
     """Measure the tables that were asked for, and write them; then write the goals of all that are there."""
     options = parse()
-    if options.quick:
-        options.runs, options.records = _QUICK_RUNS, _QUICK_RECORDS
     contenders = [CONTENDERS[name] for name in options.contender or CONTENDERS]
     options.output.mkdir(parents=True, exist_ok=True)
-    for name in options.table or TABLES:
-        results = measure_table(TABLES[name], contenders, options.runs, options.records)
-        write(results, options.output, name)
+    for name, asked in tables_of(options).items():
+        write(measure_table(asked, contenders, options.runs, options.records), options.output, name)
     write_goals(options.output)
     (options.output / "contenders.md").write_text(contenders_page(CONTENDERS.values()), encoding="utf-8")
 
@@ -72,7 +70,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help=f"{_QUICK_RUNS} runs of {_QUICK_RECORDS} records: too few for a warm JVM, enough to see",
+        help="only the works that goals are about",
     )
     parser.add_argument(
         "--output", type=Path, default=Path("docs/benchmarks"), help="folder for the pages (docs/benchmarks)"
@@ -87,10 +85,28 @@ def _positive(text: str) -> int:
     return number
 
 
+def tables_of(options: argparse.Namespace) -> dict[str, Table]:
+    """Return the tables to measure, with the works that were asked for."""
+    tables = {name: TABLES[name] for name in options.table or TABLES}
+    if not options.quick:
+        return tables
+    decisive = {goal.case for goal in GOALS}
+    quick = {
+        name: each._replace(cases=tuple(case for case in each.cases if case in decisive))
+        for name, each in tables.items()
+    }
+    return {name: each for name, each in quick.items() if each.cases}
+
+
 def measure_table(asked: Table, contenders: Sequence[Contender], runs: int, records: int) -> Results:
     """Measure every work of a table, each on a fresh broker."""
     titles = {contender.name: contender.title for contender in contenders}
-    notes = [f"{contender.title}: {contender.versions()}" for contender in contenders]
+    # The page names what ours and the hand-written loop run on.
+    notes = [
+        f"{contender.title}: {contender.versions()}"
+        for contender in contenders
+        if contender.versions is not describe_versions
+    ]
     rows = []
     for case in asked.cases:
         rows.append(measure_case(case, contenders, runs, records // asked.share))
@@ -101,6 +117,8 @@ def measure_table(asked: Table, contenders: Sequence[Contender], runs: int, reco
 
 def measure_case(case: Case, contenders: Sequence[Contender], runs: int, records: int) -> Row:
     """Measure one work; the contenders take turns."""
+    only = WORKS[case.work].only
+    contenders = [contender for contender in contenders if only is None or contender.name in only]
     refusals = {
         contender.name: reason
         for contender in contenders
@@ -132,7 +150,9 @@ def write_goals(folder: Path) -> None:
         for goal in msgspec.json.decode(path.read_bytes(), type=Results).goals
     ]
     lines = table(("work", "goal", "measured", "reached"), 2, goals)
-    (folder / "goals.md").write_text(f"# Goals\n\n{lines}", encoding="utf-8")
+    others = "".join(f"* [{name}]({name}.md)\n" for name in _OTHERS if (folder / f"{name}.md").exists())
+    more = f"\nPages of their own say which of the other goals are met:\n\n{others}" if others else ""
+    (folder / "goals.md").write_text(f"# Goals of throughput\n\n{lines}{more}", encoding="utf-8")
 
 
 def _say(text: str) -> None:

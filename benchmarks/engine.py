@@ -54,11 +54,15 @@ def restore(job: Job) -> Measurement:
 
 
 def _worker(job: Job, topology: Topology) -> Worker:
-    folder = Path(job.state_dir)
-    config = StreamsConfig(application_id=job.application_id, state_dir=folder)
+    config = StreamsConfig(application_id=job.application_id, state_dir=Path(job.state_dir))
     if job.exactly_once:
         config = replace(config, processing_guarantee="exactly_once", commit_interval_ms=100)
-    provider = RocksDBProvider(folder, job.application_id)
+    return worker_of(job, topology, config)
+
+
+def worker_of(job: Job, topology: Topology, config: StreamsConfig) -> Worker:
+    """Return a worker that is to do a job."""
+    provider = RocksDBProvider(config.state_dir, config.application_id)
     return Worker(topology, config, KafkaBroker(job.address), SystemClock(), provider)
 
 
@@ -74,7 +78,7 @@ def _process(job: Job) -> Measurement:
             done = worker.status().metrics.get("records_processed", 0)
             if watch is None and done:
                 watch = started
-        _commit(worker)
+        commit(worker)
         assert watch is not None  # noqa: S101 - there was a record
         measured = watch.stop(job.records)
     finally:
@@ -82,7 +86,7 @@ def _process(job: Job) -> Measurement:
     return msgspec.structs.replace(measured, entries=result.records, checksum=result.checksum)
 
 
-def _commit(worker: Worker) -> None:
+def commit(worker: Worker) -> None:
     """Commit what the last interval has not committed."""
     for _ in range(_COMMIT_ATTEMPTS - 1):
         try:

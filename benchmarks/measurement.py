@@ -18,6 +18,7 @@ WorkName = Literal[
     "stream-join",
     "table-join",
     "restore",
+    "flagship",
 ]
 #: Of values: open JSON (whatever fields there are), JSON of a declared type, or Avro.
 Format = Literal["open", "typed", "avro"]

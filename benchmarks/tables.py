@@ -52,12 +52,15 @@ TABLES: Final[dict[str, Table]] = {
     "windows": Table("Hopping and session windows", (Case("hopping"), Case("session")), share=2),
     "joins": Table("Joins", (Case("stream-join"), Case("table-join")), share=2),
     "restore": Table("Restore: two windows of a minute for each user and minute", (Case("restore"),)),
+    "flagship": Table("The flagship: logs and spans to all destinations", (Case("flagship"),), share=10),
 }
 
 
 def title_of(case: Case) -> str:
     """Return what a row is called."""
     formats = {"open": "JSON", "typed": "typed JSON", "avro": "Avro"}
+    if case.work == "flagship":
+        return WORKS[case.work].title
     parts = [WORKS[case.work].title]
     if case.work in {"decode", "route"}:
         parts.append(formats[case.format])

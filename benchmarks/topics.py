@@ -91,6 +91,18 @@ def fill(address: str, topics: Mapping[str, str], events: Iterable[Event]) -> No
         )
 
 
+def ends(address: str, topic: str, partitions: int = PARTITIONS) -> list[int]:
+    """Return where the partitions of a topic end."""
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "benchmark-ends"})
+    try:
+        return [
+            consumer.get_watermark_offsets(TopicPartition(topic, number), _TIMEOUT_S)[1]
+            for number in range(partitions)
+        ]
+    finally:
+        consumer.close()
+
+
 def read_all(address: str, topic: str, partitions: int = PARTITIONS) -> Iterator[tuple[bytes, bytes | None]]:
     """Return key and value of every record, in offset order within a partition.
 

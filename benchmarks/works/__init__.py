@@ -7,6 +7,7 @@ from typing import Final
 from benchmarks.measurement import WorkName
 from benchmarks.works.count import Count, Hopping, Session
 from benchmarks.works.dedup import Dedup
+from benchmarks.works.flagship import Flagship
 from benchmarks.works.joins import StreamJoin, TableJoin
 from benchmarks.works.read import Decode, Read
 from benchmarks.works.repartition import Repartition
@@ -26,4 +27,5 @@ WORKS: Final[dict[WorkName, type[Work]]] = {
     "stream-join": StreamJoin,
     "table-join": TableJoin,
     "restore": Restore,
+    "flagship": Flagship,
 }

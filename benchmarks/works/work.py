@@ -80,6 +80,9 @@ class Work(ABC):
     #: It reads a second topic, named "other".
     has_other: ClassVar[bool] = False
 
+    #: Those that it is written for; None: all that do not say why not.
+    only: ClassVar[frozenset[str] | None] = None
+
     def __init__(self, place: Place, case: Case) -> None:
         self.place, self.case = place, case
         #: By number of records: slow contenders are given fewer.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import measure_case, parse, write, write_goals
+from benchmarks.__main__ import measure_case, parse, tables_of, write, write_goals
 from benchmarks.contenders import CONTENDERS
 from benchmarks.contenders.page import contenders_page
 from benchmarks.goals import GOALS, outcomes
@@ -16,7 +17,12 @@ from benchmarks.report import rows_of
 from benchmarks.results import Results, Row
 from benchmarks.tables import TABLES, title_of
 from benchmarks.works import WORKS
+from benchmarks.works.flagship import ARRIVALS, arrivals_of
 from benchmarks.works.work import Case
+from demo.traffic import Traffic
+from pipeline.record import NO_HEADERS
+from pipeline.testing.driver import TopologyTestDriver
+from topologies.observability import ROUTES, app
 
 TITLES = {name: contender.title for name, contender in CONTENDERS.items()}
 
@@ -90,6 +96,15 @@ def test_every_goal_is_of_a_row_of_some_table_and_every_work_has_one() -> None:
     assert len({title_of(case) for case in cases}) == len(cases)
 
 
+def test_quick_is_what_goals_are_about() -> None:
+    tables = tables_of(parse(["--quick"]))
+    cases = [case for table in tables.values() for case in table.cases]
+    assert set(cases) == {goal.case for goal in GOALS}
+    assert all(table.cases for table in tables.values())
+    assert set(tables_of(parse(["--table", "windows"]))) == {"windows"}
+    assert tables_of(parse(["--table", "windows"]))["windows"] == TABLES["windows"]
+
+
 def test_a_table_is_a_page_a_picture_and_a_part_of_the_page_of_goals(tmp_path: Path) -> None:
     goals = outcomes({ROUTED.title: ROUTED})
     write(Results("Route", 3, ["Quix: 1"], {**TITLES, "quix": "Quix"}, [ROUTED], goals), tmp_path, "route")
@@ -106,6 +121,17 @@ def test_a_table_is_a_page_a_picture_and_a_part_of_the_page_of_goals(tmp_path: P
 def test_the_page_of_settings_is_up_to_date() -> None:
     page = Path(__file__).parents[2] / "docs" / "benchmarks" / "contenders.md"
     assert page.read_text() == contenders_page(CONTENDERS.values()), "write it with: make bench"
+
+
+def test_what_must_arrive_of_the_flagships_events_does() -> None:
+    sent = list(islice(Traffic(7, 1_700_000_040_000, 50.0), 3_000))
+    expected = arrivals_of(sent)
+    with TopologyTestDriver(app, partitions=4, topics=(*ROUTES.destinations, *ARRIVALS)) as driver:
+        for record in sent:
+            driver.pipe(record.topic, record.key, record.value, record.at_ms or 0, NO_HEADERS)
+        arrived = [len(driver.output_topic(topic, key=bytes, value=bytes).read_all()) for topic in ARRIVALS]
+    assert arrived == expected
+    assert all(expected)
 
 
 @pytest.mark.parametrize(
