@@ -13,8 +13,6 @@ from fastavro.read import SchemaResolutionError
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import RegistryUnreachableError, RewindError
-from pipeline.serde.avro.read_code import reading_code
-from pipeline.serde.avro.resolve_code import resolving_code
 from pipeline.serde.avro.schema import AvroSchema
 from pipeline.serde.compatibility import incompatibility
 from pipeline.serde.registry import MAX_SCHEMAS, UNKNOWN_MS, Registry
@@ -30,9 +28,6 @@ class Writer:
         schema_id: the id.
         schema: what it was written with.
         wanted: what it is to be read as.
-
-    Attributes:
-        read: reads a record, head included.
     """
 
     def __init__(self, schema_id: int, schema: AvroSchema, wanted: AvroSchema) -> None:
@@ -41,25 +36,9 @@ class Writer:
         # The compiled reader overflows the C stack where a value contains itself a hundred thousand times,
         # which takes as many bytes; the one in Python raises a RecursionError.
         self._read = _read_py.schemaless_reader if schema.recursive else schemaless_reader
-        if self._wanted_parsed is None:
-            code = reading_code(schema, HEAD.size)
-        else:
-            code = resolving_code(schema, wanted, HEAD.size)
-        self.read: Callable[[bytes], Any] = self._resolve if code is None else self._at_once(code)
 
-    def _at_once(self, code: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-        resolve = self._resolve
-
-        def read(data: bytes) -> Any:
-            try:
-                return code(data)
-            except Exception:  # noqa: BLE001 - whatever it is: fastavro knows it, or says what is wrong
-                return resolve(data)
-
-        return read
-
-    def _resolve(self, data: bytes) -> Any:
-        """Return what fastavro reads, which has to be all that there is.
+    def read(self, data: bytes) -> Any:
+        """Return the value of a record, head included, which has to be all that there is.
 
         Raises:
             ValueError: it is not what the schema says.

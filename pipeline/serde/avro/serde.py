@@ -19,7 +19,6 @@ from pipeline.serde.avro.integers import integer_check
 from pipeline.serde.avro.reader import HEAD, Readers
 from pipeline.serde.avro.schema import AvroSchema
 from pipeline.serde.avro.values import check_writable, from_builtins, to_builtins
-from pipeline.serde.avro.write_code import writing_code
 from pipeline.serde.registry import Registry, SubjectNameStrategy, subject_name
 
 
@@ -115,22 +114,14 @@ class TopicAvroSerde:
         schema = self._serde.schema
         parsed, check = schema.parsed, integer_check(schema.parsed, schema.named)
 
-        def write(value: Any, head: bytes) -> bytes:
+        def serialize(value: Any) -> bytes:
+            head = self._head or self._ask()
             if check is not None:
                 check(value)
             data = BytesIO()
             data.write(head)
             schemaless_writer(data, parsed, value)
             return data.getvalue()
-
-        code = writing_code(schema) or write
-
-        def serialize(value: Any) -> bytes:
-            head = self._head or self._ask()
-            try:
-                return code(value, head)
-            except Exception:  # noqa: BLE001 - whatever it is: fastavro knows it, or says what is wrong
-                return write(value, head)
 
         if self._serde.type is None:
             return serialize
