@@ -33,6 +33,9 @@ FAUST: Final = Contender(
         Setting("broker_commit_interval", "1", "as the others"),
         Setting("store", "rocksdb://, by rocksdict", "in RocksDB, as the others"),
         Setting("JSON", "msgspec, in the agent", "faster than its codec"),
+        Setting(
+            "count and sum", "in one number", "`+=` on a window takes a number; two tables would cost twice"
+        ),
         Setting("producer_linger_ms", "5", "as the others"),
         Setting("stream_wait_empty, stream_buffer_maxsize", "False, 4096", "its defaults"),
     ),

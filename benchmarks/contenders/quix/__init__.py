@@ -23,6 +23,9 @@ QUIX: Final = Contender(
             "fetch.queue.backoff.ms", "5", "by default the client sleeps a second when its queue is full"
         ),
         Setting("linger.ms", "5", "as the others"),
+        Setting("windows", ".current()", "what is emitted is kept, and says in the end what they came to"),
+        Setting("dedup", "a stateful filter", "ids are kept for ever: it has no state that expires"),
+        Setting("stream-table join", "join_asof", "the latest row that is not younger"),
         Setting("state", "RocksDB, changelog topics", "its defaults"),
     ),
     refusals={"restore": "not measured"},
