@@ -6,6 +6,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
 
+from pipeline.errors import BrokerUnreachableError
 from pipeline.runtime.kafka import KafkaBroker
 
 _TIMEOUT_S: Final = 10.0
@@ -42,8 +43,14 @@ class Group:
         return sum(end[1] for end in ends)
 
     def shares(self) -> list[int]:
-        """Return how many partitions of the topic each member has, in ascending order."""
-        members = self._admin.group_members(self._name)
+        """Return how many partitions of the topic each member has, in ascending order.
+
+        Nobody has any while the group's coordinator does not answer, as when the group is new.
+        """
+        try:
+            members = self._admin.group_members(self._name)
+        except BrokerUnreachableError:
+            return []
         return sorted(
             sum(partition.topic == self._topic for partition in each.partitions) for each in members
         )

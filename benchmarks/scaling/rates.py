@@ -48,8 +48,10 @@ def pace(looks: Sequence[Look], ends: Sequence[int]) -> Pace:
     """
     busy = [look for look in looks if all(c < end for c, end in zip(look.committed, ends, strict=True))]
     rate = sum(_rate([(look.second, look.committed[number]) for look in busy]) for number in range(len(ends)))
-    seconds = busy[-1].second - busy[0].second
-    return Pace(rate, (busy[-1].cpu_seconds - busy[0].cpu_seconds) / seconds / rate * 1e6)
+    # From one commit to another: before the first one, they may have waited for their partitions.
+    commits = [now for before, now in pairwise(busy) if now.committed != before.committed]
+    records = sum(commits[-1].committed) - sum(commits[0].committed)
+    return Pace(rate, (commits[-1].cpu_seconds - commits[0].cpu_seconds) / records * 1e6)
 
 
 def _rate(seen: Sequence[tuple[float, int]]) -> float:
