@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.events import make_events, random_users
-from benchmarks.faust_programs.run import ENGINES, WORKS, Run
+from benchmarks.faust_programs.run import ENGINES, WORKS, Result, Run
 from benchmarks.machine import describe_machine, describe_versions
 from benchmarks.topics import PARTITIONS, create_topic, fill
 from pipeline.clock import SystemClock
@@ -30,13 +31,17 @@ _HISTORY_MS: Final = 2 * 3_600_000
 def main() -> None:
     """Measure, and print medians and ratios."""
     options = _parse()
+    # Who stops it early wants no worker to be left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     events = {"headrace": options.events, "faust": options.faust_events}
     print(
         f"Events a second of one worker: medians of {options.runs} runs in turns, 190 bytes of JSON, "
         f"{PARTITIONS} partitions, {events['headrace']:,} events (Faust: {events['faust']:,}), from the "
-        "first to the last; tables in RocksDB (Faust: in memory, the fastest that it has).\n\n"
+        "first to the last; tables in RocksDB (Faust: in memory, the fastest that it has). CPU: of the "
+        "thread that the agent runs in, for one event.\n\n"
         f"- machine: {describe_machine()}\n- versions: {describe_versions()}, {options.broker} broker\n\n"
-        "| agent | Headrace | Faust | ratio |\n| --- | --: | --: | --: |"
+        "| agent | Headrace | Faust | ratio | CPU us | CPU us, Faust | ratio |\n"
+        "| --- | --: | --: | --: | --: | --: | --: |"
     )
     with _BROKERS[options.broker]() as server, tempfile.TemporaryDirectory() as folder:
         for engine, count in events.items():
@@ -44,7 +49,7 @@ def main() -> None:
             start_ms = SystemClock().now_ms() - _HISTORY_MS
             fill(server.address, {"source": engine}, make_events(count, start_ms, 200_000, random_users()))
         for work in options.only or WORKS:
-            rates: dict[str, list[float]] = {engine: [] for engine in ENGINES}
+            results: dict[str, list[Result]] = {engine: [] for engine in ENGINES}
             for number, engine in _turns(options.runs):
                 name = f"{engine}-{work}-{number}"
                 run = Run(
@@ -58,9 +63,16 @@ def main() -> None:
                     str(Path(folder) / name),
                     str(Path(folder) / f"{name}.rate"),
                 )
-                rates[engine].append(_measure(run))
-            ours, theirs = (statistics.median(rates[engine]) for engine in ENGINES)
-            print(f"| {work} | {ours:,.0f} | {theirs:,.0f} | {ours / theirs:.0f} |", flush=True)
+                results[engine].append(_measure(run))
+            ours, theirs = (statistics.median(each.rate for each in results[engine]) for engine in ENGINES)
+            cpu, their_cpu = (
+                statistics.median(each.cpu_us for each in results[engine]) for engine in ENGINES
+            )
+            print(
+                f"| {work} | {ours:,.0f} | {theirs:,.0f} | {ours / theirs:.0f} "
+                f"| {cpu:.2f} | {their_cpu:.0f} | {their_cpu / cpu:.0f} |",
+                flush=True,
+            )
 
 
 def _turns(runs: int) -> Iterator[tuple[int, str]]:
@@ -69,8 +81,8 @@ def _turns(runs: int) -> Iterator[tuple[int, str]]:
             yield number, engine
 
 
-def _measure(run: Run) -> float:
-    """Run the program until it has said its rate, and end it.
+def _measure(run: Run) -> Result:
+    """Run the program until it has said its result, and end it.
 
     Raises:
         RuntimeError: it ended by itself, or took too long.
@@ -104,7 +116,7 @@ def _measure(run: Run) -> float:
         finally:
             process.kill()
             process.wait()
-    return msgspec.json.decode(result.read_bytes(), type=float)
+    return msgspec.json.decode(result.read_bytes(), type=Result)
 
 
 def _parse() -> argparse.Namespace:

@@ -6,10 +6,25 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import msgspec
+
 ENGINES: Final = ("headrace", "faust")
 WORKS: Final = ("nothing", "counting", "windowed")
 
 _PREFIX: Final = "BENCHMARK_"
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a run comes to, from the first event to the last.
+
+    Attributes:
+        rate: events a second.
+        cpu_us: CPU time an event, of the thread that the agent runs in: what decides the rate on a machine
+            that has nothing else to do.
+    """
+
+    rate: float
+    cpu_us: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +40,7 @@ class Run:
         partitions: how many it has.
         events: how many there are.
         folder: where state is kept.
-        result: the file that the rate is written to.
+        result: the file that the result is written to.
     """
 
     engine: str
