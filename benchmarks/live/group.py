@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pipeline.errors import BrokerUnreachableError
 from pipeline.runtime.kafka import KafkaBroker
@@ -25,14 +25,19 @@ class Group:
     def __init__(self, address: str, name: str, topic: str, partitions: int) -> None:
         self._name, self._topic = name, topic
         self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
+        self._known = [0] * partitions
         settings = {"bootstrap.servers": address, "group.id": name, "log_level": 3}
         self._client = Consumer(settings | {"enable.auto.commit": False})
         self._admin = KafkaBroker(address).admin()
 
     def committed(self) -> list[int]:
-        """Return how many records are committed, by partition."""
-        found = self._client.committed(self._partitions, timeout=_TIMEOUT_S)
-        return [max(0, partition.offset) for partition in found]
+        """Return how many records are committed, by partition; as it was while nobody answers."""
+        try:
+            found = self._client.committed(self._partitions, timeout=_TIMEOUT_S)
+        except KafkaException:
+            return self._known
+        self._known = [max(0, partition.offset) for partition in found]
+        return self._known
 
     def written(self, topic: str) -> int:
         """Return how many records were written to a topic of as many partitions."""
