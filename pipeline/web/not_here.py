@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 from aiohttp.web import Request, Response, StreamResponse, middleware
 
-from pipeline.errors import BrokerError, BrokerUnreachableError, StateError
+from pipeline.errors import BrokerError, BrokerUnreachableError, RewindError, StateError
 from pipeline.runtime.queries import ElsewhereError, NotReadyError
 from pipeline.web.view import HttpError, Shell
 
@@ -42,6 +42,8 @@ def translated(error: StateError | BrokerError, status: WorkerStatus) -> HttpErr
 def answering(shell: Shell) -> Any:
     """Return a middleware of aiohttp that answers for views in which a table says that a key is not here.
 
+    And likewise where its value cannot be read now, as the schema registry is away.
+
     Args:
         shell: the application.
     """
@@ -50,7 +52,7 @@ def answering(shell: Shell) -> Any:
     async def answer(request: Request, handler: Handler) -> StreamResponse:
         try:
             return await handler(request)
-        except (StateError, BrokerUnreachableError) as error:
+        except (StateError, BrokerUnreachableError, RewindError) as error:
             answer = translated(error, shell.engine.status())
             headers = {"Cache-Control": "no-store"}
             if answer.retry_after_s is not None:

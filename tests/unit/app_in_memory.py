@@ -94,15 +94,16 @@ def step(place: World, workers: Sequence[Worker] = (), until: Callable[[], bool]
     pytest.fail(f"no rest: {place.worker.status()}")
 
 
-def ask(app: App, *paths: str) -> list[Answer]:
-    """Return status, body and headers of each."""
+def ask(app: App, *paths: str, pages: Callable[[App], object] = lambda _app: None) -> list[Answer]:
+    """Return status, body and headers of each; `pages` declares those that the application has."""
 
-    return asyncio.run(answers(app, *paths))
+    return asyncio.run(answers(app, *paths, pages=pages))
 
 
-async def answers(app: App, *paths: str) -> list[Answer]:
+async def answers(app: App, *paths: str, pages: Callable[[App], object] = lambda _app: None) -> list[Answer]:
     # A server belongs to its event loop, so each question gets one of its own.
     app.__dict__.pop("web", None)
+    pages(app)
     web = app.web
     assert isinstance(web, WebServer)
     web.init_server()

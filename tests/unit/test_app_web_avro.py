@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from pipeline import LocalRegistry, SchemaRegistry, Serde, avro
+from pipeline import App, LocalRegistry, SchemaRegistry, Serde, avro
+from pipeline.agents.stream import AgentStream
 from pipeline.clock import ManualClock
 from pipeline.config import StreamsConfig
 from pipeline.runtime.memory import MemoryBroker
@@ -79,21 +80,38 @@ def test_a_row_whose_schema_is_not_known_yet_waits_for_the_registry() -> None:
         place = _start(second, broker, clock, disk)
         step(place)
         server.close()
-        for path in ("/stores/names/keys/k", "/stores/names"):
-            ((status, body, headers),) = ask(place.app, path)
+        for path in ("/stores/names/keys/k", "/stores/names", "/taken/k/"):
+            ((status, body, headers),) = ask(place.app, path, pages=_pages)
             assert (status, headers.get("Retry-After")) == (503, "1"), body
             assert f"{server.url} did not answer for schema id" in body["error"]
         server.listen()
         ((status, body, _),) = ask(place.app, "/stores/names/keys/k")
         assert (status, body["value"]) == (200, {"name": "é", "n": 0})
+        ((status, body, _),) = ask(place.app, "/taken/k/", pages=_pages)
+        assert (status, body) == (200, {"name": "é", "n": 0})
         place.worker.close()
         for registry in registries:
             registry.close()
 
 
+def _pages(app: App) -> None:
+    taken = app.tables_declared["taken"]
+
+    @app.page("/taken/{key}/")
+    async def view(self: Any, _request: Any, key: str) -> Any:
+        return self.json(taken[key])
+
+
 def _start(names: Serde[Any], broker: MemoryBroker, clock: ManualClock, disk: MemoryProvider) -> World:
     app = MemoryApp("web")
-    app.table("names", name="names", value=names)
+    rows = app.table("names", name="names", value=names)
+    taken = app.Table("taken", key_type=str, value_type=names)
+
+    @app.agent(rows.to_stream())
+    async def take(stream: AgentStream[Any]) -> None:
+        async for event in stream.events():
+            taken[event.key] = event.value
+
     config = StreamsConfig(app.conf.id, app.conf.tabledir)
     app.worker = Worker(app.topology, config, broker, clock, disk)
     return World(app, app.worker, broker, clock)
