@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from pipeline.config import KIB, MIB, StreamsConfig
+from pipeline.operators.sink import MAX_CHOSEN
 from pipeline.plan.limits import Limit, operator_limits
 from pipeline.plan.planner import Plan
 from pipeline.runtime.dead_letter import LONGEST_TEXT
@@ -144,6 +145,12 @@ _FIXED: Final = (
     _fixed("HTTP: rows of an answer", DEFAULT_LIMIT, "rows", "a token to go on with comes along", "?limit="),
     _fixed("HTTP: largest limit", MAX_LIMIT, "rows", "a larger one is refused: 400"),
     _fixed("HTTP: rows examined", MAX_EXAMINED, "rows an answer", "the page ends early; its token goes on"),
+    _fixed(
+        "to: chosen topics kept open",
+        MAX_CHOSEN,
+        "topics a sink and task",
+        "the oldest is opened again if chosen",
+    ),
     _fixed("dead letter: text of the error", LONGEST_TEXT, "characters", "the rest is cut off"),
     _fixed(
         "Avro: schemas kept", MAX_SCHEMAS, "schemas a serde", "the oldest is asked for again when it is met"

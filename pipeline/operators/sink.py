@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from pipeline.errors import (
     BrokerUnreachableError,
@@ -12,12 +12,16 @@ from pipeline.errors import (
     ProduceError,
     RecordError,
     RecordTooLargeError,
+    RegistryRefusedError,
     RewindError,
 )
 from pipeline.operators.context import OperatorContext, failed
 from pipeline.record import Forward, Headers
 from pipeline.serde import TopicSerde, WindowedSerde, for_topic
 from pipeline.topology import Partitioner, Sink, describe_function
+
+#: Of the topics that a sink chooses among, so many are kept open: about a kilobyte each.
+MAX_CHOSEN: Final = 1_000
 
 
 def build_sink(node: Sink, context: OperatorContext, _forward: Forward) -> Forward:
@@ -62,7 +66,7 @@ def _to_topic(node: Sink, topic: str, context: OperatorContext) -> Forward:
 
 
 def _to_chosen_topics(node: Sink, choose: Callable[[Any, Any], str], context: OperatorContext) -> Forward:
-    """Choose for each record, among sinks that are opened as topics are chosen first: there are no others."""
+    """Choose for each record, among sinks that are opened as topics are chosen; the oldest are closed."""
     sinks: dict[str, Forward] = {}
     fail = context.fail
 
@@ -84,6 +88,8 @@ def _to_chosen_topics(node: Sink, choose: Callable[[Any, Any], str], context: Op
                 fail(type(error)(f"{node}: {error}"))
                 return
             sink = sinks[topic] = _to_topic(_told(node, topic), topic, context)
+            if len(sinks) > MAX_CHOSEN:
+                del sinks[next(iter(sinks))]
         sink(key, value, timestamp, headers)
 
     return process
@@ -98,6 +104,8 @@ def _told(node: Sink, topic: str) -> Sink:
                 serde.prepare()
     except BrokerUnreachableError as error:
         raise RewindError(f"{node}: {error}; going back to the last commit") from error
+    except RegistryRefusedError as error:
+        raise RegistryRefusedError(f"{node}: {error}") from error
     return dataclasses.replace(node, key=key, value=value)
 
 

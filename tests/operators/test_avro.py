@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ import pipeline
 from pipeline import App, LocalRegistry, Processor, Record, SchemaRegistry, Store, avro, tumbling
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.errors import RegistryRefusedError
+from pipeline.operators.sink import MAX_CHOSEN
 from pipeline.record import NO_HEADERS
 from pipeline.runtime.worker import Worker
 from pipeline.serde import TimeWindowedSerde, for_topic
@@ -45,6 +47,18 @@ def registry(server: RegistryServer) -> Iterator[SchemaRegistry]:
     registry = SchemaRegistry(server.url)
     yield registry
     registry.close()
+
+
+class CountingRegistry(LocalRegistry):
+    """Counts by subject how often it is asked for a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+
+    def id_of(self, subject: str, schema: str, *, register: bool) -> int:
+        self.asked[subject] += 1
+        return super().id_of(subject, schema, register=register)
 
 
 def add(so_far: Order, new: Order) -> Order:
@@ -268,6 +282,40 @@ def test_chosen_topics_have_subjects_of_their_own(server: RegistryServer, regist
         assert driver.output_topic("out-a", value=orders).read_values() == [{"user": "a", "amount": 1}] * 2
         assert len(driver.output_topic("dead", value=bytes).read_all()) == 1
     assert set(server.subjects) == {"orders-value", "out-a-value", "out-b-value"}
+
+
+@pytest.mark.parametrize(("topics", "asked"), [(MAX_CHOSEN, 1), (MAX_CHOSEN + 1, 2)])
+def test_of_chosen_topics_a_bounded_number_is_kept_open(topics: int, asked: int) -> None:
+    """Of more than that, each is opened again when it is chosen: nothing else is to be seen of it."""
+    registry = CountingRegistry()
+    names = [f"out-{number}" for number in range(topics)]
+    builder = StreamsBuilder("app")
+    orders = avro(ORDER, registry=registry)
+    builder.stream("orders", value=dict[str, Any]).to(lambda _key, order: str(order["user"]), value=orders)
+    with TopologyTestDriver(builder.build(), topics=names) as driver:
+        topic = driver.input_topic("orders", value=dict[str, Any])
+        for user in (*names, names[0]):
+            topic.pipe("k", {"user": user, "amount": 1}, 0)
+        assert (
+            driver.output_topic(names[0], value=orders).read_values() == [{"user": names[0], "amount": 1}] * 2
+        )
+    assert registry.asked[f"{names[0]}-value"] == asked
+    assert set(registry.asked) == {f"{name}-value" for name in names}
+
+
+def test_a_schema_that_a_chosen_topic_does_not_take_names_the_sink(
+    server: RegistryServer, registry: SchemaRegistry
+) -> None:
+    server.put("out-a-value", ORDER)
+    builder = StreamsBuilder("app")
+    orders = avro(record(USER, field("paid", "boolean")), registry=registry)
+    builder.stream("orders", value=dict[str, Any]).to(
+        lambda _key, order: f"out-{order['user']}", value=orders
+    )
+    with TopologyTestDriver(builder.build(), topics=["out-a"]) as driver:
+        topic = driver.input_topic("orders", value=dict[str, Any])
+        with pytest.raises(RegistryRefusedError, match=r"^sink.* \(.*test_avro.*\): .*subject 'out-a-value'"):
+            topic.pipe("k", {"user": "a", "paid": True}, 0)
 
 
 def test_a_new_version_reads_what_the_old_one_left_in_topics_and_stores() -> None:
