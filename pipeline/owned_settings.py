@@ -22,6 +22,7 @@ OWNED: Final = {
     "auto.offset.reset": "give a stream or table offset_reset=",
     "bootstrap.servers": "give App(broker=)",
     "client.id": "other workers find by it who has a key: it carries this one's URL",
+    "default.topic.config": "give what is in it by itself",
     "delivery.report.only.error": _CALLBACK,
     "delivery.timeout.ms": "give App(delivery_timeout=)",
     "dr_cb": _CALLBACK,
