@@ -154,6 +154,8 @@ class _AgentOperator:
         try:
             data = encode(value)
         except Exception as error:
+            if is_fatal(error):
+                raise
             self._context.fail(failed(self._node, self._node.function, error))
             return
         try:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.errors import BrokerError, DeliveryError, RewindError
+from pipeline.errors import BrokerError, BrokerUnreachableError, DeliveryError, RewindError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Admin, Committed, Consumer
+from pipeline.runtime.chosen_topics import in_the_middle
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.task import Task
 from pipeline.runtime.undelivered import Undelivered
@@ -70,11 +71,7 @@ class Committer:
 
     def _commit(self, due: list[Task]) -> bool:
         # 1. Flush caches: updates are forwarded downstream, changelog records are produced.
-        settled = [task for task in due if task.settle()]
-        for task in settled:
-            task.flush()
-        # What was forwarded may be in flight now.
-        settled = [task for task in settled if task.settle()]
+        settled = self._flush(due)
         whole = len(settled) == len(due)
         if not whole and (self._environment.transactions is not None or not settled):
             return False
@@ -98,6 +95,18 @@ class Committer:
         self._environment.purge.committed(offsets)
         self._take_note(due)
         return whole
+
+    def _flush(self, due: list[Task]) -> list[Task]:
+        """Flush the tasks that have nothing in flight, and return those that have nothing in flight then."""
+        try:
+            settled = [task for task in due if task.settle()]
+            for task in settled:
+                task.flush()
+            # What was forwarded may be in flight now.
+            return [task for task in settled if task.settle()]
+        except BrokerUnreachableError as error:
+            # An update was forwarded in part, and its store has not logged it: a second attempt would not.
+            raise in_the_middle(error) from error
 
     def _end_transaction(self, due: list[Task], offsets: dict[TopicPartition, Committed]) -> None:
         assert self._environment.transactions is not None  # noqa: S101 - who asks has one

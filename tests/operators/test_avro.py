@@ -13,6 +13,8 @@ import pytest
 
 import pipeline
 from pipeline import App, LocalRegistry, Processor, Record, SchemaRegistry, Store, avro, tumbling
+from pipeline.agents.questions import CORRELATION_ID, REPLY_TO
+from pipeline.agents.stream import AgentStream
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.errors import RegistryRefusedError
 from pipeline.operators.sink import MAX_CHOSEN
@@ -537,6 +539,68 @@ def test_agents_read_write_and_keep_avro(kind: str) -> None:
         topic.pipe("k", Order("a", 3), 0)
         assert driver.output_topic("out", value=orders).read_values() == [Order("a", n) for n in (1, 3, 6)]
         assert driver.output_topic("passed", value=orders).read_values() == [Order("a", n) for n in (1, 2, 3)]
+
+
+def test_a_registry_that_is_away_when_an_agent_writes_first_takes_no_update_with_it(
+    server: RegistryServer, registry: SchemaRegistry
+) -> None:
+    """The agent gets a table's updates when they are flushed: what was begun then is done again, whole."""
+    app = App("app")
+    out = app.topic("out", value_type=avro(record(USER), registry=registry))
+    counts = app.stream("in", key=str, value=bytes).group_by_key().count(name="counts")
+
+    @app.agent(counts.to_stream())
+    async def tell(stream: AgentStream[int]) -> None:
+        async for event in stream.events():
+            await out.send(key=event.key, value={"user": event.key})
+
+    cluster = Cluster(app.topology, {"in": 1, "out": 1}, dead_letter="dead")
+    cluster.broker.create_topic("dead", 1)
+    for key in "ab":
+        cluster.send("in", key, value=b"")
+    server.close()
+    worker = cluster.worker("w")
+    _until(
+        cluster, worker, lambda: "did not answer for the schema of subject" in str(worker.status().problem)
+    )
+    server.listen()
+    _until(cluster, worker, lambda: len(cluster.broker.records("out")) == 2)
+    _until(cluster, worker, lambda: worker.status().problem is None)
+    cluster.run(worker)
+    assert cluster.broker.records("dead") == []
+    # Without a disk: what a store has is what was logged.
+    worker.abort()
+    worker = cluster.worker("w")
+    cluster.run(worker)
+    (store,) = worker.registry.open("counts").values()
+    assert dict(store.all()) == {"a": 1, "b": 1}
+    worker.close()
+
+
+def test_a_registry_that_is_away_when_a_question_is_answered_is_waited_for(
+    server: RegistryServer, registry: SchemaRegistry
+) -> None:
+    app = App("app")
+
+    @app.agent("in", value_type=bytes, yields=avro(record(USER), registry=registry))
+    async def answer(stream: AgentStream[bytes]) -> Any:
+        async for _value in stream:
+            yield {"user": "a"}
+
+    cluster = Cluster(app.topology, {"in": 1, "app-replies-a": 1, "dead": 1}, dead_letter="dead")
+    question = ((REPLY_TO, b"app-replies-a"), (CORRELATION_ID, b"1"))
+    producer = cluster.broker.producer("asks")
+    producer.produce("in", b"", None, 0, 0, question)
+    producer.flush(0)
+    server.close()
+    worker = cluster.worker("w")
+    _until(
+        cluster, worker, lambda: "did not answer for the schema of subject" in str(worker.status().problem)
+    )
+    server.listen()
+    _until(cluster, worker, lambda: len(cluster.broker.records("app-replies-a")) == 1)
+    assert cluster.broker.records("dead") == []
+    worker.close()
 
 
 def test_sent_headers_and_times_are_those_of_the_record() -> None:
