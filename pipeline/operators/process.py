@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.errors import BrokerError, ProcessingError, StateError, TopologyError, UnhandledRecordError
-from pipeline.operators.context import OperatorContext, failed
+from pipeline.errors import ProcessingError, TopologyError
+from pipeline.operators.context import OperatorContext, failed, is_fatal
 from pipeline.processor import Processor
 from pipeline.record import Forward, Headers, Record
 from pipeline.topology import Process, ProcessValues
-
-#: What passes through a processor's `process` on its way up, to stop the worker.
-_FATAL = (UnhandledRecordError, BrokerError, StateError, TopologyError)
 
 #: There is no record in hand: no key can be equal to it.
 _NO_KEY = object()
@@ -26,9 +23,9 @@ def build_process(node: Process, context: OperatorContext, forward: Forward) -> 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             call(Record(key, value, timestamp, headers))
-        except _FATAL:
-            raise
         except Exception as error:
+            if is_fatal(error):
+                raise
             fail(failed(node, call, error))
 
     return process
