@@ -13,14 +13,14 @@ from pipeline.actors.code import AnyTable, tables_of
 from pipeline.actors.models import value_serde_of
 from pipeline.actors.prologue import Ground, prologue_of
 from pipeline.actors.table import Table
-from pipeline.actors.topic import Topic
+from pipeline.actors.topic import Topic, pairs_of
 from pipeline.actors.window_table import WindowedTable, closing_of
 from pipeline.agents.scope import in_agent
 from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.errors import AskError, TopologyError
-from pipeline.record import NO_HEADERS, Headers
+from pipeline.record import Headers
 from pipeline.serde import JSON, Serde, for_topic
 from pipeline.topology import Uses, declaration_site, describe_function
 
@@ -195,7 +195,7 @@ class Agent(Absent):
         value: Any = None,
         partition: int | None = None,
         timestamp: float | None = None,
-        headers: Headers | None = None,
+        headers: Headers | Mapping[str, bytes] | None = None,
     ) -> Awaitable[None]:
         """Write an event to the agent's topic; see `Topic.send`."""
         return self._topic().send(
@@ -209,7 +209,7 @@ class Agent(Absent):
         key: Any = None,
         partition: int | None = None,
         timestamp: float | None = None,
-        headers: Headers | None = None,
+        headers: Headers | Mapping[str, bytes] | None = None,
     ) -> None:
         """Write an event to the agent's topic, and expect no answer; see `Topic.send`."""
         await self.send(key=key, value=value, partition=partition, timestamp=timestamp, headers=headers)
@@ -221,7 +221,7 @@ class Agent(Absent):
         key: Any = None,
         partition: int | None = None,
         timestamp: float | None = None,
-        headers: Headers = NO_HEADERS,
+        headers: Headers | Mapping[str, bytes] | None = None,
     ) -> Any:
         """Write an event to the agent's topic, and return what the agent yields for it first.
 
@@ -249,7 +249,7 @@ class Agent(Absent):
                 value=value,
                 partition=partition,
                 timestamp=timestamp,
-                headers=(*headers, *question),
+                headers=(*pairs_of(headers), *question),
             )
 
         return answer_of(await self._owner.asker.ask(self, write), self._yields.deserialize)

@@ -7,11 +7,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from pipeline.actors.prologue import Ground
-from pipeline.actors.topic import Topic
+from pipeline.actors.topic import Topic, pairs_of
 from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
-from pipeline.record import NO_HEADERS, Headers
+from pipeline.record import Headers
 from pipeline.serde import Serde
 from pipeline.topology import Topology
 
@@ -139,7 +139,7 @@ class AgentTest:
         *,
         key: Any = None,
         timestamp: float | None = None,
-        headers: Headers = NO_HEADERS,
+        headers: Headers | Mapping[str, bytes] | None = None,
     ) -> Put:
         """Put an event in, and have it processed.
 
@@ -154,7 +154,7 @@ class AgentTest:
         """
         time_ms = self.driver.clock.now_ms() if timestamp is None else round(timestamp * 1_000)
         key_bytes, value_bytes = self._topic.encoded(key, value)
-        self.driver.pipe(self._topic.get_topic_name(), key_bytes, value_bytes, time_ms, headers)
+        self.driver.pipe(self._topic.get_topic_name(), key_bytes, value_bytes, time_ms, pairs_of(headers))
         self._put += 1
         return Put(0, self._put - 1)
 

@@ -11,17 +11,16 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any, ClassVar, Final, NoReturn, TypeAlias
 
 from pipeline.absent import Absent, instead
 from pipeline.actors.agent import Agent
-from pipeline.actors.topic import Topic
-from pipeline.agents.stream import AgentStream, Event
+from pipeline.actors.topic import Topic, pairs_of
+from pipeline.agents.stream import AgentStream, Event, Request
 from pipeline.clock import SystemClock
 from pipeline.declaration import declaration_site
 from pipeline.errors import TopologyError
-from pipeline.record import NO_HEADERS, Headers
+from pipeline.record import Headers
 
 #: So many values wait in a channel, unless told otherwise; whoever sends one more waits.
 MAXSIZE: Final = 4_096
@@ -60,9 +59,11 @@ class Channel(Absent):
         """Whether nothing is in it."""
         return not self._events
 
-    async def send(self, *, key: Any = None, value: Any = None, headers: Headers = NO_HEADERS) -> None:
+    async def send(
+        self, *, key: Any = None, value: Any = None, headers: Headers | Mapping[str, bytes] | None = None
+    ) -> None:
         """Put an event in; waits while the channel is full."""
-        event = Event(key, value, SystemClock().now_ms(), headers, None)
+        event = Event(key, value, SystemClock().now_ms(), pairs_of(headers), None)
         while not self._added(event):
             await self._turn(self._writers, self._full)
 
@@ -157,6 +158,8 @@ class ChannelStream(AgentStream[Any]):
         super().__init__()
         self._channel = channel
         self.last: Event[Any] | None = None
+        #: When the batch that is being filled ends, by the event loop's clock.
+        self._until: float | None = None
 
     async def __anext__(self) -> Any:
         return (await self._take()).value
@@ -182,21 +185,17 @@ class ChannelStream(AgentStream[Any]):
         while True:
             yield await self._take()
 
-    async def take_events(
-        self, n: int, within: timedelta | float | None = None
-    ) -> AsyncIterator[list[Event[Any]]]:
-        """Iterate over batches of up to `n` events, of what comes `within` so long after the first."""
-        if n < 1:
-            raise ValueError(f"take({n}): a batch has at least one value")
-        within_s = within.total_seconds() if isinstance(within, timedelta) else within
-        while True:
-            batch = [await self._take()]
-            # In time or not: it is as full as it gets.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(within_s):
-                    while len(batch) < n:
-                        batch.append(await self._take())
-            yield batch
+    async def ask(self, request: Request) -> Event[Any] | None:
+        """Take an event; those of a batch, `within_s` of the first one."""
+        if request.acknowledges:
+            self._until = None
+        elif self._until is None and request.within_s is not None:
+            self._until = asyncio.get_running_loop().time() + request.within_s
+        # In time or not: a batch is as full as it gets.
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._until):
+                return await self._take()
+        return None
 
 
 class ChannelAgent(Agent):
@@ -210,6 +209,9 @@ class ChannelAgent(Agent):
         name: its name.
         concurrency: so many instances take values.
         help: what it is for.
+
+    Raises:
+        TopologyError: `concurrency` is not positive.
     """
 
     INSTEAD: ClassVar[Mapping[str, str]] = {
@@ -227,6 +229,8 @@ class ChannelAgent(Agent):
         help: str = "",  # noqa: A002 - Faust's name for it
     ) -> None:
         self.site = declaration_site()
+        if concurrency < 1:
+            raise TopologyError(f"agent {name!r} at {self.site}: concurrency is {concurrency}: at least 1")
         self.name, self.fun, self.channel, self.concurrency = name, function, channel, concurrency
         self.help = help or (function.__doc__ or "").strip().partition("\n")[0]
         self.topic: Topic | None = None
@@ -249,15 +253,26 @@ class ChannelAgent(Agent):
         value: Any = None,
         partition: int | None = None,
         timestamp: float | None = None,
-        headers: Headers | None = None,
+        headers: Headers | Mapping[str, bytes] | None = None,
     ) -> Awaitable[None]:
         """Put an event in its channel, which has one partition, and the time of now."""
         del partition, timestamp
-        return self.channel.send(key=key, value=value, headers=headers or NO_HEADERS)
+        return self.channel.send(key=key, value=value, headers=headers)
 
     async def put(self, value: Any) -> None:
         """Put a value in its channel."""
         await self.channel.put(value)
+
+    def test_context(self) -> NoReturn:
+        """Refuse: it runs beside the engine.
+
+        Raises:
+            TopologyError: always.
+        """
+        raise TopologyError(
+            f"{self} has no test_context(): put values in its channel, and await its function on "
+            "channel.stream()"
+        )
 
     def _topic(self) -> Topic:
         raise TopologyError(f"{self} cannot be asked: answers come from agents of topics")

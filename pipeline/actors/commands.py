@@ -19,6 +19,7 @@ from click.shell_completion import get_completion_class
 from faust.cli.base import AppCommand, argument, cli, option
 
 from pipeline.actors.agent import Agent
+from pipeline.actors.channel import ChannelAgent
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic
 from pipeline.commands import plain_errors
@@ -156,7 +157,7 @@ def _removals(app: Declared) -> Sequence[str]:
 
 def _reads(agent: Agent) -> str:
     if agent.topic is None:
-        return "<a stream>"
+        return "<a channel>" if isinstance(agent, ChannelAgent) else "<a stream>"
     pattern = agent.topic.pattern
     return ", ".join(agent.topic.topics) if pattern is None else pattern.pattern
 

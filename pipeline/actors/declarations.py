@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
+from inspect import isfunction
 from typing import Any, TypeAlias
 
 from pipeline.actors.agent import Agent, Sink
@@ -183,10 +184,19 @@ class Declarations:
         Raises:
             TopologyError: one of these cannot be used.
         """
+        if isfunction(channel):
+            raise TopologyError(
+                f"agent at {declaration_site()}: write @app.agent(), or @app.agent(topic): it is to be called"
+            )
 
         def declared(function: Callable[[Any], Any]) -> Agent:
             known_as = name or getattr(function, "__qualname__", repr(function)).rpartition("<locals>.")[2]
             if isinstance(channel, Channel):
+                if tables:
+                    raise TopologyError(
+                        f"agent {known_as!r} at {declaration_site()}: an agent of a channel has no tables: "
+                        "have it send to an agent of a topic"
+                    )
                 return self._beside(
                     ChannelAgent(function, channel, name=known_as, concurrency=concurrency, help=help), sink
                 )
@@ -243,7 +253,7 @@ class Declarations:
         value: Any = None,
         partition: int | None = None,
         timestamp: float | None = None,
-        headers: Headers | None = None,
+        headers: Headers | Mapping[str, bytes] | None = None,
     ) -> Awaitable[None]:
         """Write an event to a topic, by its name, too, or to an agent's; see `Topic.send`."""
         to = self.topics_declared.get(channel) or self.topic(channel) if isinstance(channel, str) else channel
@@ -262,7 +272,15 @@ class Declarations:
                 f"agent {name!r} at {declaration_site()} takes a topic, its name or a stream, not {channel!r}"
             )
         if key_type is not None or value_type is not None:
-            raise TopologyError(f"agent {name!r} at {declaration_site()}: its topic says what its types are")
+            whose, given = (
+                ("topic", "key_type=, value_type=")
+                if isinstance(channel, Topic)
+                else ("stream", "key=, value=")
+            )
+            raise TopologyError(
+                f"agent {name!r} at {declaration_site()}: its {whose} says what its types are: give them to "
+                f"app.{whose}(..., {given})"
+            )
         return channel
 
     def Table(  # noqa: N802 - Faust's name for it

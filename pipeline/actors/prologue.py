@@ -10,7 +10,7 @@ from __future__ import annotations
 import dis
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from inspect import unwrap
+from inspect import isawaitable, iscoroutinefunction, unwrap
 from types import CodeType
 from typing import Any, Final, Never, Protocol, TypeAlias
 
@@ -66,6 +66,30 @@ class Regroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """What an agent filters its events by before one of the other steps.
+
+    Attributes:
+        predicate: holds of the values that stay.
+    """
+
+    predicate: Callable[[Any], object]
+
+    def follow(self, taken: KStream[Any, Any], _agent: str, _ground: Ground) -> KStream[Any, Any]:
+        """Return the stream without the others."""
+        predicate = self.predicate
+
+        def keeps(_key: object, value: Any) -> bool:
+            kept = predicate(value)
+            if isawaitable(kept):
+                raise TypeError("filter before group_by, through or combine takes no async function")
+            return bool(kept)
+
+        keeps.__wrapped__ = predicate  # type: ignore[attr-defined]  # errors name what the user wrote
+        return taken.filter(keeps)
+
+
+@dataclass(frozen=True, slots=True)
 class Through:
     """A topic that an agent has its events go through.
 
@@ -100,7 +124,7 @@ class Combine:
 
 
 #: What comes before an agent's first event.
-Step: TypeAlias = Regroup | Through | Combine
+Step: TypeAlias = Regroup | Keep | Through | Combine
 
 _NAMES: Final = frozenset({"group_by", "through", "combine"})
 #: What an expression is made of; anything else begins or ends a statement.
@@ -117,6 +141,8 @@ class NotingStream:
     def __init__(self, agent: str) -> None:
         self.steps: list[Step] = []
         self._agent = agent
+        #: Filters that no other step follows yet: after the last one the agent's stream itself filters.
+        self._filters: list[Keep] = []
 
     def group_by(
         self, key: Any, *, name: str | None = None, topic: object = None, partitions: int | None = None
@@ -133,9 +159,28 @@ class NotingStream:
         read: Any = getter if getter is not None else key
         if not callable(read):
             raise TopologyError(f"agent {self._agent!r}: group_by takes a model's field or a function")
+        self._refuse_async("group_by", read)
         type_ = getattr(key, "type", None)
-        self.steps.append(Regroup(name, read, table_key_serde_of(type_), partitions))
+        return self._then(Regroup(name, read, table_key_serde_of(type_), partitions))
+
+    def filter(self, predicate: Any) -> NotingStream:
+        """Take note of a filter; see `AgentStream.filter`."""
+        self._filters.append(Keep(predicate))
         return self
+
+    def _then(self, step: Step) -> NotingStream:
+        for keep in self._filters:
+            self._refuse_async("filter before another step", keep.predicate)
+        self.steps += [*self._filters, step]
+        self._filters.clear()
+        return self
+
+    def _refuse_async(self, what: str, function: Any) -> None:
+        if iscoroutinefunction(unwrap(function)):
+            raise TopologyError(
+                f"agent {self._agent!r}: {what} takes no async function, as {describe_function(function)} "
+                "is: await in the loop of an agent before it, and give what that yields to this one"
+            )
 
     def through(self, channel: Any) -> NotingStream:
         """Take note of a topic; see `AgentStream.through`."""
@@ -144,8 +189,7 @@ class NotingStream:
                 f"agent {self._agent!r}: through takes a topic or its name, not {channel!r}: a channel is in "
                 "memory, so send to it in the loop"
             )
-        self.steps.append(Through(channel))
-        return self
+        return self._then(Through(channel))
 
     def combine(self, *nodes: Any) -> NotingStream:
         """Take note of other streams; see `AgentStream.combine`."""
@@ -159,8 +203,7 @@ class NotingStream:
                     f"agent {self._agent!r}: its stream is combined with topics, or with streams of them "
                     f"(topic.stream(), app.stream(...)), not with {node!r}"
                 )
-        self.steps.append(Combine(tuple(streams)))
-        return self
+        return self._then(Combine(tuple(streams)))
 
     def __and__(self, other: Any) -> NotingStream:
         return self.combine(other)

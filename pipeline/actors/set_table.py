@@ -265,6 +265,17 @@ class TableSet(MutableSet[Any]):
     def __xor__(self, other: Iterable[Any]) -> Any:
         return self.symmetric_difference(other)
 
+    def __rsub__(self, other: Iterable[Any]) -> Any:
+        mine = self._read()
+        return [value for value in other if _encode(value) not in mine]
+
+    #: `other | table[key]`: MutableSet's own would make a set of this class.
+    __ror__, __rand__, __rxor__ = __or__, __and__, __xor__
+
+    def copy(self) -> list[Any]:
+        """Return its values as they are now, as a list."""
+        return list(self)
+
     def __le__(self, other: Iterable[Any]) -> bool:
         return self.issubset(other)
 

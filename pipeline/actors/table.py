@@ -130,7 +130,8 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
             key_index: Faust's; the keys of a window can be iterated without.
 
         Raises:
-            TopologyError: a duration is not positive, or finer than a millisecond.
+            TopologyError: a duration is not positive, or finer than a millisecond; or the table has other
+                windows already.
         """
         return self.hopping(size, size, expires, key_index)
 
@@ -145,8 +146,12 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
         from pipeline.actors.window_table import WindowedTable, windowed  # noqa: PLC0415 - made of one another
 
         del key_index
-        self.spec, windows = windowed(self, size, step, expires)
-        self.windowed = WindowedTable(self, windows)
+        spec, windows = windowed(self, size, step, expires)
+        if self.windowed is not None and self.windowed.windows != windows:
+            raise TopologyError(
+                f"table {self.name!r} at {declaration_site()} has other windows already: declare another"
+            )
+        self.spec, self.windowed = spec, WindowedTable(self, windows)
         return self.windowed
 
     def using_window(self, window: Any, *, key_index: bool = False) -> WindowedTable:
@@ -229,7 +234,7 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
 
     def items(self) -> Any:
         """Return the keys and values of the task, or, outside of agents, of this worker; in key order."""
-        return _Items(self._items)
+        return _Items(self._items, self.__len__)
 
     def __len__(self) -> int:
         """The number of keys of the task, or of this worker. It reads them all."""
@@ -278,8 +283,11 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
 class _Items:
     """A view of keys and values, read anew each time."""
 
-    def __init__(self, items: Callable[[], Iterable[tuple[Any, Any]]]) -> None:
-        self._items = items
+    def __init__(self, items: Callable[[], Iterable[tuple[Any, Any]]], length: Callable[[], int]) -> None:
+        self._items, self._length = items, length
+
+    def __len__(self) -> int:
+        return self._length()
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         return iter(self._items())

@@ -215,9 +215,8 @@ class Topic(Absent):
     ) -> tuple[str, bytes | None, bytes | None, int, int, Headers]:
         key_bytes, value_bytes = self.encoded(key, value)
         where = _BY_KEY if partition is None else partition
-        given = tuple(headers.items()) if isinstance(headers, Mapping) else headers or NO_HEADERS
         time_ms = _NOW if timestamp is None else round(timestamp * 1_000)
-        return self.get_topic_name(), value_bytes, key_bytes, where, time_ms, given
+        return self.get_topic_name(), value_bytes, key_bytes, where, time_ms, pairs_of(headers)
 
     #: Faust's name for a send that is not awaited.
     send_soon = send
@@ -225,6 +224,11 @@ class Topic(Absent):
     def __str__(self) -> str:
         names = self.pattern.pattern if self.pattern is not None else ", ".join(self.topics)
         return f"topic {names} ({self.site})"
+
+
+def pairs_of(headers: Headers | Mapping[str, bytes] | None) -> Headers:
+    """Return headers as the engine has them."""
+    return tuple(headers.items()) if isinstance(headers, Mapping) else headers or NO_HEADERS
 
 
 def _is_plain(topic: Topic, key: Any) -> bool:

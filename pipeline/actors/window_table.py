@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
+from pipeline.absent import Absent, instead
 from pipeline.actors.table import Table
 from pipeline.agents.scope import current_event, current_scope, in_agent
 from pipeline.agents.stream import Event
@@ -24,7 +25,7 @@ RelativeTo: TypeAlias = Callable[[Event[Any] | None], int]
 EXPIRES: Final = timedelta(days=1)
 
 
-class WindowedTable:
+class WindowedTable(Absent):
     """A table with windows: `table[key]` is a `WindowSet`. Made by `Table.tumbling` and `Table.hopping`.
 
     ```
@@ -53,11 +54,23 @@ class WindowedTable:
         relative_to: whose windows are meant.
     """
 
+    INSTEAD: ClassVar[Mapping[str, str]] = instead(
+        relative_to="call relative_to_now(), relative_to_stream() or relative_to_field(...)",
+        get_timestamp__get_relative_timestamp="call time(), which is in ms",
+        on_set_key__on_del_key="do it where the table is changed",
+        as_ansitable="ask GET /stores/<name>",
+        clone__contribute_to_stream__remove_from_stream__info="a table is declared once: app.Table(...)",
+    )
+
     def __init__(
         self, table: Table[Any, Any], windows: TimeWindows, relative_to: RelativeTo | None = None
     ) -> None:
         self.table, self.name, self.windows = table, table.name, windows
         self._relative_to = relative_to or _event_time
+
+    def on_recover(self, callback: Callable[[], Any]) -> Callable[[], Any]:
+        """Have a function called when a task has its part: a decorator; see `Table.on_recover`."""
+        return self.table.on_recover(callback)
 
     def relative_to_stream(self) -> WindowedTable:
         """Return the same table, read at the time of the event in hand."""
@@ -111,13 +124,13 @@ class WindowedTable:
         """Iterate the keys that have a value in the current window."""
         return (key for key, _value in self.items())
 
-    def values(self) -> Iterator[Any]:
-        """Iterate the values of the current window."""
-        return (value for _key, value in self.items())
+    def values(self, event: Event[Any] | None = None) -> Iterator[Any]:
+        """Iterate the values of the current window, of an event's unless it is that of the one in hand."""
+        return (value for _key, value in self.items(event))
 
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        """Iterate the keys and values of the current window."""
-        start = self.start(self.time())
+    def items(self, event: Event[Any] | None = None) -> Iterator[tuple[Any, Any]]:
+        """Iterate the keys and values of the current window; see `values`."""
+        start = self.start(self.time(event))
         if in_agent():
             for windowed, value in self._store.all(start, start):
                 yield windowed.key, value

@@ -181,6 +181,8 @@ class Actor:
             if request.within_s is not None and self._timer is None:
                 self._timer = self._host.call_later(request.within_s, self._expire)
             self.takes = True
+            if request.drops:
+                self._listener.done([self.events.pop()])
 
     def _ended(self) -> None:
         """The function returned: what it had in hand is done, and the next event has it called again."""

@@ -8,7 +8,7 @@ event-loop turn, task or queue lies between them. Whatever else the coroutine aw
 from __future__ import annotations
 
 import types
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Final, Generic, NamedTuple, NoReturn, TypeVar
@@ -28,10 +28,12 @@ class Request:
     Attributes:
         acknowledges: whether it has done with the events it was given before.
         within_s: after so long without an event it wants to hear that there is none (None); None: it waits.
+        drops: whether it has done with the last one of those that it has in hand.
     """
 
     acknowledges: bool
     within_s: float | None = None
+    drops: bool = False
 
 
 #: The usual request: done with the last event, give me the next.
@@ -76,15 +78,20 @@ class Event(NamedTuple, Generic[V]):
         key: its key, None if it has none.
         value: its value.
         timestamp: event time, ms since the epoch.
-        headers: Kafka's record headers.
+        pairs: Kafka's record headers, in order.
         in_hand: where it comes from; the engine's.
     """
 
     key: Any
     value: V
     timestamp: int
-    headers: Headers
+    pairs: Headers
     in_hand: Any
+
+    @property
+    def headers(self) -> dict[str, bytes | None]:
+        """Its headers by name, as Faust has them: of several of one name, the last."""
+        return dict(self.pairs)
 
     @property
     def topic(self) -> str:
@@ -112,7 +119,7 @@ class Event(NamedTuple, Generic[V]):
             self.partition,
             self.offset,
             self.timestamp / 1_000,
-            self.headers,
+            self.pairs,
             self.key,
             self.value,
         )
@@ -129,7 +136,7 @@ class Event(NamedTuple, Generic[V]):
         await send(
             key=self.key if key is _ITS_OWN else key,
             value=self.value if value is _ITS_OWN else value,
-            headers=self.headers if headers is None else headers,
+            headers=self.pairs if headers is None else headers,
         )
 
     async def forward(
@@ -230,6 +237,8 @@ class AgentStream(Absent, Generic[V]):
 
     #: The function itself: no frame of ours between `async for` and the engine.
     __anext__: Any = staticmethod(_next_value)
+    #: Asks for an event; None if none came in time.
+    ask: Callable[[Request], Awaitable[Event[Any] | None]] = staticmethod(_ask)
 
     def __and__(self, other: object) -> AgentStream[V]:
         """Take the events of another stream, too; see `combine`."""
@@ -305,11 +314,17 @@ class AgentStream(Absent, Generic[V]):
             yield number, value
             number += 1
 
-    async def filter(self, predicate: Callable[[V], bool]) -> AsyncIterator[V]:
-        """Iterate over the values for which `predicate(value)` holds; the others are done at once."""
-        async for value in self:
-            if predicate(value):
-                yield value
+    def filter(self, predicate: Callable[[V], object]) -> AgentStream[V]:
+        """Take the events for whose value `predicate(value)` holds; the others are done at once.
+
+        Args:
+            predicate: async or not; before `group_by`, `through` and `combine` it is not async.
+        """
+        if self._prologue:
+            return self._foreseen("filter")
+        from pipeline.agents.filtered import FilteredStream  # noqa: PLC0415 - made of one another
+
+        return FilteredStream(self, predicate)
 
     async def echo(self, *channels: Any) -> AsyncIterator[V]:
         """Iterate over values, each of which was sent to topics, agents or channels before.
@@ -357,9 +372,9 @@ class AgentStream(Absent, Generic[V]):
         within_s = within.total_seconds() if isinstance(within, timedelta) else within
         begin, more = NEXT, Request(acknowledges=False, within_s=within_s)
         while True:
-            first = await _ask(begin)
+            first = await self.ask(begin)
             assert first is not None  # noqa: S101 - only who set a deadline is told of one
             batch = [first]
-            while len(batch) < n and (event := await _ask(more)) is not None:
+            while len(batch) < n and (event := await self.ask(more)) is not None:
                 batch.append(event)
             yield batch

@@ -141,7 +141,7 @@ class _AgentOperator:
 
     def emit(self, event: Event[Any], value: Any) -> None:
         """Forward what was yielded, under the event's key, time and headers; answer whoever asks."""
-        headers = event.headers
+        headers = event.pairs
         if headers and (asked := asked_by(headers)) is not None:
             self._answer(asked, value)
             headers = without_question(headers)

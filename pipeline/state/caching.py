@@ -89,8 +89,8 @@ class TypedStore(Generic[K, V]):
         whose = f"{self.owner}: " if self.owner else ""
         return StateError(
             f"{whose}store {self.name!r} holds a value{self._blamed(entries)} that cannot be encoded as "
-            f"{self.value_serde.name}: {error}; what its aggregator, reducer or processor returns is not "
-            "what value= says"
+            f"{self.value_serde.name}: {error}; what its aggregator, reducer, processor or agent "
+            "puts there is not what value= (of app.Table: value_type=) says"
         )
 
     def undecodable(self, error: Exception) -> StateError:

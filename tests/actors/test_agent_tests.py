@@ -96,3 +96,17 @@ def test_a_stream_that_is_grouped_is_grouped() -> None:
 def test_an_agent_of_a_stream_needs_its_application() -> None:
     with pytest.raises(TopologyError, match="reads a stream"):
         of_stream.test_context()
+
+
+def test_headers_are_a_mapping_as_those_of_events_are() -> None:
+    @App("headers").agent("in")
+    async def told(stream: Any) -> AsyncIterator[list[Any]]:
+        async for event in stream.events():
+            yield [event.headers, event.message.headers]
+
+    with told.test_context() as tested:
+        asyncio.run(tested.put(1, headers={"a": b"1"}))
+        asyncio.run(tested.put(1, headers=(("a", b"1"), ("a", b"2"))))
+    first, second = tested.yielded
+    assert (first[0], tuple(first[1])) == ({"a": b"1"}, (("a", b"1"),))
+    assert (second[0], tuple(second[1])) == ({"a": b"2"}, (("a", b"1"), ("a", b"2")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -82,6 +83,11 @@ async def odd(stream: Any, seen: list[Any]) -> None:
         seen.append(value)
 
 
+async def odd_batches(stream: Any, seen: list[Any]) -> None:
+    async for batch in stream.filter(lambda value: value % 2).take(2, within=0.01):
+        seen.append(batch)
+
+
 async def one(stream: Any, seen: list[Any]) -> None:
     async for value in stream:
         seen.append(("anew", value))
@@ -96,6 +102,7 @@ async def one(stream: Any, seen: list[Any]) -> None:
         (batches, [[0, 1], [2]]),
         (numbered, [(0, 0), (1, 1), (2, 2)]),
         (odd, [1]),
+        (odd_batches, [[1]]),
         (one, [("anew", 0), ("anew", 1), ("anew", 2)]),
     ],
 )
@@ -190,3 +197,16 @@ def test_who_waits_no_longer_than_told() -> None:
         return (await channel.get(timeout=60)).value
 
     assert asyncio.run(wait()) == "there"
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        (lambda app, take: app.agent(app.channel(), tables=[app.Table("t")])(take), "has no tables: have it"),
+        (lambda app, take: app.agent(app.channel(), concurrency=0)(take), "concurrency is 0: at least 1"),
+        (lambda app, take: app.agent(app.channel())(take).test_context(), "has no test_context()"),
+    ],
+)
+def test_what_an_agent_of_a_channel_is_refused(declare: Any, message: str) -> None:
+    with pytest.raises(TopologyError, match=re.escape(message)):
+        declare(App("channels"), numbers)

@@ -256,6 +256,20 @@ async def nameless(stream: AgentStream[Any]) -> None:
         pass
 
 
+async def async_key(value: Any) -> Any:
+    return value
+
+
+async def by_an_async_key(stream: Any) -> None:
+    async for _ in stream.group_by(async_key, name="key"):
+        pass
+
+
+async def filtered_late(stream: Any) -> None:
+    async for _ in stream.filter(async_key).group_by(Order.account):
+        pass
+
+
 def stream_agent(app: App) -> Any:
     return app.agent(app.stream("other"), name="other")(plain)
 
@@ -269,14 +283,21 @@ def stream_agent(app: App) -> Any:
         (lambda app: app.topic("in", value_type=object), "no serde for"),
         (lambda app: app.agent(42)(plain), "takes a topic, its name or a stream, not 42"),
         (
-            lambda app: app.agent(app.stream("in"), value_type=Order)(plain),
-            "its topic says what its types are",
+            lambda app: app.agent(app.topic("in"), value_type=Order)(plain),
+            "its topic says what its types are: give them to app.topic",
         ),
+        (
+            lambda app: app.agent(app.stream("in"), value_type=Order)(plain),
+            "its stream says what its types are: give them to app.stream",
+        ),
+        (lambda app: app.agent(plain), r"write @app.agent\(\), or @app.agent\(topic\): it is to be called"),
         (lambda app: app.agent("in", sink=[42])(plain), "a sink is a topic, an agent or a function, not 42"),
         (lambda app: app.agent("in", sink=[stream_agent(app)])(plain), "give it a topic"),
         (lambda app: app.agent("in")(awaiting), "awaits something before it says how its stream is grouped"),
         (lambda app: app.agent("in")(raising), "raised OSError: away"),
         (lambda app: app.agent("in")(nameless), "group_by with a function needs name="),
+        (lambda app: app.agent("in")(by_an_async_key), "group_by takes no async function, as async_key"),
+        (lambda app: app.agent("in")(filtered_late), "filter before another step takes no async function"),
         (lambda app: app.agent("in")(len), "an agent is an async function"),
         (lambda app: app.Table("no/name"), "cannot be a topic's name"),
         (lambda app: app.Table("t", default=0), "default= makes a value"),

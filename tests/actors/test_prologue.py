@@ -66,6 +66,16 @@ def grouped_and_through(app: App, given: Any) -> None:
         await note(stream.group_by(Order.account).through("between"))
 
 
+def filtered_and_through(app: App, given: Any) -> None:
+    orders, _others, note = given
+
+    @app.agent(orders)
+    async def agent(stream: Any) -> None:
+        # What is filtered before is not written; what is filtered after is, and is not taken.
+        kept = stream.filter(lambda order: order.amount > 0).through("between")
+        await note(kept.filter(lambda order: order.amount != 2))
+
+
 THROUGH = {
     "a topic": (through_a_topic, None),
     "a name": (through_a_name, 8),
@@ -306,7 +316,7 @@ def test_an_event_that_expects_no_answer_has_headers_and_a_time() -> None:
     @app.agent(app.topic("told", value_type=int))
     async def told(stream: AgentStream[int]) -> None:
         async for event in stream.events():
-            seen.append((event.key, event.value, event.timestamp, tuple(event.headers)))
+            seen.append((event.key, event.value, event.timestamp, event.headers))
 
     @app.agent("in")
     async def tell(stream: AgentStream[int]) -> None:
@@ -315,4 +325,14 @@ def test_an_event_that_expects_no_answer_has_headers_and_a_time() -> None:
 
     with TopologyTestDriver(app) as driver:
         driver.input_topic("in").pipe("x", 7, 0)
-    assert seen == [(b"k", 7, 1_500, (("a", b"b"),))]
+    assert seen == [(b"k", 7, 1_500, {"a": b"b"})]
+
+
+def test_a_filter_before_another_step_is_before_it_in_the_topology() -> None:
+    app, seen = noting(filtered_and_through)
+    with TopologyTestDriver(app) as driver:
+        for number in range(4):
+            driver.input_topic("in", key=str).pipe("k", {"account": f"a{number}", "amount": number}, number)
+        written = driver.output_topic("between", key=str).read_values()
+    assert [value["amount"] for value in written] == [1, 2, 3]
+    assert seen == [(f"a{number}", number, "between") for number in (1, 3)]

@@ -49,6 +49,11 @@ def in_place(table: Any) -> None:
     [
         (lambda t: t["a"].add(3), [1, 2, 3], None),
         (lambda t: t["a"].add(2), [1, 2], None),
+        (lambda t: {2, 3} | t["a"], [1, 2], [1, 2, 3]),
+        (lambda t: {2, 3} & t["a"], [1, 2], [2]),
+        (lambda t: {2, 3} - t["a"], [1, 2], [3]),
+        (lambda t: {2, 3} ^ t["a"], [1, 2], [1, 3]),
+        (lambda t: t["a"].copy(), [1, 2], [1, 2]),
         (lambda t: t["a"].discard(2), [1], None),
         (lambda t: t["a"].discard(7), [1, 2], None),
         (lambda t: t["a"].remove(1), [2], None),

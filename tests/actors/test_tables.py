@@ -51,6 +51,7 @@ USES: dict[str, tuple[Use, dict[str, int], Any]] = {
     "keys": (lambda t, _: list(t), {"a": 1, "b": 2}, ["a", "b"]),
     "values": (lambda t, _: list(t.values()), {"a": 1, "b": 2}, [1, 2]),
     "items": (lambda t, _: dict(t.items()), {"a": 1, "b": 2}, {"a": 1, "b": 2}),
+    "len of items": (lambda t, _: len(t.items()), {"a": 1, "b": 2}, 2),
     "len": (lambda t, _: len(t), {"a": 1, "b": 2}, 2),
     "clear": (lambda t, _: t.clear(), {}, None),
 }

@@ -164,6 +164,7 @@ def test_what_has_expired_is_not_changed() -> None:
         (lambda table: table.tumbling(0), "size"),
         (lambda table: table.hopping(10, 20), "advance|step"),
         (lambda table: table.tumbling("10"), "size"),
+        (lambda table: (table.tumbling(10), table.tumbling(20)), "has other windows already"),
     ],
 )
 def test_windows_that_cannot_be(make: Any, message: str) -> None:
@@ -177,3 +178,13 @@ def test_outside_of_agents_there_is_no_event() -> None:
         table["k"].current()
     with pytest.raises(OutsideAgentError, match="works in the code of an agent alone"):
         table.relative_to_now()["k"] = 1
+
+
+def test_names_of_fausts_say_what_to_use() -> None:
+    table = App("app").Table("t").tumbling(10)
+    assert table.on_recover(print) is print
+    assert table.table.recover_callbacks == [print]
+    with pytest.raises(
+        TopologyError, match=r"WindowedTable\.relative_to is not available: call relative_to_now"
+    ):
+        table.relative_to  # noqa: B018 - reading it is the test

@@ -82,6 +82,30 @@ async def even(stream: AgentStream[int]) -> AsyncIterator[str]:
         yield str(value)
 
 
+async def even_by_and_by(stream: AgentStream[int]) -> AsyncIterator[str]:
+    async def is_even(value: int) -> bool:
+        await asyncio.sleep(0)
+        return value % 2 == 0
+
+    async for value in stream.filter(is_even):
+        yield str(value)
+
+
+async def odd_items(stream: AgentStream[int]) -> AsyncIterator[str]:
+    async for key, value in stream.filter(lambda value: value % 2).items():
+        yield f"{key}{value}"
+
+
+async def odd_events(stream: AgentStream[int]) -> AsyncIterator[str]:
+    async for event in stream.filter(lambda value: value % 2).filter(lambda value: value > 1).events():
+        yield f"{event.key}{event.offset}"
+
+
+async def odd_pairs(stream: AgentStream[int]) -> AsyncIterator[str]:
+    async for batch in stream.filter(lambda value: value % 2).take(2):
+        yield str(batch)
+
+
 async def pairs(stream: AgentStream[int]) -> AsyncIterator[str]:
     async for batch in stream.take(2):
         yield str(batch)
@@ -107,6 +131,10 @@ async def nothing(stream: AgentStream[int]) -> None:
         (events, ["a1@0 in-0/0", "b2@1 in-0/1", "a3@2 in-0/2"]),
         (numbered, ["5:1", "6:2", "7:3"]),
         (even, ["2"]),
+        (even_by_and_by, ["2"]),
+        (odd_items, ["a1", "a3"]),
+        (odd_events, ["a2"]),
+        (odd_pairs, ["[1, 3]"]),
         (pairs, ["[1, 2]"]),
         (twice, ["1", "1", "2", "2", "3", "3"]),
         (nothing, []),
@@ -116,6 +144,17 @@ def test_what_an_agent_iterates_over_and_yields(function: Function, expected: li
     with Driven(function) as driver:
         pipe(driver, ("a", 1), ("b", 2), ("a", 3))
         assert [value for _key, value in driver.written()] == expected
+
+
+def test_what_a_filter_takes_out_of_a_batch_is_done_at_once() -> None:
+    async def even_pairs(stream: AgentStream[int]) -> AsyncIterator[str]:
+        async for batch in stream.filter(lambda value: value % 2 == 0).take(2):
+            yield str(batch)
+
+    with Driven(even_pairs, concurrency=2) as driver:
+        # The instance that has a2 has done with c1: it has no more in hand than the other one, and takes e6.
+        pipe(driver, ("a", 2), ("b", 4), ("c", 1), ("e", 6))
+        assert [value for _key, value in driver.written()] == ["[2, 6]"]
 
 
 def test_what_is_yielded_has_the_records_key_time_and_headers() -> None:
