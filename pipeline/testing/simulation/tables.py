@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pipeline.plan.planner import Plan
 from pipeline.record import TaskId, TopicPartition
 from pipeline.runtime.broker import Committed
 from pipeline.runtime.memory import MemoryBroker
-from pipeline.runtime.progress import Progress, decode_each
+from pipeline.runtime.progress import decode_each
 from pipeline.state.segment_keys import SESSIONS, WINDOWS
 from pipeline.testing.simulation.machine import Machine
 from pipeline.topology import GlobalTable
@@ -53,25 +52,26 @@ class Tables:
         """Raise AssertionError unless every store and copy is what its changelog says, up to its position."""
         committed = self._broker.committed(self._group)
         for machine in machines:
-            copies = machine.copies()
-            for task, stores in chain(machine.stores().items(), copies.items()):
-                for name, store in stores.items():
-                    if name in self._logged:
-                        changelog = TopicPartition(self._plan.changelog(name), task.partition)
-                        self._check(machine, task, store, changelog, committed)
-            for task, stores in copies.items():
-                for name, store in stores.items():
-                    sources = [TopicPartition(topic, task.partition) for topic in self._topics[name]]
-                    self._check_time(machine, task, store, decode_each(committed, sources).values())
+            for task, store in self._logged_stores(machine.stores()):
+                self._check(machine, task, store, store.progress().get("time", -1), committed)
+            for task, store in self._logged_stores(machine.copies()):
+                time = self._copied_time(machine, task, store, committed)
+                self._check(machine, task, store, time, committed)
+
+    def _logged_stores(self, tasks: Mapping[TaskId, Mapping[str, Any]]) -> Iterator[tuple[TaskId, Any]]:
+        for task, stores in tasks.items():
+            yield from ((task, store) for name, store in stores.items() if name in self._logged)
 
     def _check(
         self,
         machine: Machine,
         task: TaskId,
         store: Any,
-        changelog: TopicPartition,
+        time: int,
         committed: Mapping[TopicPartition, Committed],
     ) -> None:
+        """Raise AssertionError unless a store is what its changelog says, but for what is over by `time`."""
+        changelog = TopicPartition(self._plan.changelog(store.name), task.partition)
         position = store.position()
         end = committed.get(changelog, Committed(0)).offset
         if position > end:
@@ -83,25 +83,33 @@ class Tables:
         wrong = {
             key: f"stored {stored.get(key)!r}, and logged {value!r}"
             for key, value in fold.items()
-            if stored.get(key) != value and not self._may_forget(store, key)
+            if stored.get(key) != value and not self._may_forget(store, key, time)
         }
         if wrong:
             raise AssertionError(f"{machine} {task} {store.name}, up to {position} of {changelog}: {wrong}")
 
-    def _check_time(self, machine: Machine, task: TaskId, store: Any, committed: Iterable[Progress]) -> None:
-        """Raise AssertionError if a copy knows of a later time than is committed: it forgets too early."""
-        known = [each.stores[store.name]["time"] for each in committed if store.name in each.stores]
-        time = store.progress().get("time", -1)
+    def _copied_time(
+        self, machine: Machine, task: TaskId, store: Any, committed: Mapping[TopicPartition, Committed]
+    ) -> int:
+        """Return the time that is committed of a copy's store: opened just now, it is not told of it yet.
+
+        Raises:
+            AssertionError: the copy knows of a later one: it forgets too early.
+        """
+        sources = [TopicPartition(topic, task.partition) for topic in self._topics[store.name]]
+        progress = decode_each(committed, sources).values()
+        known = [each.stores[store.name]["time"] for each in progress if store.name in each.stores]
+        time: int = store.progress().get("time", -1)
         if known and time > max(known):
             raise AssertionError(
                 f"{machine}, copy of {task} {store.name}: its time is {time}, and {max(known)} is committed"
             )
+        return max([time, *known])
 
-    def _may_forget(self, store: Any, key: bytes) -> bool:
+    def _may_forget(self, store: Any, key: bytes, time: int) -> bool:
         """Whether what is logged under a key can be gone from the store, because its time is over."""
         if (layout := self._layouts.get(store.name)) is not None:
-            expired: bool = layout.time_of(key) <= store.progress()["time"] - store.retention_ms
-            return expired
+            return layout.time_of(key) <= time - store.retention_ms  # type: ignore[no-any-return]
         return hasattr(store, "history_ms")
 
     def check_settled(self, machines: Iterable[Machine]) -> None:
