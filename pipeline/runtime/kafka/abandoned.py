@@ -3,7 +3,8 @@
 `send_offsets_to_transaction` (librdkafka 2.10 to 2.16 at least) does not keep to its timeout: when the
 broker that coordinates the group dies and is struck off the cluster's metadata, the call waits for a
 connection to it until some other connection changes, which may be never
-(https://github.com/confluentinc/librdkafka/issues/5456 and 5511).
+(https://github.com/confluentinc/librdkafka/issues/5456 and 5511). Closing a client with an open transaction
+aborts it first, likewise, and without any timeout.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,16 +61,21 @@ class CallThread:
         if call.failure is not None:
             raise call.failure
 
-    def close(self, last: Callable[[], object]) -> None:
-        """End the thread; have it make a last call first, once the one that was left behind returns.
+    def close(self, last: Callable[[], object], timeout_s: float) -> bool:
+        """Have the thread make a last call, and end; return whether it has made it within `timeout_s`.
 
-        Without one left behind, the last call is made here and now.
+        One that was left behind returns first, if it does: nobody waits for that.
+
+        Raises:
+            Exception: what the call raised.
         """
         if self.abandoned:
             self._calls.put(last)
         else:
-            last()
+            with suppress(CallAbandonedError):
+                self.call(last, timeout_s)
         self._calls.put(None)
+        return not self.abandoned
 
     def _run(self) -> None:
         while (function := self._calls.get()) is not None:

@@ -25,6 +25,8 @@ _log: Final = logging.getLogger(__name__)
 _WAIT_S: Final = 5.0
 #: When it should have returned, and will not; see `abandoned`.
 _OVERDUE_S: Final = _WAIT_S + 1.0
+#: For closing: to abort, and once more as the client does itself.
+_CLOSE_S: Final = 2 * _WAIT_S
 
 
 class KafkaTransactionalProducer(KafkaProducer):
@@ -121,8 +123,13 @@ class KafkaTransactionalProducer(KafkaProducer):
             ) from error
 
     def close(self) -> None:
-        """Abort what was not committed, and free the connection."""
-        self._thread.close(self._close)
+        """Abort what was not committed, and free the connection: later, if the client waits for a broker."""
+        if not self._thread.close(self._close, _CLOSE_S):
+            _log.warning(
+                "the producer of %s still waits for a broker, to abort its transaction: it is left to it; "
+                "who takes over its id goes on at once",
+                self._id,
+            )
 
     def _close(self) -> None:
         for step in (
