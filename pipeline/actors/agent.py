@@ -10,7 +10,7 @@ from pipeline.actors.agent_test import AgentTest
 from pipeline.actors.asking import Asker, answer_of
 from pipeline.actors.asking_many import Values, answers, in_order
 from pipeline.actors.code import AnyTable, tables_of
-from pipeline.actors.models import value_serde_of
+from pipeline.actors.models import REVIVED, value_serde_of
 from pipeline.actors.prologue import Ground, prologue_of
 from pipeline.actors.table import Table
 from pipeline.actors.topic import Topic, pairs_of
@@ -21,7 +21,7 @@ from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.errors import AskError, TopologyError
 from pipeline.record import Headers
-from pipeline.serde import JSON, Serde, for_topic
+from pipeline.serde import Serde, for_topic
 from pipeline.topology import Uses, declaration_site, describe_function
 
 
@@ -107,7 +107,7 @@ class Agent(Absent):
         self.topic = source if isinstance(source, Topic) else None
         self.sinks: list[Any] = []
         self._owner, self._tables = owner, tuple(tables)
-        self._yields = value_serde_of(value_type)
+        self._yields = value_serde_of(value_type, REVIVED)
         self._answers = for_topic(self._yields, f"{name}-answer", is_key=False)
         self._prologue = prologue_of(function, name)
         taken = source.stream() if isinstance(source, Topic) else source
@@ -142,10 +142,7 @@ class Agent(Absent):
         return AgentTest(self, self._topic(), self._owner)
 
     def _encode_answer(self, value: Any) -> bytes | None:
-        shown = value.to_representation() if hasattr(value, "to_representation") else value
-        return (
-            None if value is None else self._answers.serialize(value if self._yields is not JSON else shown)
-        )
+        return None if value is None else self._answers.serialize(value)
 
     def _uses(self) -> Uses:
         tables = tables_of(*self._tables, self.fun).values()

@@ -6,14 +6,25 @@ are decoded into. So topics that a Faust application wrote can be read, and the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from faust.models import maybe_model
 
 from pipeline.errors import TopologyError
 from pipeline.serde import BYTES, JSON, STRING, Serde, TypedJsonSerde, serde_for
+from pipeline.serde.json import representation
 
 _RAW: dict[Any, Serde[Any]] = {bytes: BYTES, str: STRING, None: BYTES}
+
+
+def is_record(type_: Any) -> bool:
+    """Whether a type is a model such as `faust.Record`."""
+    return hasattr(type_, "from_data") and hasattr(type_, "to_representation")
+
+
+#: Records are within records and lists, too.
+_encode: Final = msgspec.json.Encoder(enc_hook=representation).encode
 
 
 class RecordSerde:
@@ -29,11 +40,37 @@ class RecordSerde:
 
     def serialize(self, value: Any) -> bytes:
         """Return the record as JSON."""
-        return JSON.serialize(value.to_representation())
+        return _encode(value.to_representation())
 
     def deserialize(self, data: bytes) -> Any:
         """Return the record that the JSON stands for."""
         return self._from_data(JSON.deserialize(data))
+
+
+class OpenSerde:
+    """Any JSON; a `faust.Record` is written as its topic's type would write it, with its name in it.
+
+    Args:
+        revives: whether such JSON is read as the record that it was; else as a dictionary, which costs no
+            look at each value.
+    """
+
+    name = JSON.name
+
+    def __init__(self, *, revives: bool) -> None:
+        self.serialize = _encode
+        self.deserialize = _revived if revives else JSON.deserialize
+
+
+def _revived(data: bytes) -> Any:
+    value = JSON.deserialize(data)
+    return maybe_model(value) if type(value) is dict and "__faust" in value else value
+
+
+#: Of the values of topics without a type.
+OPEN: Final = OpenSerde(revives=False)
+#: Of the values of tables without one, and of what agents yield.
+REVIVED: Final = OpenSerde(revives=True)
 
 
 class AnyKeySerde:
@@ -62,11 +99,6 @@ class AnyKeySerde:
 
 
 ANY_KEY = AnyKeySerde()
-
-
-def is_record(type_: Any) -> bool:
-    """Whether a type is a model such as `faust.Record`."""
-    return hasattr(type_, "from_data") and hasattr(type_, "to_representation")
 
 
 #: Faust's names of codecs, for keys and values without a type.
@@ -98,14 +130,18 @@ def key_serde_of(type_: Any) -> Serde[Any]:
     return _typed(type_)
 
 
-def value_serde_of(type_: Any) -> Serde[Any]:
+def value_serde_of(type_: Any, untyped: Serde[Any] = OPEN) -> Serde[Any]:
     """Return the serde of values: open JSON unless a type is given.
+
+    Args:
+        type_: the type.
+        untyped: of values without one.
 
     Raises:
         TopologyError: nothing can be made of it.
     """
     if type_ is None or type_ is Any:
-        return JSON
+        return untyped
     return BYTES if type_ is bytes else STRING if type_ is str else _typed(type_)
 
 

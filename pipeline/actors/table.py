@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pipeline.absent import Absent, instead
-from pipeline.actors.models import table_key_serde_of, value_serde_of
+from pipeline.actors.models import REVIVED, table_key_serde_of, value_serde_of
 from pipeline.agents.scope import current_event, current_runner, current_scope, in_agent
 from pipeline.errors import OutsideAgentError, TopologyError
 from pipeline.runtime.queries import Queries, StoreRegistry
@@ -99,7 +99,9 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
         self.name, self.help, self.default = name, help, default
         #: What errors call it.
         self.label = f"table {name!r}"
-        self.spec = StoreSpec(name, "key-value", table_key_serde_of(key_type), value_serde_of(value_type))
+        self.spec = StoreSpec(
+            name, "key-value", table_key_serde_of(key_type), value_serde_of(value_type, REVIVED)
+        )
         self.recover_callbacks = [] if on_recover is None else [on_recover]
         self.window_closed = on_window_close
         #: It has windows: its view at event time.

@@ -12,6 +12,18 @@ from typing import Any
 import msgspec
 
 
+def representation(value: Any) -> Any:
+    """Return what stands in JSON for a value that has no form there: a `faust.Record` says it itself.
+
+    Raises:
+        TypeError: nothing does.
+    """
+    show: Callable[[], Any] | None = getattr(value, "to_representation", None)
+    if show is None:
+        raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+    return show()
+
+
 class JsonSerde:
     """Any JSON value as the matching Python value; unknown fields survive because all are kept."""
 

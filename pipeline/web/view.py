@@ -11,6 +11,7 @@ from faust.web.exceptions import WebError
 from faust.web.views import View
 
 from pipeline.engine import Engine
+from pipeline.serde.json import representation
 
 
 class Shell(Protocol):
@@ -56,7 +57,7 @@ class EngineView(View):
             HttpError: 500, if a value in it has no JSON form.
         """
         try:
-            data = msgspec.json.encode(body)
+            data = msgspec.json.encode(body, enc_hook=representation)
         except (TypeError, ValueError) as error:
             raise HttpError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, f"this value has no JSON form: {error}"

@@ -121,6 +121,52 @@ def test_what_is_yielded_goes_to_every_sink() -> None:
     assert called == [("async", 3), ("plain", 3)]
 
 
+def test_records_need_no_type_to_be_written_and_are_themselves_in_tables_and_answers() -> None:
+    app, read = App("app"), []
+    untyped, table = app.topic("untyped"), app.Table("kept")
+
+    @app.agent("in", sink=[untyped, "named"])
+    async def agent(stream: AgentStream[int]) -> Any:
+        async for value in stream:
+            table["last"] = Order("a", value)
+            await untyped.send(value=table["last"])
+            yield table["last"]
+
+    @app.agent("look")
+    async def look(stream: AgentStream[Any]) -> Any:
+        async for _ in stream:
+            read.append(table["last"])
+
+    row = ROW | {"__faust": {"ns": f"{__name__}.Order"}}
+    with TopologyTestDriver(app, topics=["named"]) as driver:
+        driver.input_topic("in").pipe("k", 3, 5)
+        assert driver.output_topic("untyped").read_values() == [row, row]
+        assert driver.output_topic("named").read_values() == [row]
+        driver.restart(crash=True)
+        driver.input_topic("look").pipe("k", 0, 6)
+        assert read == [Order("a", 3)]
+
+
+class Basket(faust.Record):
+    best: Order
+    orders: list[Order]
+
+
+def test_records_within_records_are_written_and_read() -> None:
+    topic = App("app").topic("baskets", value_type=Basket)
+    basket = Basket(Order("a", 1), [Order("b", 2)])
+    _, data = topic.encoded(None, basket)
+    assert data is not None
+    read = topic.value.deserialize(data)
+    assert (read, read.best, read.orders) == (basket, Order("a", 1), [Order("b", 2)])
+
+
+@pytest.mark.parametrize("value", [object(), {1: object()}])
+def test_what_json_cannot_say_is_an_error_as_ever(value: Any) -> None:
+    with pytest.raises(TypeError, match="Encoding objects of type object is unsupported"):
+        App("app").topic("untyped").encoded(None, value)
+
+
 def test_the_dsl_reads_what_an_agent_yields_and_an_agent_reads_the_dsl() -> None:
     app = App("app")
     even = app.stream("in", key=str, value=int).filter(lambda _key, value: value % 2 == 0)

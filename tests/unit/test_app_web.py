@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import quote
 
+import faust
 import pytest
 
+from pipeline.clock import ManualClock
+from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.partitioner import partition_for
 from tests.unit.app_in_memory import (
     MINUTE,
@@ -338,3 +342,26 @@ def test_health_is_that_of_the_engines_thread() -> None:
         return [*before, *during, *(await answers(place.app, "/health"))]
 
     assert [status for status, _, _ in asyncio.run(scenario())] == [500, 200, 500]
+
+
+class Account(faust.Record):
+    owner: str
+
+
+def test_a_record_of_fausts_is_shown_as_it_is_written() -> None:
+    app = MemoryApp("web")
+    accounts = app.Table("accounts", key_type=str, value_type=Account)
+
+    @app.agent(app.topic("opened", key_type=str, value_type=Account))
+    async def opened(stream: Any) -> None:
+        async for key, account in stream.items():
+            accounts[key] = account
+
+    clock = ManualClock(START)
+    broker = MemoryBroker(clock)
+    broker.create_topic("opened", 1)
+    app.worker = make_worker(app, broker, clock)
+    produce(broker, "opened", [(b"a", b'{"owner":"ann"}')])
+    step(World(app, app.worker, broker, clock))
+    ((status, body, _),) = ask(app, "/stores/accounts/keys/a")
+    assert (status, body["value"]["owner"]) == (200, "ann")
