@@ -63,7 +63,7 @@ class Report(NamedTuple):
         failed = f"{len(self.failures)} failed" if self.failures else "none failed"
         lines = [
             _HEAD.format(goal=goal, path=path, first=first, last=first + self.seeds - 1, failed=failed),
-            *(f"* {failure}" for failure in self.failures),
+            *(f"* {failure}\n" for failure in self.failures),
             *_table("what was run", runs, self.counts),
             *_table("what happened in these runs", met, self.counts),
         ]
