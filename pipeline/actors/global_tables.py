@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from pipeline.actors.declarations import Declarations
 from pipeline.actors.set_table import SetTable
 from pipeline.actors.table import Table
 from pipeline.errors import TopologyError
-from pipeline.windows import Duration
 
 
 class GlobalTable(Table[Any, Any]):
@@ -28,24 +27,10 @@ class GlobalTable(Table[Any, Any]):
     """
 
     is_global: ClassVar[bool] = True
-
-    def hopping(
-        self,
-        size: Duration,
-        step: Duration,
-        expires: Duration | None = None,
-        key_index: bool = False,  # noqa: FBT001, FBT002 - Faust's
-    ) -> NoReturn:
-        """Refuse, as `tumbling` does: a global table has no windows.
-
-        Raises:
-            TopologyError: always.
-        """
-        del size, step, expires, key_index
-        raise TopologyError(
-            f"table {self.name!r} at {self.site}: a global table has no windows, as workers do not agree "
-            "when one is over: use app.Table with windows, or put a window's start in the key, and delete it"
-        )
+    windowless: ClassVar[str | None] = (
+        "a global table has no windows, as workers do not agree when one is over: use app.Table with "
+        "windows, or put a window's start in the key, and delete it"
+    )
 
 
 class SetGlobalTable(SetTable, GlobalTable):

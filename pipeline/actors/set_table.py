@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableSet
-from typing import Any, Final, NoReturn, Self
+from typing import Any, ClassVar, Final, Self
 
 import msgspec
 
@@ -12,7 +12,6 @@ from pipeline.actors.table import StoreOwner, Table
 from pipeline.errors import TopologyError
 from pipeline.serde import Serde
 from pipeline.topology import declaration_site
-from pipeline.windows import Duration
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
@@ -53,6 +52,11 @@ class SetTable(Table[Any, Any]):
     Raises:
         TopologyError: its name or a type cannot be used.
     """
+
+    windowless: ClassVar[str | None] = (
+        "a table of sets has no windows: use app.Table(default=list) with windows, or a window's start in "
+        "the key"
+    )
 
     def __init__(
         self,
@@ -97,24 +101,6 @@ class SetTable(Table[Any, Any]):
     def items(self) -> Any:
         """Return the keys and their sets; see `Table.items`."""
         return [(key, TableSet(self, key)) for key in self]
-
-    def hopping(
-        self,
-        size: Duration,
-        step: Duration,
-        expires: Duration | None = None,
-        key_index: bool = False,  # noqa: FBT001, FBT002 - Faust's
-    ) -> NoReturn:
-        """Refused, as `tumbling` is: a table of sets has no windows.
-
-        Raises:
-            TopologyError: always.
-        """
-        del size, step, expires, key_index
-        raise TopologyError(
-            f"table {self.name!r} at {self.site}: a table of sets has no windows: use "
-            "app.Table(default=list) with windows, or a window's start in the key"
-        )
 
     def values_of(self, key: Any) -> list[Any]:
         """Return the values of a key's set."""

@@ -77,6 +77,8 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
 
     #: Whether it is whole on every worker.
     is_global: ClassVar[bool] = False
+    #: Why it can have no windows, and what to use instead; None: it can.
+    windowless: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -133,7 +135,7 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
 
         Raises:
             TopologyError: a duration is not positive, or finer than a millisecond; or the table has other
-                windows already.
+                windows already, or is of a kind that has none.
         """
         return self.hopping(size, size, expires, key_index)
 
@@ -148,6 +150,8 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
         from pipeline.actors.window_table import WindowedTable, windowed  # noqa: PLC0415 - made of one another
 
         del key_index
+        if self.windowless is not None:
+            raise TopologyError(f"table {self.name!r} at {self.site}: {self.windowless}")
         spec, windows = windowed(self, size, step, expires)
         if self.windowed is not None and self.windowed.windows != windows:
             raise TopologyError(
