@@ -32,14 +32,13 @@ def prepare_serdes(nodes: Iterable[Node]) -> None:
         BrokerError: it does not answer, or refuses.
     """
     for node in nodes:
-        for serde in _serdes_of(node):
-            if isinstance(serde, TopicSerde):
-                serde.prepare()
+        for serde in _topic_serdes(node):
+            serde.prepare()
 
 
 def bind_serdes(topology: Topology, nodes: Nodes) -> Nodes:
     """Tell serdes the topics that they write to."""
-    if not any(isinstance(serde, TopicSerde) for node in nodes for serde in _serdes_of(node)):
+    if not any(True for node in nodes for _ in _topic_serdes(node)):
         return nodes
     binding = _Binding(topology.application_id)
     for node in nodes:
@@ -47,16 +46,16 @@ def bind_serdes(topology: Topology, nodes: Nodes) -> Nodes:
     return tuple(map(binding.bind, nodes))
 
 
-def _serdes_of(part: Any) -> Iterator[Any]:
-    """Yield the serdes in the fields of a node, of its stores and of its inputs."""
+def _topic_serdes(part: Any) -> Iterator[TopicSerde]:
+    """Yield the serdes that write by topic, in the fields of a node, of its stores and of its inputs."""
     if isinstance(part, _PARTS):
         for field in dataclasses.fields(part):
             if field.name != "parents":
-                yield from _serdes_of(getattr(part, field.name))
+                yield from _topic_serdes(getattr(part, field.name))
     elif isinstance(part, tuple):
         for item in part:
-            yield from _serdes_of(item)
-    elif isinstance(part, Serde):
+            yield from _topic_serdes(item)
+    elif isinstance(part, TopicSerde):
         yield part
 
 
