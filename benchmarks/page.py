@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -9,6 +10,20 @@ from typing import Any, NamedTuple
 
 from benchmarks.machine import describe_machine, describe_versions
 from benchmarks.picture import Group, picture
+
+
+def page_options(measure: str, about: str | None, runs: int) -> ArgumentParser:
+    """Return the options that each measure with a page has: `--runs`, and where the page goes.
+
+    Args:
+        measure: `latency` of `python -m benchmarks.latency`.
+        about: what it does.
+        runs: by default.
+    """
+    parser = ArgumentParser(prog=f"python -m benchmarks.{measure}", description=about)
+    parser.add_argument("--runs", type=int, default=runs, help=f"runs of each ({runs})")
+    parser.add_argument("--output", type=Path, help="write the page to this file, and its picture beside it")
+    return parser
 
 
 class Page(NamedTuple):

@@ -21,7 +21,7 @@ from benchmarks.live.contenders import headrace
 from benchmarks.live.group import Group
 from benchmarks.live.job import LiveJob
 from benchmarks.live.proc import cpu_seconds
-from benchmarks.page import Page, spread, verdict
+from benchmarks.page import Page, page_options, spread, verdict
 from benchmarks.picture import Bar
 from benchmarks.picture import Group as Bars
 from benchmarks.topics import KEPT, PARTITIONS, create_topic, fill
@@ -87,10 +87,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     Args:
         arguments: instead of those of the command line.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.http", description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="runs (3)")
+    parser = page_options("http", __doc__, 3)
     parser.add_argument("--records", type=int, default=3_000_000, help="that wait in the source (3000000)")
-    parser.add_argument("--output", type=Path, help="write the page to this file, and its picture beside it")
     return parser.parse_args(arguments)
 
 

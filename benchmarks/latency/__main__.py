@@ -21,6 +21,7 @@ from benchmarks.live.contenders import CONTENDERS, word_of
 from benchmarks.live.feed import Fed, Feed, feed
 from benchmarks.live.job import LiveJob
 from benchmarks.live.reader import ResultReader
+from benchmarks.page import page_options
 from benchmarks.topics import KEPT, create_topic
 from benchmarks.turns import turns
 from pipeline.testing.brokers import ApacheKafka
@@ -53,9 +54,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     Args:
         arguments: instead of those of the command line.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
+    parser = page_options("latency", __doc__, 3)
     parser.add_argument("--contender", choices=list(CONTENDERS), action="append", help="measure it alone")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each (3)")
     parser.add_argument("--rate", type=float, default=5_000.0, help="events a second (5000)")
     parser.add_argument("--seconds", type=float, default=20.0, help="that count, of each pace (20)")
     parser.add_argument(
@@ -67,7 +67,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default=300_000,
         help="events that capacity is measured with; 0: measure at --rate alone (300000)",
     )
-    parser.add_argument("--output", type=Path, help="write the page to this file, and its picture beside it")
     return parser.parse_args(arguments)
 
 

@@ -25,7 +25,7 @@ from benchmarks.live.contenders import Contender, Started, headrace, kafka_strea
 from benchmarks.live.group import Group
 from benchmarks.live.job import LiveJob
 from benchmarks.live.proc import peak_resident, resident
-from benchmarks.page import Page, median_of, spread, verdict
+from benchmarks.page import Page, median_of, page_options, spread, verdict
 from benchmarks.picture import Bar
 from benchmarks.picture import Group as Bars
 from benchmarks.topics import KEPT, PARTITIONS, create_topic, fill
@@ -91,12 +91,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     Args:
         arguments: instead of those of the command line.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
+    parser = page_options("memory", __doc__, 1)
     parser.add_argument("--keys", type=int, action="append", help="so many, once or more (1000000, 10000000)")
-    parser.add_argument("--runs", type=int, default=1, help="runs of each (1)")
     parser.add_argument("--heap", default="64m", help="-Xmx of Kafka Streams: the least it works with (64m)")
     parser.add_argument("--ours", action="store_true", help="measure Headrace alone")
-    parser.add_argument("--output", type=Path, help="write the page to this file, and its picture beside it")
     return parser.parse_args(arguments)
 
 

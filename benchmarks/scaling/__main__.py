@@ -18,7 +18,7 @@ from benchmarks.live.contenders import headrace
 from benchmarks.live.group import Group
 from benchmarks.live.job import LiveJob, LiveWork
 from benchmarks.live.proc import cpu_seconds
-from benchmarks.page import Page, median_of, spread, verdict
+from benchmarks.page import Page, median_of, page_options, spread, verdict
 from benchmarks.picture import Bar
 from benchmarks.picture import Group as Bars
 from benchmarks.scaling.rates import Look, Pace, pace
@@ -79,12 +79,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     Args:
         arguments: instead of those of the command line.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
+    parser = page_options("scaling", __doc__, 3)
     parser.add_argument("--workers", type=int, action="append", help="so many, once or more (1, 2, 4, 8)")
     parser.add_argument("--work", choices=["count", "route"], action="append", help="this one alone")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each (3)")
     parser.add_argument("--records", type=int, default=3_000_000, help="of a run (3000000)")
-    parser.add_argument("--output", type=Path, help="write the page to this file, and its picture beside it")
     return parser.parse_args(arguments)
 
 

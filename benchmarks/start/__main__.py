@@ -20,7 +20,7 @@ from benchmarks.live.feed import Feed, feed
 from benchmarks.live.job import LiveJob
 from benchmarks.live.proc import cpu_seconds
 from benchmarks.live.reader import ResultReader
-from benchmarks.page import Page, median_of, spread, verdict
+from benchmarks.page import Page, median_of, page_options, spread, verdict
 from benchmarks.picture import Bar, Group
 from benchmarks.topics import KEPT, create_topic
 from benchmarks.turns import turns
@@ -74,10 +74,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     Args:
         arguments: instead of those of the command line.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
+    parser = page_options("start", __doc__, 5)
     parser.add_argument("--contender", choices=list(CONTENDERS), action="append", help="measure it alone")
-    parser.add_argument("--runs", type=int, default=5, help="runs of each (5)")
-    parser.add_argument("--output", type=Path, help="write the page to this file, and its picture beside it")
     return parser.parse_args(arguments)
 
 
