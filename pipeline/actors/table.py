@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pipeline.absent import Absent, instead
 from pipeline.actors.models import REVIVED, table_key_serde_of, value_serde_of
-from pipeline.agents.scope import current_event, current_runner, current_scope, in_agent
+from pipeline.agents.scope import current_runner, current_scope, in_agent
 from pipeline.errors import OutsideAgentError, TopologyError
 from pipeline.runtime.queries import Queries, StoreRegistry
 from pipeline.topology import StoreSpec, check_topic_name, declaration_site
@@ -184,11 +184,9 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
         return callback
 
     def __getitem__(self, key: K) -> V:
-        found = self._found(key)
-        if found is not None:
-            value: V = found
-            return value
-        return self.__missing__(key)
+        runner = current_runner()
+        value: V | None = self._committed(key) if runner is None else runner.scope.stores[self.name].get(key)
+        return self.__missing__(key) if value is None else value
 
     def __missing__(self, key: K) -> V:
         if self.default is None:
@@ -261,18 +259,21 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
 
     @property
     def _store(self) -> Any:
-        return current_scope(self.label).store(self.name)
+        return current_scope(self.label).stores[self.name]
 
     def _put(self, key: K, value: Any) -> None:
-        scope, event = current_scope(self.label), current_event()
-        if event is None:
+        runner = current_runner()
+        if runner is None or not runner.events:
+            # It is said what is wrong outside of agents.
+            current_scope(self.label)
             raise OutsideAgentError(f"{self.label} can be changed only with an event in hand")
-        scope.store(self.name).put(key, value, event.timestamp)
+        runner.scope.stores[self.name].put(key, value, runner.events[-1].timestamp)
 
     def _found(self, key: Any) -> Any:
         runner = current_runner()
-        if runner is not None:
-            return runner.scope.store(self.name).get(key)
+        return self._committed(key) if runner is None else runner.scope.stores[self.name].get(key)
+
+    def _committed(self, key: Any) -> Any:
         found = Queries(self.owner.store_registry).get(self.spec, key)
         return None if found is None else found.value
 

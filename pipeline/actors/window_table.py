@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pipeline.absent import Absent, instead
 from pipeline.actors.table import Table
-from pipeline.agents.scope import current_event, current_scope, in_agent
+from pipeline.agents.scope import current_event, current_runner, current_scope, in_agent
 from pipeline.agents.stream import Event
 from pipeline.clock import SystemClock
 from pipeline.errors import OutsideAgentError, TopologyError
+from pipeline.record import NO_HEADERS
 from pipeline.runtime.queries import Queries
 from pipeline.serde import BYTES
 from pipeline.topology import StoreSpec, WindowClosing, declaration_site
@@ -109,10 +110,10 @@ class WindowedTable(Absent):
     def __setitem__(self, key: Any, value: Any) -> None:
         # `table[key] += 1` has changed the windows by now, and assigns what it returned.
         if not isinstance(value, WindowSet):
-            self.put(key, self.time(), lambda _old: value)
+            self.put(key, lambda _old: value)
 
     def __delitem__(self, key: Any) -> None:
-        self.put(key, self.time(), lambda _old: None)
+        self.put(key, lambda _old: None)
 
     def __contains__(self, key: Any) -> bool:
         return self.at(key, self.time()) is not None
@@ -152,27 +153,32 @@ class WindowedTable(Absent):
         found = Queries(self.table.owner.store_registry).windows(self.table.spec, key, start, start, 1)
         return found[0][1].value if found else None
 
-    def put(self, key: Any, time_ms: int, change: Callable[[Any], Any]) -> None:
-        """Change the value of every window that holds a moment; those that have expired are not changed."""
-        scope, event = current_scope(self.table.label), current_event()
-        store = scope.store(self.name)
-        timestamp, closing = time_ms if event is None else event.timestamp, scope.closing(self.name)
+    def put(self, key: Any, change: Callable[[Any], Any]) -> None:
+        """Change the value of every window that is meant; those that have expired are not changed."""
+        runner = current_runner()
+        scope = current_scope(self.table.label) if runner is None else runner.scope
+        event = runner.events[-1] if runner is not None and runner.events else None
+        time_ms = self._relative_to(event)
+        timestamp = time_ms if event is None else event.timestamp
+        store, closing = scope.stores[self.name], scope.closings.get(self.name)
         if closing is not None:
             closing.pass_to(time_ms)
+        key_bytes = store.key_serde.serialize(key)
         for start in self.windows.starts(time_ms):
-            old = store.fetch(key, start)
+            entry = store.get_entry(key_bytes, start)
             if closing is not None:
                 if not closing.takes(start):
                     scope.drop("late: the window has closed")
                     continue
-                if old is None:
-                    closing.opened(key, start, timestamp)
-            if not store.put(key, change(old), start, timestamp):
+                if entry is None:
+                    closing.opened(key_bytes, start, timestamp)
+            value = change(None if entry is None else entry.value)
+            if not store.put_entry(key_bytes, start, value, timestamp, NO_HEADERS):
                 scope.drop("late: the window has expired")
 
     @property
     def _store(self) -> Any:
-        return current_scope(self.table.label).store(self.name)
+        return current_scope(self.table.label).stores[self.name]
 
 
 class WindowSet:
@@ -217,7 +223,7 @@ class WindowSet:
         def change(old: Any) -> Any:
             return function(missing(self.key) if old is None else old, operand)
 
-        self._table.put(self.key, self._table.time(), change)
+        self._table.put(self.key, change)
         return self
 
     def __iadd__(self, other: Any) -> WindowSet:  # noqa: PYI034 - what is assigned is the same set
@@ -296,7 +302,7 @@ def closing_of(table: object) -> WindowClosing | None:
 
 
 def _event_time(event: Event[Any] | None) -> int:
-    return _present(event).timestamp
+    return event.timestamp if event is not None else _present(event).timestamp
 
 
 def _now(_event: Event[Any] | None) -> int:

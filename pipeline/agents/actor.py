@@ -61,8 +61,9 @@ class Actor:
         self._host = loop.host(self._resume)
         #: What the function returned; None: it is to be called for the next event.
         self._running: Any = None
-        #: What is sent to: the coroutine, or the generator's current step.
+        #: What is sent to: the coroutine, or the generator's current step; and what sends to it.
         self._step: Any = None
+        self._send: Any = None
         #: An event that was given before the function asked for its first one.
         self._early: Event[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -79,7 +80,22 @@ class Actor:
             self._early = event
             self._begin()
             return self._advance(None, None)
-        return self._advance(event, None)
+        host, thread = self._host, self._thread
+        if host.current.task is not host.task:
+            return self._advance(event, None)
+        # What nearly every record comes to: `_advance`, without a Python call of ours before the function's.
+        self.takes, thread.runner = False, self
+        try:
+            request = self._send(event)
+        except BaseException as raised:  # noqa: BLE001 - `_follow` sees to it, or raises it
+            thread.runner = None
+            return self._follow(None, raised)
+        thread.runner = None
+        if request is NEXT and self._timer is None and len(self.events) == 1:
+            self.events.clear()
+            self.takes = True
+            return True
+        return self._follow(request, None)
 
     def hurry(self) -> None:
         """End a batch that waits for more: who commits wants to know what is done."""
@@ -111,8 +127,11 @@ class Actor:
 
     def _begin(self) -> None:
         self._running = self._function()
-        self._step = self._running if iscoroutine(self._running) else self._running.__anext__()
+        self._take_step(self._running if iscoroutine(self._running) else self._running.__anext__())
         self._thread = running_here()
+
+    def _take_step(self, step: Any) -> None:
+        self._step, self._send = step, step.send
 
     def _resume(self, error: BaseException | None) -> None:
         event = self.events[-1]
@@ -137,39 +156,38 @@ class Actor:
     def _advance(self, sent: Any, error: BaseException | None) -> bool:
         """Run the function's code until it asks for an event, awaits something else, or ends; see `give`."""
         self.takes = False
-        while True:
-            try:
-                request = self._run(sent, error)
-            except StopIteration as stop:
-                if iscoroutine(self._running):
-                    self._ended()
-                    return False
-                yielded = stop.value
-            except StopAsyncIteration:
-                self._ended()
-                return False
-            except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - the user's: it is named and handled
-                self._failed(raised)
-                return False
-            else:
-                if request is not NEXT and not isinstance(request, Request):
-                    self._host.wait_for(request)
-                    return False
-                if self._early is None:
-                    if request is NEXT and self._timer is None and len(self.events) == 1:
-                        # What nearly every record comes to.
-                        self.events.clear()
-                        self.takes = True
-                        return True
-                    self._wait_for_event(request)
-                    return False
-                sent, error, self._early = self._early, None, None
-                continue
-            self._step = self._running.__anext__()
-            self._listener.emit(self.events[-1], yielded)
-            sent = error = None
+        return self._follow(*self._outcome(sent, error))
 
-    def _wait_for_event(self, request: Request) -> None:
+    def _outcome(self, sent: Any, error: BaseException | None) -> tuple[Any, BaseException | None]:
+        try:
+            return self._run(sent, error), None
+        except BaseException as raised:  # noqa: BLE001 - `_follow` sees to it, or raises it
+            return None, raised
+
+    def _follow(self, request: Any, raised: BaseException | None) -> bool:
+        """Do what the code asks for, or what its end means, and run it on if it can; see `give`."""
+        while True:
+            sent = None
+            if isinstance(raised, StopIteration) and not iscoroutine(self._running):
+                self._take_step(self._running.__anext__())
+                self._listener.emit(self.events[-1], raised.value)
+            elif raised is not None:
+                self._ended(raised)
+                return False
+            elif request is not NEXT and not isinstance(request, Request):
+                self._host.wait_for(request)
+                return False
+            elif self._early is not None:
+                sent, self._early = self._early, None
+            else:
+                return self._wait_for_event(request)
+            request, raised = self._outcome(sent, None)
+
+    def _wait_for_event(self, request: Request) -> bool:
+        if request is NEXT and self._timer is None and len(self.events) == 1:
+            self.events.clear()
+            self.takes = True
+            return True
         if request.acknowledges:
             if self._timer is not None:
                 self._forget_timer()
@@ -183,20 +201,27 @@ class Actor:
             self.takes = True
             if request.drops:
                 self._listener.done([self.events.pop()])
+        return False
 
-    def _ended(self) -> None:
-        """The function returned: what it had in hand is done, and the next event has it called again."""
-        events = self._forget()
-        if events:
-            self._listener.done(events)
+    def _ended(self, raised: BaseException) -> None:
+        """It returned, and what it had in hand is done; or it failed. The next event has it called again.
 
-    def _failed(self, error: BaseException) -> None:
-        self._listener.failed(self._forget(), error)
+        Raises:
+            BaseException: it is no failure of the function, but somebody wants the program to end.
+        """
+        if isinstance(raised, StopIteration | StopAsyncIteration):
+            events = self._forget()
+            if events:
+                self._listener.done(events)
+        elif isinstance(raised, Exception | asyncio.CancelledError):
+            self._listener.failed(self._forget(), raised)
+        else:
+            raise raised
 
     def _forget(self) -> list[Event[Any]]:
         self._forget_timer()
         events, self.events = self.events, []
-        self._running = self._step = self._early = None
+        self._running = self._step = self._send = self._early = None
         self.takes = True
         return events
 

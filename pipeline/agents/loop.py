@@ -212,6 +212,8 @@ class Host:
 
     Attributes:
         waits: whether the actor waits for something.
+        task: the asyncio task.
+        current: whose `task` is this one while the actor's code can be run without `run`.
     """
 
     def __init__(
@@ -224,23 +226,23 @@ class Host:
         finishing: set[asyncio.Task[None]],
     ) -> None:
         self.waits = False
-        self._loop, self._running = loop, running
+        self._loop, self.current = loop, running
         self._resume, self._arrived, self._hosts = resume, arrived, hosts
         self._request: Any = None
         self._finishing = finishing
         #: Of what is awaited: what arrives for an earlier one is out of date.
         self._number = 0
         self._called = loop.create_future()
-        self._task = loop.create_task(self._run())
+        self.task = loop.create_task(self._run())
 
     def run(self, step: Any, sent: Any, error: BaseException | None) -> Any:
         """Run an actor's code, this being the current task of the running loop; return what it yields."""
-        running = self._running
+        running = self.current
         if not running.entered:
             with running:
                 return self.run(step, sent, error)
-        if running.task is not self._task:
-            running.change_to(self._task)
+        if running.task is not self.task:
+            running.change_to(self.task)
         return step.send(sent) if error is None else step.throw(error)
 
     def wait_for(self, request: Any) -> None:
@@ -269,7 +271,7 @@ class Host:
         """Stop awaiting: the actor is gone."""
         self.waits = False
         self._hosts.discard(self)
-        self._task.cancel()
+        self.task.cancel()
 
     async def _run(self) -> None:
         while self in self._hosts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from pipeline.agents.stream import Event
@@ -21,20 +22,22 @@ class Closing(Protocol):
         """Return whether a window can be changed, which was not closed yet."""
         ...
 
-    def opened(self, key: Any, start: int, timestamp: int) -> None:
-        """Take note of a window that was put for the first time."""
+    def opened(self, key: bytes, start: int, timestamp: int) -> None:
+        """Take note of a window that is about to be put for the first time."""
         ...
 
 
 class Scope(Protocol):
     """An agent's task, while the agent's own code runs."""
 
-    def store(self, name: str) -> Any:
-        """Return a store of the task.
+    @property
+    def stores(self) -> Mapping[str, Any]:
+        """By name, those of the task that the agent was declared with; another one is a TopologyError."""
+        ...
 
-        Raises:
-            TopologyError: the agent was not declared with it.
-        """
+    @property
+    def closings(self) -> Mapping[str, Closing]:
+        """By windowed table, what is to hear of its changes, if a function is called at its close."""
         ...
 
     def produce(
@@ -51,10 +54,6 @@ class Scope(Protocol):
         Raises:
             UnknownTopicError: there is no such topic.
         """
-        ...
-
-    def closing(self, name: str) -> Closing | None:
-        """Return what is to hear of a windowed table's changes; None if nothing is called at its close."""
         ...
 
     def drop(self, reason: str) -> None:

@@ -13,12 +13,12 @@ instance       b1 ->      c1 ->   c1 waits for a2, which came before it
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from pipeline.agents.actor import Actor
 from pipeline.agents.questions import CORRELATION_ID, asked_by, without_question
-from pipeline.agents.scope import Closing
 from pipeline.agents.stream import AgentStream, Event
 from pipeline.errors import TopologyError, UnknownTopicError
 from pipeline.operators.agent_windows import ClosingTable, tables_that_close
@@ -200,24 +200,11 @@ class _TaskScope:
 
     def __init__(self, node: Agent, context: OperatorContext) -> None:
         self._node, self._context, self._produce = node, context, context.produce
-        self._stores = {spec.name: context.store(spec.name) for spec in node.stores}
-        self._stores |= {name: context.global_table(name) for name in node.global_tables}
+        self.stores = _Declared(node)
+        self.stores.update((spec.name, context.store(spec.name)) for spec in node.stores)
+        self.stores.update((name, context.global_table(name)) for name in node.global_tables)
         self._topics: set[str] = set()
-        self.closings: dict[str, ClosingTable] = {}
-
-    def closing(self, name: str) -> Closing | None:
-        """Return what hears of a table's changes."""
-        return self.closings.get(name)
-
-    def store(self, name: str) -> Any:
-        """Return a store that the agent was declared with."""
-        try:
-            return self._stores[name]
-        except KeyError:
-            raise TopologyError(
-                f"{self._node} uses table {name!r}, and nobody could see that from its code: declare it "
-                "with tables=[...]"
-            ) from None
+        self.closings: Mapping[str, ClosingTable] = {}
 
     def produce(
         self,
@@ -243,6 +230,19 @@ class _TaskScope:
     def now_ms(self) -> int:
         """The worker's clock."""
         return self._context.now_ms
+
+
+class _Declared(dict[str, Any]):
+    """The stores that an agent was declared with, by name."""
+
+    def __init__(self, node: Agent) -> None:
+        self._node = node
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise TopologyError(
+            f"{self._node} uses table {name!r}, and nobody could see that from its code: declare it "
+            "with tables=[...]"
+        )
 
 
 def _load(actor: Actor) -> int:

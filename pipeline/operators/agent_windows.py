@@ -14,7 +14,6 @@ it, and one that was is not closed again. The record that brings time that far f
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 from pipeline.operators.calls import Calls
 from pipeline.operators.context import OperatorContext
@@ -61,10 +60,9 @@ class ClosingTable:
         """Return whether a window can be changed."""
         return start + self._windows.size_ms > self._windows.closed_until(self._time.ms)
 
-    def opened(self, key: Any, start: int, timestamp: int) -> None:
+    def opened(self, key: bytes, start: int, timestamp: int) -> None:
         """Let a window wait for its close."""
-        encoded = self._store.key_serde.serialize(key)
-        self._waiting.put(start + self._windows.size_ms, _START.pack(start) + encoded, b"", timestamp)
+        self._waiting.put(start + self._windows.size_ms, _START.pack(start) + key, b"", timestamp)
 
     def _on_time(self, _time_ms: int, _headers: object) -> None:
         if self._closing.time == "clock":

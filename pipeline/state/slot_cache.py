@@ -83,6 +83,9 @@ class AggregateCache:
 
     Args:
         bound: number of committed entries that are kept; the oldest windows are forgotten first.
+
+    Attributes:
+        whole: starts of windows of which every entry is in memory: a key that is not here has no entry.
     """
 
     def __init__(self, bound: int) -> None:
@@ -91,8 +94,7 @@ class AggregateCache:
         self._dirty: _ByStart = {}
         self._flushed: _ByStart = {}
         self._clean: _ByStart = {}
-        #: Starts of which every entry is in memory: a key that is not here has no entry.
-        self._whole: set[int] = set()
+        self.whole: set[int] = set()
         #: By key, the starts of its uncommitted entries; made when a key is asked for.
         self._starts: dict[bytes, set[int]] | None = None
 
@@ -103,11 +105,7 @@ class AggregateCache:
 
     def opened(self, start: int) -> None:
         """Say that no window of this start is stored: all that are start earlier."""
-        self._whole.add(start)
-
-    def is_whole(self, start: int) -> bool:
-        """Whether every entry of the windows that start here is in memory."""
-        return start in self._whole
+        self.whole.add(start)
 
     def get(self, key: bytes, start: int) -> Entry | None:
         """Return the entry, None if it is not in memory."""
@@ -191,7 +189,7 @@ class AggregateCache:
             _join(self._clean, start, entries)
         for start in [start for start in self._clean if start <= horizon]:
             del self._clean[start]
-        self._whole = {start for start in self._whole if start > horizon}
+        self.whole = {start for start in self.whole if start > horizon}
         self._evict()
 
     def _evict(self) -> None:
@@ -210,7 +208,7 @@ class AggregateCache:
             if self._remembered <= entries:
                 break
             self._remembered -= len(self._clean.pop(start))
-            self._whole.discard(start)
+            self.whole.discard(start)
 
     def newest(self) -> Iterator[Entry]:
         """Yield the newest of what was put since the last flush, if there is anything."""
@@ -224,7 +222,7 @@ class AggregateCache:
 
     def forget(self) -> None:
         """Forget what is committed: the store was changed by another way, or memory is short."""
-        self._clean, self._whole, self._remembered = {}, set(), 0
+        self._clean, self.whole, self._remembered = {}, set(), 0
 
     def wipe(self) -> None:
         """Forget everything."""

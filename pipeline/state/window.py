@@ -91,7 +91,7 @@ class WindowStore(SegmentedStore[K, V]):
         if start <= self._time - self.retention_ms:
             return None
         entry = self._aggregates.get(key, start)
-        if entry is None:
+        if entry is None and start not in self._aggregates.whole:
             entry = self._read(key, start)
         return None if entry is None or entry.value is None else entry
 
@@ -103,8 +103,6 @@ class WindowStore(SegmentedStore[K, V]):
         return None if hidden else self._told(self._stored_key(escaped(key), (start, 0)))
 
     def _read(self, key: bytes, start: int) -> Entry | None:
-        if self._aggregates.is_whole(start):
-            return None
         self.reads += 1
         stored = self._engine.get(self._stored_key(escaped(key), (start, 0)))
         if stored is None:
