@@ -68,7 +68,7 @@ class _AgentOperator:
 
     def __init__(self, node: Agent, context: OperatorContext, forward: Forward, scope: _TaskScope) -> None:
         self._node, self._context, self._forward = node, context, forward
-        self._flight, self._take_up = context.in_flight, context.take_up
+        self._flight, self._hand = context.in_flight, context.hand
         loop = context.agent_loop
         self._scope = scope
         self._actors = [Actor(self._begin, loop, self, scope) for _ in range(node.concurrency)]
@@ -85,8 +85,12 @@ class _AgentOperator:
 
     def process(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         """Give a record to an instance, or keep it until one takes it."""
+        hand = self._hand
+        in_hand = hand.message
+        if in_hand is None or hand.waited is not None:
+            in_hand = hand.in_hand
         # What `Event(...)` is, without a Python frame of its own.
-        event: Event[Any] = _new(Event, (key, value, timestamp, headers, self._take_up()))
+        event: Event[Any] = _new(Event, (key, value, timestamp, headers, in_hand))
         only = self._only
         if only is not None and only.takes and not self._waiting:
             self._given = event

@@ -57,7 +57,9 @@ class Calls:
             timestamp: of that event, in ms: of what it puts and sends.
             at_once: whether the task is ready for that; else it is called at the end of the turn.
         """
-        event: Event[Any] = Event(key, (function, arguments), timestamp, NO_HEADERS, self._context.take_up())
+        event: Event[Any] = Event(
+            key, (function, arguments), timestamp, NO_HEADERS, self._context.hand.in_hand
+        )
         self._flight.hold(event.in_hand)
         self._waiting.append(event)
         if in_agent() or not at_once:

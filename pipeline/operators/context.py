@@ -44,6 +44,23 @@ class Flow:
         self.records = self.bytes = 0
 
 
+class Hand(Protocol):
+    """What a task has in hand.
+
+    Attributes:
+        message: the record that is processed, if it is one.
+        waited: a record that waited in a store and goes on now, if there is one: that is in hand, then.
+    """
+
+    message: Any
+    waited: Any
+
+    @property
+    def in_hand(self) -> Any:
+        """Whatever it is: besides these, a table's update or a punctuation."""
+        ...
+
+
 class OperatorContext(Protocol):
     """A task as its operators see it."""
 
@@ -177,8 +194,9 @@ class OperatorContext(Protocol):
         """The worker's clock."""
         ...
 
-    def take_up(self) -> object:
-        """Return what is in hand: an operator that goes on with it later keeps it."""
+    @property
+    def hand(self) -> Hand:
+        """What the task has in hand, at any time."""
         ...
 
     def taking_up(self, in_hand: Any) -> AbstractContextManager[None]:

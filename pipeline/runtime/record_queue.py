@@ -10,6 +10,7 @@ from pipeline.clock import Clock
 from pipeline.errors import BrokerError, NoTimeError, RecordError, RegistryRefusedError, SerdeError
 from pipeline.record import NO_HEADERS, Forward, Headers, Record, TopicPartition
 from pipeline.runtime.broker import Message
+from pipeline.serde import BytesSerde, Serde
 from pipeline.timestamps import ByClock, TimestampExtractor
 from pipeline.topology import Source, describe_function
 
@@ -118,7 +119,7 @@ class RecordQueue:
     def _decoder(self, max_record_bytes: int, clock: Clock) -> Callable[[Message], Decoded]:
         """Return what decodes a message, or raises a SerdeError: a closure, for it runs per record."""
         source = self.source
-        decode_key, decode_value = source.key.deserialize, source.value.deserialize
+        decode_key, decode_value = _decoding(source.key), _decoding(source.value)
         extract = None if source.timestamp is None else self._extractor(source.timestamp, clock)
 
         def decode(message: Message) -> Decoded:
@@ -126,8 +127,10 @@ class RecordQueue:
             if value_bytes is not None and len(value_bytes) > max_record_bytes:
                 raise _too_large(source, len(value_bytes), max_record_bytes)
             try:
-                key = None if key_bytes is None else decode_key(key_bytes)
-                value = None if value_bytes is None else decode_value(value_bytes)
+                key = key_bytes if decode_key is None or key_bytes is None else decode_key(key_bytes)
+                value = (
+                    value_bytes if decode_value is None or value_bytes is None else decode_value(value_bytes)
+                )
             except RegistryRefusedError as error:
                 raise RegistryRefusedError(f"{source}: {error}") from error
             except BrokerError:
@@ -159,6 +162,11 @@ class RecordQueue:
             return timestamp
 
         return extracted
+
+
+def _decoding(serde: Serde[Any]) -> Callable[[bytes], Any] | None:
+    """Return what decodes; None if bytes stay what they are, which is not worth a call for each record."""
+    return None if type(serde) is BytesSerde else serde.deserialize
 
 
 def _no_time(source: Source, timestamp: int) -> SerdeError:

@@ -100,11 +100,10 @@ class TaskContext:
         """The worker's clock."""
         return self._task.environment.clock.now_ms()
 
-    def take_up(self) -> InHand:
-        """Return what the task has in hand."""
-        task = self._task
-        message = task.message
-        return task.in_hand if message is None or task.waited is not None else message
+    @property
+    def hand(self) -> Task:
+        """The task: it has something in hand."""
+        return self._task
 
     def taking_up(self, in_hand: InHand) -> TakingUp:
         """Say that what is done within is done for what was in hand before."""
