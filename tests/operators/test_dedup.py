@@ -47,10 +47,20 @@ CASES: dict[str, tuple[int, int, list[Step]]] = {
         [("in k:a@0", "a:a@0"), ("in k:a@8", ""), ("in k:a@11", "a:a@11"), ("in k:a@19", "")],
     ),
     "a-copy-before-the-first": (10, 20, [("in k:a@15", "a:a@15"), ("in k:a@5", ""), ("in k:a@4", "a:a@4")]),
+    "a-copy-before-the-first, after a restart": (
+        10,
+        20,
+        [("in k:a@15", "a:a@15"), ("restart", ""), ("in k:a@5", ""), ("in k:a@4", "a:a@4")],
+    ),
     "late-within-grace-is-compared-with-all": (
         10,
         20,
         [("in k:a@0", "a:a@0"), ("in k:z@30", "z:z@30"), ("in k:a@10", ""), ("in k:a@9", "")],
+    ),
+    "late-within-grace-is-compared-with-what-went-through-at-the-end-of-a-span": (
+        10,
+        20,
+        [("in k:a@10", "a:a@10"), ("in k:z@40", "z:z@40"), ("in k:a@20", "")],
     ),
     "later-than-grace-may-pass-again, none is lost": (
         10,
