@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -11,7 +12,7 @@ from pipeline.serde import Serde
 from pipeline.state.caching import ValueAndTimestamp, decode_entry, decode_value
 from pipeline.state.segment_keys import SESSIONS, Slot, escaped
 from pipeline.state.segmented import SegmentedStore
-from pipeline.state.session_cache import KeySessions, SessionCache
+from pipeline.state.session_cache import Kept, SessionCache
 from pipeline.state.store import BytesStore, Entry
 
 K = TypeVar("K")
@@ -40,7 +41,7 @@ class SessionStore(SegmentedStore[K, V]):
         key_serde: encodes keys.
         value_serde: encodes values.
         retention_ms: how long a session can be read after its end, in stream time.
-        cache_entries: bound of the read cache.
+        cache_entries: bound of the sessions that are kept in memory beside uncommitted ones.
         caching: forward at `flush`, the last update of each session; False: forward each put at once.
             What is logged and committed is the same.
 
@@ -78,7 +79,10 @@ class SessionStore(SegmentedStore[K, V]):
 
     def get_entry(self, key: bytes, start: int, end: int) -> Entry | None:
         """Return the entry of a session, uncommitted ones included; None if there is none to see."""
-        return self._sessions(key).get((end, start))
+        sessions = self._sessions(key, end)
+        place = bisect_left(sessions, (end, start))
+        found = place < len(sessions) and sessions[place][:2] == (end, start)
+        return sessions[place][2] if found else None
 
     def told_entry(self, key: bytes, start: int, end: int) -> Entry | None:
         """Return what was forwarded last of a session: what waits for the next flush is not in it."""
@@ -93,14 +97,23 @@ class SessionStore(SegmentedStore[K, V]):
         Those with `end >= earliest_end` and `start <= latest_start`, by end, then start (Kafka
         Streams' `SessionStore.findSessions`); uncommitted ones included.
         """
-        return self._sessions(key).find(earliest_end, latest_start)
+        return [
+            (start, end, entry)
+            for end, start, entry in self._sessions(key, earliest_end)
+            if start <= latest_start
+        ]
 
-    def _sessions(self, key: bytes) -> KeySessions:
-        """Return all of a key's visible sessions."""
-        sessions = self._cache.known(key, self._time - self.retention_ms)
-        return self._read(key) if sessions is None else sessions
+    def _sessions(self, key: bytes, earliest_end: int) -> list[Kept]:
+        """Return a key's visible sessions with `end >= earliest_end`, by end, then start."""
+        earliest = max(earliest_end, self._time - self.retention_ms + 1)
+        sessions = self._cache.find(key, earliest)
+        if sessions is None:
+            sessions = self._read(key)
+            sessions = sessions[bisect_left(sessions, (earliest,)) :]
+        return sessions
 
-    def _read(self, key: bytes) -> KeySessions:
+    def _read(self, key: bytes) -> list[Kept]:
+        """Return all of a key's visible sessions, and have the cache keep them."""
         first, last = self._visible(0, _END_OF_TIME)
         found: dict[Slot, Entry] = {}
         if first <= last:
@@ -109,8 +122,7 @@ class SessionStore(SegmentedStore[K, V]):
                 found[parse(stored_key).slot] = decode_entry(stored, self)
                 self._size.add((stored,))
         found |= self._cache.uncommitted(key, first, last)
-        live = ((slot, found[slot]) for slot in sorted(found))
-        sessions = KeySessions((slot, entry) for slot, entry in live if entry.value is not None)
+        sessions = [(*slot, found[slot]) for slot in sorted(found) if found[slot].value is not None]
         self._cache.learn(key, sessions)
         return sessions
 
@@ -214,6 +226,21 @@ class SessionStore(SegmentedStore[K, V]):
         return self.fetch_keys(None, None, earliest_end, latest_start, reverse=reverse)
 
     # For the task.
+
+    def resume(self, progress: Mapping[str, int]) -> None:
+        """Take up the stream time; where none was kept, that of the last session in the store."""
+        super().resume(progress)
+        self._cache.opened(self._time)
+
+    def forget(self) -> None:
+        """Let go of what is committed: it is read again when it is asked for."""
+        super().forget()
+        self._cache.opened(self._time)
+
+    def shrink(self) -> None:
+        """Let go of half of the sessions, and rather of those that ended first."""
+        self._cache.shrink()
+        self.recount()
 
     def _forward(self, changed: Iterable[tuple[bytes, Slot, Entry, V | None]]) -> None:
         if self.on_flush is not None:

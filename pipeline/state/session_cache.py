@@ -1,130 +1,146 @@
-"""The sessions of a store that are in memory: all of a key's, or none.
+"""The sessions of a store that are in memory.
 
-Every record of a session asks for its key's sessions: those of a key that was asked for lately are
-kept, whole and in order, so that a record costs no scan of the store.
+```
+end         -----------------| whole_from ------------- now
+stored      all              |
+in memory   uncommitted ones | all of them, committed or not
+            and of keys that
+            were read all
+```
+
+Every record of a session asks for what lies about its own time. Most have their answer here: a search of
+the store costs more than all the rest of a session, and is made for sessions that ended before
+`whole_from` alone. A key that it was made for is known whole from then on.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from typing import Final, TypeAlias
 
 from pipeline.state.segment_keys import SESSIONS, Slot
 from pipeline.state.slot_cache import KeyedCache
 from pipeline.state.store import Entry
 
+#: End, start and entry of a session.
+Kept: TypeAlias = tuple[int, int, Entry]
 
-class KeySessions:
-    """One key's sessions, by end, then start.
-
-    Args:
-        sessions: in this order.
-    """
-
-    def __init__(self, sessions: Iterable[tuple[Slot, Entry]]) -> None:
-        self._slots: list[Slot] = []
-        self._entries: list[Entry] = []
-        for slot, entry in sessions:
-            self._slots.append(slot)
-            self._entries.append(entry)
-
-    def __len__(self) -> int:
-        return len(self._slots)
-
-    def get(self, slot: Slot) -> Entry | None:
-        """Return a session's entry, None if there is none."""
-        place = bisect_left(self._slots, slot)
-        found = place < len(self._slots) and self._slots[place] == slot
-        return self._entries[place] if found else None
-
-    def find(self, earliest_end: int, latest_start: int) -> list[tuple[int, int, Entry]]:
-        """Return start, end and entry of sessions with `end >= earliest_end` and `start <= latest_start`."""
-        slots, place = self._slots, bisect_left(self._slots, (earliest_end,))
-        return [
-            (start, end, entry)
-            for (end, start), entry in zip(slots[place:], self._entries[place:], strict=True)
-            if start <= latest_start
-        ]
-
-    def put(self, slot: Slot, entry: Entry) -> int:
-        """Keep a session, or forget one whose value is None; return how many more there are."""
-        slots = self._slots
-        place = bisect_left(slots, slot)
-        if place < len(slots) and slots[place] == slot:
-            if entry.value is not None:
-                self._entries[place] = entry
-                return 0
-            del slots[place], self._entries[place]
-            return -1
-        if entry.value is None:
-            return 0
-        slots.insert(place, slot)
-        self._entries.insert(place, entry)
-        return 1
-
-    def entries(self) -> Iterable[Entry]:
-        """Return the entries of all sessions."""
-        return self._entries
-
-    def expire(self, horizon: int) -> int:
-        """Forget sessions that end at `horizon` or before; return how many."""
-        count = bisect_left(self._slots, (horizon + 1,))
-        if count:
-            del self._slots[:count], self._entries[:count]
-        return count
+#: Later than every time: nothing is whole.
+_NEVER: Final = 2**63
 
 
 class SessionCache(KeyedCache):
-    """Uncommitted sessions by key, then end and start; and all sessions of keys that were read lately.
+    """Uncommitted sessions by key, then end and start; and what else is in memory, likewise.
 
     Args:
-        bound: number of sessions of such keys that are kept; all are forgotten when it is passed.
+        bound: number of sessions that are kept; half of them, the earliest, are forgotten when it is passed.
+
+    Attributes:
+        whole_from: every session that ends at this time or later is in memory.
     """
 
     def __init__(self, bound: int) -> None:
         super().__init__(SESSIONS)
+        self.whole_from = _NEVER
         self._bound = bound
-        self._known: dict[bytes, KeySessions] = {}
+        self._kept: dict[bytes, list[Kept]] = {}
+        #: Keys of which every session is in memory, whenever it ended; some have none.
+        self._whole: set[bytes] = set()
+        #: Number of sessions that are kept, and of keys that are whole: those are worth a place, too.
         self._count = 0
+        #: Sessions that end then or before can be forgotten with no one missing them.
+        self._horizon = -1
 
-    def known(self, key: bytes, horizon: int) -> KeySessions | None:
-        """Return all of a key's sessions that end after `horizon`, uncommitted ones included.
+    def opened(self, time: int) -> None:
+        """Say that no session that ends later than `time` is stored."""
+        self.whole_from = time + 1
 
-        None: they were not read lately.
+    def find(self, key: bytes, earliest_end: int) -> list[Kept] | None:
+        """Return a key's sessions with `end >= earliest_end`, by end, then start, uncommitted ones included.
+
+        None: some may be stored that are not in memory.
         """
-        sessions = self._known.get(key)
-        if sessions is not None:
-            self._count -= sessions.expire(horizon)
-        return sessions
+        kept = self._kept.get(key)
+        if earliest_end < self.whole_from and key not in self._whole:
+            return None
+        if not kept:
+            return []
+        if kept[0][0] < earliest_end:
+            return kept[bisect_left(kept, (earliest_end,)) :]
+        return kept
 
-    def learn(self, key: bytes, sessions: KeySessions) -> None:
-        """Keep all of a key's sessions."""
+    def learn(self, key: bytes, sessions: list[Kept]) -> None:
+        """Keep all of a key's sessions, by end, then start."""
         if self._count + len(sessions) > self._bound:
-            self.forget()
-        self._known[key] = sessions
-        # A key without a session is worth a place, too.
-        self._count += len(sessions) + 1
+            self.shrink()
+        self._count += len(sessions) - len(self._kept.get(key, ())) + (key not in self._whole)
+        self._kept[key] = sessions
+        self._whole.add(key)
 
     def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
         """Keep an entry until it is committed."""
-        slots = self._dirty.setdefault(key, {})
-        self.dirty += slot not in slots
-        slots[slot] = entry
-        sessions = self._known.get(key)
-        if sessions is not None:
-            self._count += sessions.put(slot, entry)
-            if self._count > self._bound:
-                self.forget()
+        slots = self._dirty.get(key)
+        if slots is None:
+            self._dirty[key] = {slot: entry}
+            self.dirty += 1
+        else:
+            self.dirty += slot not in slots
+            slots[slot] = entry
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._place(kept, slot, entry)
+            if not kept and key not in self._whole:
+                del self._kept[key]
+        elif slot[0] >= self.whole_from and entry.value is not None:
+            self._kept[key] = [(*slot, entry)]
+            self._count += 1
+        if self._count > self._bound:
+            self.shrink()
+
+    def _place(self, kept: list[Kept], slot: Slot, entry: Entry) -> None:
+        """Put a session among those of its key, or take one away whose value is None."""
+        if kept and kept[0][0] <= self._horizon:
+            expired = bisect_left(kept, (self._horizon + 1,))
+            del kept[:expired]
+            self._count -= expired
+        place = bisect_left(kept, slot)
+        if place < len(kept) and kept[place][:2] == slot:
+            if entry.value is not None:
+                kept[place] = (*slot, entry)
+            else:
+                del kept[place]
+                self._count -= 1
+        elif entry.value is not None:
+            kept.insert(place, (*slot, entry))
+            self._count += 1
+
+    def commit(self, horizon: int) -> None:
+        """Forget what was flushed: the store has it. What ends at `horizon` or before has expired."""
+        super().commit(horizon)
+        self._horizon = horizon
 
     def committed(self) -> tuple[int, Iterable[Entry]]:
-        """Return how many sessions are kept of keys that were read lately, and all of them."""
-        return self._count, (entry for key in self._known.values() for entry in key.entries())
+        """Return how many sessions are kept, and all of them; uncommitted ones included."""
+        return self._count, (entry for kept in self._kept.values() for *_, entry in kept)
+
+    def shrink(self) -> None:
+        """Forget half of the sessions, and rather those that ended first; and which keys are whole."""
+        ends = sorted(end for kept in self._kept.values() for end, _, _ in kept)
+        if ends:
+            self.whole_from = max(self.whole_from, ends[len(ends) // 2] + 1)
+        first = (self.whole_from,)
+        left = ((key, kept[bisect_left(kept, first) :]) for key, kept in self._kept.items())
+        self._kept = {key: kept for key, kept in left if kept}
+        self._whole = set()
+        self._count = sum(map(len, self._kept.values()))
 
     def forget(self) -> None:
-        """Forget what is committed: it is read again when it is asked for."""
-        self._known, self._count = {}, 0
+        """Forget what is committed: the store was changed by another way, or memory is short."""
+        self._kept, self._whole, self._count, self.whole_from = {}, set(), 0, _NEVER
 
     def wipe(self) -> None:
         """Forget everything."""
         super().wipe()
         self.forget()
+        self.whole_from, self._horizon = 0, -1

@@ -53,6 +53,22 @@ def make(request: pytest.FixtureRequest) -> Make:
     return lambda engine: forwarding(sessions(engine, caching=request.param))
 
 
+@pytest.mark.parametrize("read", [True, False], ids=["read", "put"])
+def test_no_more_sessions_are_kept_than_may_be(engine: Open, *, read: bool) -> None:
+    store, small = sessions(engine(), cache_entries=100), 40 * (256 + 16)
+    store.resume({})
+    for number in range(1_000):
+        store.put(f"{number}", "value", number, number)
+    store.flush()
+    store.commit(1_000)
+    if read:
+        store.forget()
+        for number in range(1_000):
+            assert store.fetch_all(f"{number}") == [(number, number, "value")]
+    store.recount()
+    assert small < store.cached_bytes() <= 101 * (256 + 16)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("cache_entries", [1, 100])
 def test_a_session_is_read_at_every_stage(engine: Open, stage: str, cache_entries: int) -> None:

@@ -31,6 +31,9 @@ Session: TypeAlias = tuple[bytes, int, int]
 
 class SessionMachine(StoreMachine):
     caching: ClassVar[bool]
+    cache_entries: ClassVar[int] = 4
+    #: Whether every session is read after every step: then the cache knows most keys from reading them.
+    reads_all: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +51,7 @@ class SessionMachine(StoreMachine):
             BYTES,
             INT64,
             retention_ms=RETENTION,
-            cache_entries=4,
+            cache_entries=self.cache_entries,
             caching=self.caching,
         )
         store.send_old_values = True
@@ -108,6 +111,34 @@ class SessionMachine(StoreMachine):
         self.live, self.time = dict(self.committed), self.committed_time
         self.forwarded = dict(self.committed)
 
+    @rule(shrink=st.booleans())
+    def lack_memory(self, *, shrink: bool) -> None:
+        """What a worker does whose caches hold more than they may."""
+        if shrink:
+            self.store.shrink()
+        else:
+            self.store.forget()
+
+    @rule()
+    def begin_anew(self) -> None:
+        """What a task does whose changelog is not what its store was made from."""
+        self.store.wipe()
+        self.store.resume({})
+        self.log, self.committed_end, self.progress = [], 0, {}
+        self.live, self.committed, self.forwarded, self.time, self.committed_time = {}, {}, {}, -1, -1
+
+    @rule(key=st.sampled_from(KEYS), earliest_end=TIMES, latest_start=TIMES)
+    def found_anywhere(self, key: bytes, earliest_end: int, latest_start: int) -> None:
+        self.find(key, earliest_end, latest_start)
+
+    def find(self, key: bytes, earliest_end: int, latest_start: int) -> None:
+        found = self.store.find_sessions(key, earliest_end, latest_start)
+        assert found == [
+            (start, end, value)
+            for (of, end, start), value in sorted(self.visible(self.live).items())
+            if of == key and end >= earliest_end and start <= latest_start
+        ]
+
     @rule(
         first=st.none() | st.sampled_from(KEYS),
         last=st.none() | st.sampled_from(KEYS),
@@ -150,6 +181,11 @@ class SessionMachine(StoreMachine):
         rows = [(Windowed(key, start, end), value) for (key, end, start), value in sorted(live.items())]
         assert list(self.store.all()) == rows
         assert self.store.progress() == {"time": self.time}
+        if not self.reads_all:
+            # What a record of the latest time asks for, of every key.
+            for key in KEYS:
+                self.find(key, self.time, self.time)
+            return
         found = {(key, end, start): self.store.fetch(key, start, end) for key, end, start in self.live}
         assert found == {session: live.get(session) for session in self.live}
 
@@ -261,6 +297,11 @@ class VersionedMachine(StoreMachine):
 @pytest.mark.parametrize(("engine", "caching"), [("memory", True), ("memory", False), ("rocksdb", True)])
 def test_a_session_store_behaves_as_a_dictionary(engine: str, *, caching: bool) -> None:
     check_model(SessionMachine, engine=engine, caching=caching)
+
+
+@pytest.mark.parametrize("cache_entries", [1, 4, 1_000])
+def test_sessions_are_found_whatever_the_cache_was_told_and_has_forgotten(cache_entries: int) -> None:
+    check_model(SessionMachine, engine="memory", caching=True, cache_entries=cache_entries, reads_all=False)
 
 
 @pytest.mark.parametrize("engine", ["memory", "rocksdb"])
