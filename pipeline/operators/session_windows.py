@@ -8,11 +8,10 @@ gap 5     k@0     k@10     k@5       the third makes one session [0,10] of [0,0]
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from pipeline.errors import ProcessingError
-from pipeline.operators.windowed import FORGOTTEN, Input, Take, called
+from pipeline.operators.context import failed
+from pipeline.operators.windowed import FORGOTTEN, Input, Take
 from pipeline.record import Headers
 from pipeline.windows import SessionWindows
 
@@ -21,18 +20,27 @@ def take_into_sessions(windows: SessionWindows, source: Input) -> Take:
     """Return what adds a record to its session, and makes one of all that it joins (rule a2.5)."""
     node, context, time, closing = source.node, source.context, source.time, source.closing
     find, put = source.store.find_entries, source.store.put_entry
+    initializer, aggregator, merger = node.initializer, source.aggregator, node.merger
+    assert merger is not None  # noqa: S101 - declared with every session
+    near, merged, closed_until, fail = windows.near, windows.merged, windows.closed_until, context.fail
 
     def take(key_bytes: bytes, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-        joined = find(key_bytes, *windows.near(timestamp))
-        bounds = [(start, end) for start, end, _ in joined]
-        session = windows.merged(timestamp, bounds)
-        if session.end <= windows.closed_until(time.ms):
+        joined = find(key_bytes, *near(timestamp))
+        bounds = [(start, end) for start, end, _ in joined] if joined else ()
+        session = merged(timestamp, bounds)
+        if session.end <= closed_until(time.ms):
             context.drop(node, "late")
             return
+        function: object = initializer
         try:
-            aggregate = _aggregate(source, key, value, [entry.value for *_, entry in joined])
-        except ProcessingError as error:
-            context.fail(error)
+            aggregate, function = initializer(), merger
+            # The earliest first.
+            for _start, _end, entry in joined:
+                aggregate = merger(key, aggregate, entry.value)
+            function = aggregator
+            aggregate = aggregator(key, value, aggregate)
+        except Exception as error:
+            fail(failed(node, function, error))
             return
         if session != (timestamp, timestamp):
             for start, end in bounds:
@@ -43,13 +51,3 @@ def take_into_sessions(windows: SessionWindows, source: Input) -> Take:
             closing.replaced(key_bytes, bounds, session)
 
     return take
-
-
-def _aggregate(source: Input, key: Any, value: Any, merged: Sequence[Any]) -> Any:
-    """Return the aggregate of a record and of the sessions that it joins, the earliest first."""
-    node = source.node
-    assert node.merger is not None  # noqa: S101 - declared with every session
-    so_far = called(node, node.initializer)
-    for other in merged:
-        so_far = called(node, node.merger, key, so_far, other)
-    return called(node, source.aggregator, key, value, so_far)

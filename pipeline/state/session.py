@@ -97,11 +97,10 @@ class SessionStore(SegmentedStore[K, V]):
         Those with `end >= earliest_end` and `start <= latest_start`, by end, then start (Kafka
         Streams' `SessionStore.findSessions`); uncommitted ones included.
         """
-        return [
-            (start, end, entry)
-            for end, start, entry in self._sessions(key, earliest_end)
-            if start <= latest_start
-        ]
+        sessions = self._sessions(key, earliest_end)
+        if not sessions:
+            return []
+        return [(start, end, entry) for end, start, entry in sessions if start <= latest_start]
 
     def _sessions(self, key: bytes, earliest_end: int) -> list[Kept]:
         """Return a key's visible sessions with `end >= earliest_end`, by end, then start."""

@@ -78,8 +78,10 @@ class SessionWindows:
         >>> SessionWindows(gap_ms=5, grace_ms=0).merged(8, [(0, 3), (13, 17)])
         Session(start=0, end=17)
         """
-        bounds = [(timestamp, timestamp), *sessions]
-        return Session(min(start for start, _ in bounds), max(end for _, end in bounds))
+        start = end = timestamp
+        for first, last in sessions:
+            start, end = min(start, first), max(end, last)
+        return Session(start, end)
 
     def __str__(self) -> str:
         return f"session gap {self.gap_ms} ms, grace {self.grace_ms} ms"
