@@ -17,7 +17,7 @@ from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.idle import IdleSources
 from pipeline.runtime.metrics.snapshot import Sources
 from pipeline.runtime.pending import pending
-from pipeline.runtime.portions import Portions
+from pipeline.runtime.processing import Processing
 from pipeline.runtime.progress import decode_each, tell_stores
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.record_queue import RecordQueue
@@ -76,7 +76,7 @@ class TaskManager:
         self._assigned = False
         #: The membership is of no use any more: the worker must leave the group and join it again.
         self.broken = False
-        self.portions = Portions()
+        self.processing = Processing()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -337,7 +337,9 @@ class TaskManager:
         limit, count, recorder = self._environment.config.poll_records, 0, self._environment.recorder
         with recorder.processing:
             for task in self._tasks.values():
-                if task.started and (processed := self.portions.process(task, limit, self._has_lag, now_ms)):
+                if task.started and (
+                    processed := self.processing.process(task, limit, self._has_lag, now_ms)
+                ):
                     task.time.heard(now_ms)
                     count += processed
         recorder.processed.record(count)

@@ -302,7 +302,7 @@ class Worker:
     def hurry(self) -> None:
         """Have the turn end that is under way: the worker is to stop. From any thread."""
         if (connection := self._connection) is not None:
-            connection.tasks.portions.hurried = True
+            connection.tasks.processing.stop()
 
     def uncommitted(self) -> Sequence[str]:
         """Return where it would begin again in each partition that it has read further. From any thread."""

@@ -27,12 +27,14 @@ KINDS = [
 #: Records are committed when the worker stops, and not before.
 TOPOLOGY = """
 import time
+from pathlib import Path
 from pipeline import App
 
 app = App("{name}", shutdown_timeout={timeout}, commit_interval=3600)
 
 def hang(key, value):
     while value == "hang":
+        Path("hangs").touch()
         time.sleep(0.1)
     return True
 
@@ -121,7 +123,7 @@ def test_a_function_that_hangs_ends_it_at_the_bound_and_is_named(
     prepare(address, topic)
     send(address, topic, "a", "b", "hang")
     with worker(tmp_path, address, topic, 3) as running:
-        running.wait_for("/ready", lambda status, _: status == 200)
+        wait_until((tmp_path / "hangs").exists, "the function hangs")
         clock = SystemClock()
         begun = clock.now_ms()
         assert running.terminate() == 3
@@ -160,7 +162,7 @@ def test_a_second_signal_ends_it_at_once(
     prepare(address, topic)
     send(address, topic, "hang")
     with worker(tmp_path, address, topic, 600) as running:
-        running.wait_for("/ready", lambda status, _: status == 200)
+        wait_until((tmp_path / "hangs").exists, "the function hangs")
         running.process.send_signal(how)
         wait_until(lambda: "a second signal ends it at once" in running.output, "the first is heard")
         assert running.terminate(how) == -how

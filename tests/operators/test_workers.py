@@ -202,3 +202,29 @@ def test_clients_that_find_no_broker_for_long_are_given_up_for_new_ones(
     assert worker.status().state == "running"
     assert worker.status().problem is None
     assert table(worker) == {"x": 2}
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_a_worker_that_is_to_stop_begins_no_other_record(partitions: int) -> None:
+    taken: list[str] = []
+
+    def take(_key: str, value: str) -> None:
+        taken.append(value)
+        if value == "2":
+            worker.hurry()
+
+    builder = StreamsBuilder("app")
+    builder.stream("in", key=str, value=str).foreach(take)
+    cluster = Cluster(builder.build(), {"in": partitions})
+    worker = cluster.worker("a")
+    cluster.run(worker, turns=5)
+    for number in range(100):
+        cluster.send("in", "x", number % partitions, str(number).encode())
+    worker.step()
+    left = [number for number in map(str, range(0, 100, partitions)) if number not in taken]
+    assert taken[-1] == "2"
+    assert left
+    worker.close()
+    follower = cluster.worker("b")
+    cluster.run(follower)
+    assert sorted(taken, key=int) == [str(number) for number in range(100)]

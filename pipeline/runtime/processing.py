@@ -1,38 +1,36 @@
-"""Records are processed in portions: a worker that is to stop waits for one of them, not for a batch."""
+"""Having tasks process, until the worker is to stop: it is not kept waiting by a batch of slow records."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Final
 
 from pipeline.runtime.partition_group import HasLag
 from pipeline.runtime.task import Task
 from pipeline.topology import Agent
 
-#: So many records are processed at once, slow as they may be.
-_PORTION: Final = 50
 
-
-class Portions:
-    """Has tasks process.
-
-    Attributes:
-        hurried: the worker is to stop: what is not begun is left to whoever goes on. Set by another thread.
-    """
+class Processing:
+    """Has tasks process."""
 
     def __init__(self) -> None:
-        self.hurried = False
+        self._stopped = False
+        self._task: Task | None = None
+
+    def stop(self) -> None:
+        """Leave what is not begun to whoever goes on, from the next record on. From any thread."""
+        self._stopped = True
+        task = self._task
+        if task is not None:
+            task.in_flight.blocked.add(self)
 
     def process(self, task: Task, limit: int, has_lag: HasLag, now_ms: int) -> int:
         """Process up to `limit` records of a task; return how many were."""
-        done = 0
+        # In this order: another thread that calls `stop` sees the task, or is seen here.
+        self._task = task
+        if self._stopped:
+            return 0
         with _around(task):
-            while not self.hurried and done < limit:
-                processed = task.process(min(_PORTION, limit - done), has_lag, now_ms)
-                done += processed
-                if processed < _PORTION:
-                    break
-        return done
+            return task.process(limit, has_lag, now_ms)
 
 
 def _around(task: Task) -> AbstractContextManager[None]:
