@@ -33,7 +33,7 @@ class StreamsConfig:
             visible in transactions, all at once or not at all (needs Apache Kafka).
         transaction_timeout_ms: with `exactly_once`: the broker aborts a transaction that is open for
             longer, as that of a worker that crashed; until then, readers wait for its end.
-        commit_interval_ms: how often results and offsets are committed.
+        commit_interval_ms: how long after the end of a commit the next one begins (`commit.interval.ms`).
         poll_records: at most so many records are taken from the client at once.
         buffered_records: a partition with more records waiting than this is paused until half
             of them are processed.

@@ -45,7 +45,7 @@ class EngineSettings(TypedDict, total=False):
     Attributes:
         processing_guarantee: `at_least_once` (default) or `exactly_once`.
         transaction_timeout: with `exactly_once`: how long a transaction may be open.
-        commit_interval: how often results and offsets are committed: a second, or with `exactly_once`
+        commit_interval: from the end of a commit to the next one: a second, or with `exactly_once`
             a tenth of one, unless told.
         poll_records: at most so many records are taken from the client at once.
         buffered_records: a partition with more records waiting than this is paused.

@@ -209,7 +209,8 @@ class Worker:
             # Owed until it succeeds: a cache that is full was flushed by the attempt that fails.
             self._next_commit_ms = now_ms
             if self._commit(connection):
-                self._next_commit_ms = now_ms + self._config.commit_interval_ms
+                # From its end: however long commits take, most of the time is there to process.
+                self._next_commit_ms = self._clock.now_ms() + self._config.commit_interval_ms
         self._purge.step(connection.admin, now_ms)
         if not connection.globals.loaded:
             moved = connection.globals.load()

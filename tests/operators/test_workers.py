@@ -228,3 +228,21 @@ def test_a_worker_that_is_to_stop_begins_no_other_record(partitions: int) -> Non
     follower = cluster.worker("b")
     cluster.run(follower)
     assert sorted(taken, key=int) == [str(number) for number in range(100)]
+
+
+def test_the_commit_interval_begins_when_a_commit_ends() -> None:
+    builder = StreamsBuilder("app")
+    counts = builder.stream("in", key=str, value=str).group_by_key().count(name="counts")
+    # Updates are forwarded by the commit: each of them takes five seconds.
+    counts.to_stream().foreach(lambda _key, _count: cluster.clock.advance(5_000))
+    cluster = Cluster(builder.build(), {"in": 1}, commit_interval_ms=1_000)
+    worker = cluster.worker("a")
+    cluster.run(worker, turns=5)
+    committed = []
+    for pause_ms in (0, 1_000, 0, 999, 1):
+        cluster.send("in", "x")
+        cluster.clock.advance(pause_ms)
+        worker.step()
+        committed.append(worker.status().metrics["commits"])
+    first = committed[0]
+    assert committed == [first, first + 1, first + 1, first + 1, first + 2]
