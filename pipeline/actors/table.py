@@ -184,8 +184,7 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
         return callback
 
     def __getitem__(self, key: K) -> V:
-        runner = current_runner()
-        value: V | None = self._committed(key) if runner is None else runner.scope.stores[self.name].get(key)
+        value: V | None = self._found(key)
         return self.__missing__(key) if value is None else value
 
     def __missing__(self, key: K) -> V:
@@ -271,9 +270,8 @@ class Table(Absent, MutableMapping[K, V], Generic[K, V]):
 
     def _found(self, key: Any) -> Any:
         runner = current_runner()
-        return self._committed(key) if runner is None else runner.scope.stores[self.name].get(key)
-
-    def _committed(self, key: Any) -> Any:
+        if runner is not None:
+            return runner.scope.stores[self.name].get(key)
         found = Queries(self.owner.store_registry).get(self.spec, key)
         return None if found is None else found.value
 
