@@ -16,11 +16,13 @@ the store costs more than all the rest of a session, and is made for sessions th
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Final, TypeAlias
 
-from pipeline.state.segment_keys import SESSIONS, Slot
-from pipeline.state.slot_cache import KeyedCache
+from pipeline.state.caching import pack_time
+from pipeline.state.segment_keys import SESSIONS, Slot, escaped, pack_segment
+from pipeline.state.slot_cache import Encoded
 from pipeline.state.store import Entry
 
 #: End, start and entry of a session.
@@ -30,7 +32,7 @@ Kept: TypeAlias = tuple[int, int, Entry]
 _NEVER: Final = 2**63
 
 
-class SessionCache(KeyedCache):
+class SessionCache:
     """Uncommitted sessions by key, then end and start; and what else is in memory, likewise.
 
     Args:
@@ -38,11 +40,13 @@ class SessionCache(KeyedCache):
 
     Attributes:
         whole_from: every session that ends at this time or later is in memory.
+        dirty: number of sessions put since the last flush.
     """
 
     def __init__(self, bound: int) -> None:
-        super().__init__(SESSIONS)
-        self.whole_from = _NEVER
+        self.whole_from, self.dirty = _NEVER, 0
+        self._dirty: dict[bytes, dict[Slot, Entry]] = {}
+        self._flushed: dict[bytes, dict[Slot, Entry]] = {}
         self._bound = bound
         self._kept: dict[bytes, list[Kept]] = {}
         #: Keys of which every session is in memory, whenever it ended; some have none.
@@ -115,10 +119,49 @@ class SessionCache(KeyedCache):
             kept.insert(place, (*slot, entry))
             self._count += 1
 
+    def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
+        """Return a key's uncommitted entries with `first <= time <= last`."""
+        slots = self._flushed.get(key, {}) | self._dirty.get(key, {})
+        return {slot: entry for slot, entry in slots.items() if first <= slot[0] <= last}
+
+    def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
+        """Iterate all uncommitted entries, in any order."""
+        for key in {*self._flushed, *self._dirty}:
+            for slot, entry in {**self._flushed.get(key, {}), **self._dirty.get(key, {})}.items():
+                yield key, slot, entry
+
+    def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
+        """Iterate what was put since the last flush."""
+        for key, slots in self._dirty.items():
+            for slot, entry in slots.items():
+                yield key, slot, entry
+
+    def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
+        """Take what was put since the last flush as flushed, and return it encoded."""
+        pack = SESSIONS.pack
+        log: list[tuple[bytes, bytes | None]] = []
+        changes: dict[bytes, bytes | None] = {}
+        for key, slots in self._dirty.items():
+            escaped_key = escaped(key)
+            for slot, entry in slots.items():
+                value = entry.value
+                stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
+                suffix = pack(*slot)
+                log.append((key + suffix, stored))
+                changes[pack_segment(slot[0] // segment_ms) + escaped_key + suffix] = stored
+            flushed = self._flushed.get(key)
+            self._flushed[key] = slots if flushed is None else flushed | slots
+        self._dirty, self.dirty = {}, 0
+        return log, changes
+
     def commit(self, horizon: int) -> None:
         """Forget what was flushed: the store has it. What ends at `horizon` or before has expired."""
-        super().commit(horizon)
-        self._horizon = horizon
+        self._flushed, self._horizon = {}, horizon
+
+    def newest(self) -> Iterator[Entry]:
+        """Yield the newest of what was put since the last flush, if there is anything."""
+        for slots in islice(reversed(self._dirty.values()), 1):
+            yield from islice(reversed(slots.values()), 1)
 
     def committed(self) -> tuple[int, Iterable[Entry]]:
         """Return how many sessions are kept, and all of them; uncommitted ones included."""
@@ -141,6 +184,6 @@ class SessionCache(KeyedCache):
 
     def wipe(self) -> None:
         """Forget everything."""
-        super().wipe()
+        self._dirty, self._flushed, self.dirty = {}, {}, 0
         self.forget()
         self.whole_from, self._horizon = 0, -1

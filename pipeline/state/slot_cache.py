@@ -1,8 +1,8 @@
 """The windows of a store that are in memory: put and not committed yet, or read or committed lately.
 
-Two layouts. An aggregate has few windows open and many keys in each: by start, then key, so that a
-put or a read that hits makes no key bytes. Sessions are asked for by key: by key, then slot. Joins have
-a cache of their own, `state.join_cache`.
+An aggregate has few windows open and many keys in each: by start, then key, so that a put or a read that
+hits makes no key bytes. Sessions and joins have caches of their own, `state.session_cache` and
+`state.join_cache`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from pipeline.state.segment_keys import (
     KEY_END,
     WINDOWS,
     Slot,
-    SlotLayout,
     escape_zeros,
-    escaped,
     pack_segment,
 )
 from pipeline.state.store import Entry
@@ -236,81 +234,3 @@ def _join(cache: _ByStart, start: int, entries: dict[bytes, Entry]) -> None:
         cache[start] = entries
     else:
         known.update(entries)
-
-
-class KeyedCache:
-    """By key, then slot; nothing that is committed is kept.
-
-    Args:
-        layout: of the slots.
-    """
-
-    def __init__(self, layout: SlotLayout) -> None:
-        self.dirty = 0
-        self._layout = layout
-        self._dirty: dict[bytes, dict[Slot, Entry]] = {}
-        self._flushed: dict[bytes, dict[Slot, Entry]] = {}
-
-    def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
-        """Keep an entry until it is committed."""
-        slots = self._dirty.get(key)
-        if slots is None:
-            self._dirty[key] = {slot: entry}
-        else:
-            slots[slot] = entry
-        self.dirty += 1
-
-    def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
-        """Return a key's uncommitted entries with `first <= time <= last`."""
-        slots = self._flushed.get(key, {}) | self._dirty.get(key, {})
-        return {slot: entry for slot, entry in slots.items() if first <= slot[0] <= last}
-
-    def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
-        """Iterate all uncommitted entries, in any order."""
-        for key in {*self._flushed, *self._dirty}:
-            for slot, entry in {**self._flushed.get(key, {}), **self._dirty.get(key, {})}.items():
-                yield key, slot, entry
-
-    def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
-        """Iterate what was put since the last flush."""
-        for key, slots in self._dirty.items():
-            for slot, entry in slots.items():
-                yield key, slot, entry
-
-    def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
-        """Take what was put since the last flush as flushed, and return it encoded."""
-        pack = self._layout.pack
-        log: list[tuple[bytes, bytes | None]] = []
-        changes: dict[bytes, bytes | None] = {}
-        for key, slots in self._dirty.items():
-            escaped_key = escaped(key)
-            for slot, entry in slots.items():
-                value = entry.value
-                stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
-                suffix = pack(*slot)
-                log.append((key + suffix, stored))
-                changes[pack_segment(slot[0] // segment_ms) + escaped_key + suffix] = stored
-            flushed = self._flushed.get(key)
-            self._flushed[key] = slots if flushed is None else flushed | slots
-        self._dirty, self.dirty = {}, 0
-        return log, changes
-
-    def commit(self, horizon: int) -> None:  # noqa: ARG002 - the other cache needs it
-        """Forget what was flushed: the store has it."""
-        self._flushed = {}
-
-    def newest(self) -> Iterator[Entry]:
-        """Yield the newest of what was put since the last flush, if there is anything."""
-        for slots in islice(reversed(self._dirty.values()), 1):
-            yield from islice(reversed(slots.values()), 1)
-
-    def committed(self) -> tuple[int, Iterable[Entry]]:
-        """Return nothing: the store has it."""
-        return 0, ()
-
-    def forget(self) -> None:
-        """Nothing that is committed is kept."""
-
-    def wipe(self) -> None:
-        """Forget everything."""
-        self._dirty, self._flushed, self.dirty = {}, {}, 0
