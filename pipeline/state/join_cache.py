@@ -8,18 +8,19 @@ in memory   uncommitted ones | all of them, committed or not
 
 Most records ask for others of about their own time: those are answered from memory, and a scan of the
 store, which costs as much as all the rest of a join, is needed for the time before `whole_from` alone.
+What is forgotten is forgotten by spans of time, the oldest first.
 
-Values are encoded as soon as they are put, so a joiner that changes one in place changes no other pair,
+Values are put as they are encoded, so a joiner that changes one in place changes no other pair,
 whenever the next commit is.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
-from pipeline.state.segment_keys import WINDOWS, Slot, escaped, pack_segment
+from pipeline.state.segment_keys import KEY_END, WINDOWS, Slot, escape_zeros, pack_segment
 from pipeline.state.slot_cache import Encoded
 from pipeline.state.store import Entry
 
@@ -28,81 +29,69 @@ Kept: TypeAlias = tuple[int, int, bytes]
 
 #: Later than every time: nothing is whole.
 _NEVER: Final = 2**63
-#: A retention has this many spans: what is forgotten is forgotten by whole spans.
-_SPANS: Final = 4
+#: Spans in a retention.
+_SPANS: Final = 16
 
 
 class JoinCache:
-    """By span of time, then key, in the order of time and sequence number.
+    """By key, in the order of time and sequence number.
 
     Args:
         retention_ms: of the store.
-        bound: number of committed records that are kept; the oldest spans are forgotten first.
-        encode: returns an entry, with its key for errors, as it is stored.
+        bound: number of committed records that are kept.
         decode: returns the entry that was stored.
 
     Attributes:
-        dirty: number of records put since the last flush.
         whole_from: from this time on, every record is in memory.
     """
 
-    def __init__(
-        self,
-        retention_ms: int,
-        bound: int,
-        encode: Callable[[bytes, Entry], bytes | None],
-        decode: Callable[[bytes], Entry],
-    ) -> None:
-        self.dirty = 0
+    def __init__(self, retention_ms: int, bound: int, decode: Callable[[bytes], Entry]) -> None:
         self.whole_from = _NEVER
         self._span_ms, self._bound = max(1, retention_ms // _SPANS), bound
-        self._encode, self._decode = encode, decode
-        self._spans: dict[int, dict[bytes, list[Kept]]] = {}
-        #: Number of records in the spans.
-        self._size = 0
-        #: By key, uncommitted records of times before `whole_from`.
-        self._early: dict[bytes, list[Kept]] = {}
+        self._decode = decode
+        self._records: dict[bytes, list[Kept]] = {}
+        #: By span, the key of each record that is in memory.
+        self._spans: dict[int, list[bytes]] = {}
         self._dirty: list[tuple[bytes, Kept]] = []
         self._flushed: list[tuple[bytes, Kept]] = []
+
+    @property
+    def dirty(self) -> int:
+        """Number of records put since the last flush."""
+        return len(self._dirty)
 
     def opened(self, time: int) -> None:
         """Say that no record later than `time` is stored."""
         self.whole_from = time + 1
 
-    def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
+    def put(self, key: bytes, kept: Kept) -> None:
         """Keep a record, at least until it is committed."""
-        stored = self._encode(key, entry)
-        assert stored is not None  # noqa: S101 - a join puts no deletions
-        kept = (*slot, stored)
         self._dirty.append((key, kept))
-        self.dirty += 1
         self._place(key, kept)
 
     def _place(self, key: bytes, kept: Kept) -> None:
-        by_key = self._early
-        if kept[0] >= self.whole_from:
-            span = kept[0] // self._span_ms
-            by_key = self._spans.get(span) or self._spans.setdefault(span, {})
-            self._size += 1
-        records = by_key.get(key)
+        span = kept[0] // self._span_ms
+        keys = self._spans.get(span)
+        if keys is None:
+            self._spans[span] = [key]
+        else:
+            keys.append(key)
+        records = self._records.get(key)
         if records is None:
-            by_key[key] = [kept]
+            self._records[key] = [kept]
         elif kept < records[-1]:
             insort(records, kept)
         else:
             records.append(kept)
 
-    def find(self, key: bytes, first: int, last: int) -> list[Kept]:
+    def find(self, key: bytes, first: int, last: int) -> Sequence[Kept]:
         """Return what is in memory of a key's records with `first <= time <= last`, in order."""
-        found: list[Kept] = []
-        if self._early and first < self.whole_from:
-            found += _between(self._early.get(key), first, last)
-        spans, span_ms = self._spans, self._span_ms
-        for span in range(max(first, self.whole_from) // span_ms, last // span_ms + 1):
-            records = spans.get(span)
-            if records is not None:
-                found += _between(records.get(key), first, last)
-        return found
+        records = self._records.get(key)
+        if records is None or records[-1][0] < first:
+            return ()
+        if records[0][0] >= first and records[-1][0] <= last:
+            return records[:]
+        return records[bisect_left(records, (first,)) : bisect_left(records, (last + 1,))]
 
     def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
         """Iterate all uncommitted entries, in any order."""
@@ -121,28 +110,54 @@ class JoinCache:
         """Take what was put since the last flush as flushed, and return it encoded."""
         log: list[tuple[bytes, bytes | None]] = []
         changes: dict[bytes, bytes | None] = {}
-        pack = WINDOWS.pack
+        pack, segment, prefix = WINDOWS.pack, -1, b""
         for key, (time, sequence, stored) in self._dirty:
+            if time // segment_ms != segment:
+                segment = time // segment_ms
+                prefix = pack_segment(segment)
             suffix = pack(time, sequence)
             log.append((key + suffix, stored))
-            changes[pack_segment(time // segment_ms) + escaped(key) + suffix] = stored
+            changes[prefix + (escape_zeros(key) if 0 in key else key) + KEY_END + suffix] = stored
         self._flushed += self._dirty
-        self._dirty, self.dirty = [], 0
+        self._dirty = []
         return log, changes
 
     def commit(self, horizon: int) -> None:
         """Take what was flushed as committed; what has a time of `horizon` or before has expired."""
         self._flushed = []
+        # Of what is not whole, nothing is found without a scan: it has no use.
+        self._forget_before(max(self.whole_from, horizon + 1), self._bound)
+
+    def _forget_before(self, time: int, most: int) -> None:
+        """Forget spans that end before `time`, and more, the oldest first, until `most` records are left."""
+        size, forgotten = self._size, False
         for span in sorted(self._spans):
             end = (span + 1) * self._span_ms
-            if end - 1 > horizon and self._size <= self._bound:
+            if end > time and size <= most:
                 break
-            self._size -= sum(map(len, self._spans.pop(span).values()))
-            self.whole_from = max(self.whole_from, end)
-        self._early = {}
-        for key, kept in self._dirty:
-            if kept[0] < self.whole_from:
-                self._place(key, kept)
+            keys = self._spans.pop(span)
+            size -= len(keys)
+            self._forget_of(keys, end)
+            self.whole_from, forgotten = max(self.whole_from, end), True
+        if forgotten:
+            for key, kept in (*self._flushed, *self._dirty):
+                if kept[0] < self.whole_from and kept not in self._records.get(key, ()):
+                    self._place(key, kept)
+
+    def _forget_of(self, keys: Iterable[bytes], end: int) -> None:
+        by_key = self._records
+        for key in keys:
+            records = by_key.get(key)
+            if records is None:
+                continue
+            if records[-1][0] < end:
+                del by_key[key]
+            else:
+                del records[: bisect_left(records, (end,))]
+
+    @property
+    def _size(self) -> int:
+        return sum(map(len, self._spans.values()))
 
     def newest(self) -> Iterator[bytes]:
         """Yield what is stored for the newest of what was put since the last flush, if there is anything."""
@@ -151,23 +166,20 @@ class JoinCache:
 
     def committed(self) -> tuple[int, Iterable[bytes]]:
         """Return how many records are kept, and what is stored for them; uncommitted ones included."""
-        by_key = (records for span in self._spans.values() for records in span.values())
-        return self._size, (kept[2] for records in by_key for kept in records)
+        return self._size, (kept[2] for records in self._records.values() for kept in records)
+
+    def shrink(self) -> None:
+        """Forget half of the records, the oldest."""
+        self._forget_before(0, self._size // 2)
 
     def forget(self) -> None:
         """Forget what is committed: the store was changed by another way, or memory is short."""
-        self._spans, self._size, self._early, self.whole_from = {}, 0, {}, _NEVER
+        self._records, self._spans, self.whole_from = {}, {}, _NEVER
         for key, kept in (*self._flushed, *self._dirty):
             self._place(key, kept)
 
     def wipe(self) -> None:
         """Forget everything."""
-        self._dirty, self._flushed, self.dirty = [], [], 0
+        self._dirty, self._flushed = [], []
         self.forget()
         self.whole_from = 0
-
-
-def _between(records: list[Kept] | None, first: int, last: int) -> list[Kept]:
-    if records is None:
-        return []
-    return records[bisect_left(records, (first,)) : bisect_left(records, (last + 1,))]

@@ -36,10 +36,6 @@ class SlotCache(Protocol):
         """Number of entries put since the last flush."""
         ...
 
-    def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
-        """Keep an entry until it is committed."""
-        ...
-
     def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
         """Iterate all uncommitted entries, in any order."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -61,7 +61,7 @@ class WindowStore(SegmentedStore[K, V]):
         caching: bool = True,
     ) -> None:
         self._aggregates = AggregateCache(cache_entries)
-        self._joins = JoinCache(retention_ms, cache_entries, self._encoded, self._decoded)
+        self._joins = JoinCache(retention_ms, cache_entries, self._decoded)
         super().__init__(
             name,
             engine,
@@ -77,12 +77,14 @@ class WindowStore(SegmentedStore[K, V]):
         self._sequence = engine.position()
 
     def shrink(self) -> None:
-        """Let go of the oldest windows; of joins, of all that is committed."""
-        if self._duplicates:
-            self.forget()
-        else:
-            self._aggregates.shrink()
-            self.recount()
+        """Let go of the oldest windows."""
+        (self._joins if self._duplicates else self._aggregates).shrink()
+        self.recount()
+
+    def forget(self) -> None:
+        """Let go of what is committed: it is read again when it is asked for."""
+        super().forget()
+        self._joins.opened(self._time)
 
     # For operators: keys as bytes, entries with timestamp and headers.
 
@@ -120,48 +122,73 @@ class WindowStore(SegmentedStore[K, V]):
                 self._aggregates.opened(start)
         elif start <= self._time - self.retention_ms:
             return False
-        if self._duplicates:
-            if value is None:
-                # Which of them? Nothing is deleted, as in Kafka Streams' `RocksDBWindowStore.put`.
-                return True
-            # Never overwrites: every put is one changelog record, so a count that begins at the
-            # changelog's position has not been used by an earlier run.
-            self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-            slot = (start, self._sequence)
-        else:
-            slot = (start, 0)
         entry = Entry(value, timestamp, headers)
-        self._cache.put(key, slot, entry)
+        if self._duplicates:
+            # A deletion: of which of them? Nothing is deleted, as in Kafka Streams' `RocksDBWindowStore.put`.
+            if (stored := self._encoded(key, entry)) is not None:
+                self.put_stored(key, start, stored)
+            return True
+        slot = (start, 0)
+        self._aggregates.put(key, slot, entry)
         if not self._caching:
             self._forward_at_once(key, slot, entry)
         return True
 
+    def put_stored(self, key: bytes, start: int, stored: bytes) -> None:
+        """Put one more value of a key, of a store that keeps duplicates; nothing if it has expired.
+
+        Args:
+            key: the key.
+            start: its time.
+            stored: event time (`caching.pack_time`), then the value's bytes.
+        """
+        if start > self._time:
+            self._time = start
+        elif start <= self._time - self.retention_ms:
+            return
+        # Never overwrites: every put is one changelog record, so a count that begins at the
+        # changelog's position has not been used by an earlier run.
+        sequence = self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        self._joins.put(key, (start, sequence, stored))
+
+    def fetch_stored(self, key: bytes, from_ms: int, to_ms: int) -> Sequence[Kept]:
+        """Return what was put of a key with `from_ms <= start <= to_ms`, by start, then as put.
+
+        What can be seen of it, each with time and sequence number, and as it is stored: of a store that
+        keeps duplicates.
+        """
+        first, last = self._time - self.retention_ms + 1, self._time
+        if from_ms > first:  # noqa: PLR1730 - calls of max and min for every record
+            first = from_ms
+        if to_ms < last:  # noqa: PLR1730
+            last = to_ms
+        found = self._joins.find(key, first, last)
+        return self._with_stored(found, key, first, last) if first < self._joins.whole_from else found
+
+    def _with_stored(self, found: Sequence[Kept], key: bytes, first: int, last: int) -> Sequence[Kept]:
+        """Return what was found in memory, and what the store has: some of it may be the same."""
+        first, last = max(first, 0), min(last, self._joins.whole_from - 1)
+        if first > last:
+            return found
+        self.reads += 1
+        parse, scans = self._layout.parse_store_key, self._segment_scans(key, first, last)
+        stored = {(*parse(place).slot, value) for place, value in chain.from_iterable(scans)}
+        return sorted(stored.union(found))
+
     def fetch_entries(self, key: bytes, from_ms: int, to_ms: int) -> list[tuple[int, Entry]]:
         """Return a key's visible windows with `from_ms <= start <= to_ms`, by start, then as put."""
+        if self._duplicates:
+            found_all = self.fetch_stored(key, from_ms, to_ms)
+            return [(start, decode_entry(stored, self)) for start, _, stored in found_all]
         first, last = self._visible(from_ms, to_ms)
         if first > last:
             return []
-        if self._duplicates:
-            return [(start, decode_entry(stored, self)) for start, _, stored in self._find(key, first, last)]
         found: dict[int, Entry] = {
             self._layout.time_of(stored_key): self._decoded(stored)
             for stored_key, stored in chain.from_iterable(self._segment_scans(key, first, last))
         }
         found |= self._aggregates.uncommitted(key, first, last)
         return [(start, found[start]) for start in sorted(found) if found[start].value is not None]
-
-    def _find(self, key: bytes, first: int, last: int) -> list[Kept]:
-        """Return what was put of a key, in order: from memory; from the store what was before that."""
-        found = self._joins.find(key, first, last)
-        before = self._joins.whole_from
-        if first < before:
-            parse, scans = (
-                self._layout.parse_store_key,
-                self._segment_scans(key, first, min(last, before - 1)),
-            )
-            stored = [(*parse(place).slot, value) for place, value in chain.from_iterable(scans)]
-            found = sorted(stored + found)
-        return found
 
     def _decoded(self, stored: bytes) -> Entry:
         return decode_entry(stored, self)

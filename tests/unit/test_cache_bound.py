@@ -60,3 +60,56 @@ def test_what_is_within_the_bound_stays() -> None:
     store = store_of(windows=4)
     CacheBound(store.cached_bytes()).trim([store])
     assert [reads(store, window) for window in range(4)] == [0, 0, 0, 0]
+
+
+def joined_at(store: WindowStore[str, int], window: int) -> int:
+    """How often the store's files are read for what all keys have in a window, all of which is there."""
+    before, start = store.reads, window * MINUTE_MS
+    for key in range(KEYS):
+        assert store.fetch_range(f"{key}", start, start + MINUTE_MS - 1) == [(start, window)]
+    return store.reads - before
+
+
+def join_store_of(windows: int) -> WindowStore[str, int]:
+    """A store of a join with so many records of each key, all committed, a minute between them."""
+    store: WindowStore[str, int] = WindowStore(
+        "joined",
+        MemoryStore(),
+        serde_for(str),
+        serde_for(int),
+        retention_ms=100 * MINUTE_MS,
+        window_size_ms=MINUTE_MS,
+        retain_duplicates=True,
+        cache_entries=1_000,
+    )
+    store.resume({})
+    put_joined(store, range(windows))
+    return store
+
+
+def put_joined(store: WindowStore[str, int], windows: range) -> None:
+    for window in windows:
+        for key in range(KEYS):
+            store.put(f"{key}", window, window * MINUTE_MS)
+    store.flush()
+    store.commit(windows.stop * KEYS)
+
+
+def test_of_a_join_the_oldest_records_are_forgotten_and_the_newest_kept() -> None:
+    store = join_store_of(windows=40)
+    assert sum(joined_at(store, window) for window in range(40)) == 0
+    bytes_before = store.cached_bytes()
+    CacheBound(bytes_before - 1).trim([store])
+    assert store.cached_bytes() <= bytes_before // 2
+    read = [joined_at(store, window) for window in range(40)]
+    assert read[:15] == [KEYS] * 15
+    assert read[30:] == [0] * 10
+
+
+def test_when_all_of_a_join_was_forgotten_the_next_records_are_kept_again() -> None:
+    store = join_store_of(windows=20)
+    CacheBound(0).trim([store])
+    assert joined_at(store, 19) == KEYS
+    put_joined(store, range(20, 40))
+    assert joined_at(store, 19) == KEYS
+    assert [joined_at(store, window) for window in range(20, 40)] == [0] * 20

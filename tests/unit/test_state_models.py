@@ -186,6 +186,14 @@ class WindowMachine(StoreMachine):
         self.live, self.time = dict(self.committed), self.committed_time
         self.forwarded = {slot: values[0] for slot, values in self.committed.items()}
 
+    @rule(shrink=st.booleans())
+    def lack_memory(self, *, shrink: bool) -> None:
+        """The store lets go of some of what is committed, or of all of it."""
+        if shrink:
+            self.store.shrink()
+        else:
+            self.store.forget()
+
     @rule(key=st.sampled_from(KEYS), from_ms=STARTS, to_ms=STARTS)
     def fetch(self, key: bytes, from_ms: int, to_ms: int) -> None:
         expected = [
