@@ -81,6 +81,14 @@ class OperatorContext(Protocol):
         """Return whether the changes that `node` forwards carry the old value."""
         ...
 
+    def as_it_came(self, node: Node, parent: Node, serde: Serde[Any]) -> bool:
+        """Return whether a value from `parent` is, at `node`, what the bytes of the message in hand say.
+
+        Then these bytes are as good as what `serde` would make of it. They are not if a function of the
+        user's has had the value: it may have changed it.
+        """
+        ...
+
     def stream_time(self, node: Node, number: int = 0) -> StreamTime:
         """Return the operator's own stream time; that of one of its inputs, if each has its own."""
         ...

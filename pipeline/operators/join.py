@@ -27,6 +27,7 @@ from typing import Any, TypeAlias
 from pipeline.operators.context import OperatorContext, StreamTime, failed, unencodable
 from pipeline.operators.time_ordered import Due, TimeOrdered
 from pipeline.record import NO_HEADERS, Forward, Headers
+from pipeline.state.caching import pack_time, stored_value
 from pipeline.state.store import Entry
 from pipeline.topology import StreamStreamJoin
 
@@ -49,46 +50,51 @@ def _build_side(
     node: StreamStreamJoin, context: OperatorContext, forward: Forward, waiting: _Waiting, *, is_left: bool
 ) -> Forward:
     own, other = (node.left_store, node.right_store) if is_left else (node.right_store, node.left_store)
-    put, fetch = context.store(own.name).put_entry, context.store(other.name).fetch_entries
+    store, theirs = context.store(own.name), context.store(other.name)
+    put, put_stored, fetch = store.put_entry, store.put_stored, theirs.fetch_stored
     # The sides of a join of a stream with itself share a store: the left one puts, the right one finds it.
     puts = is_left or not node.is_self_join
-    serde = (node.left if is_left else node.right).key
-    encode, bounds, fail = serde.serialize, node.windows.bounds, context.fail
-    time, emit_due = waiting.time, waiting.emit_due
-    ours, theirs = waiting.of(is_left=is_left), waiting.of(is_left=not is_left)
-    wait = None if ours is None else ours.wait
-    matched = None if theirs is None else theirs.matched
-    keyless = _keyless(node, context, ours)
-    joiner = _seen_from(node, is_left=is_left)
+    # Whose bytes are kept; None: the value is encoded.
+    hand = context.hand if context.as_it_came(node, node.parents[not is_left], own.value) else None
+    serde, joiner = (node.left if is_left else node.right).key, node.joiner
+    encode, fail = serde.serialize, context.fail
+    first, last = node.windows.bounds(0, of_left=is_left)
+    time, emit_due = waiting.time, waiting.emit_due if waiting.any else None
+    unmatched, partners = waiting.of(is_left=is_left), waiting.of(is_left=not is_left)
+    wait = None if unmatched is None else unmatched.wait
+    matched = None if partners is None else partners.matched
+    incomplete = _incomplete(node, context, unmatched)
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         if timestamp > time.ms:
             time.ms = timestamp
-            emit_due(headers)
-        if value is None:
-            context.drop(node, "null value")
-            return
-        if key is None:
-            keyless(key, value, timestamp, headers)
+            if emit_due is not None:
+                emit_due(headers)
+        if value is None or key is None:
+            incomplete(key, value, timestamp, headers)
             return
         try:
             key_bytes = encode(key)
         except Exception as error:
             fail(unencodable(node, serde, key, error))
             return
-        matches = fetch(key_bytes, *bounds(timestamp, of_left=is_left))
+        matches = fetch(key_bytes, timestamp + first, timestamp + last)
         if puts:
             # Before the joiner sees the value: it may change it.
-            put(key_bytes, timestamp, value, timestamp, headers)
-        for other_time, entry in matches:
+            if hand is None:
+                put(key_bytes, timestamp, value, timestamp, headers)
+            else:
+                put_stored(key_bytes, timestamp, pack_time(timestamp) + hand.message.value())
+        for match in matches:
+            other_time, other_value = match.time, stored_value(match.stored, theirs)
             if matched is not None:
                 matched(key_bytes, other_time)
             try:
-                joined = joiner(key, value, entry.value)
+                joined = joiner(key, value, other_value) if is_left else joiner(key, other_value, value)
             except Exception as error:
-                fail(failed(node, node.joiner, error))
+                fail(failed(node, joiner, error))
                 continue
-            forward(key, joined, max(timestamp, other_time), headers)
+            forward(key, joined, timestamp if timestamp > other_time else other_time, headers)  # noqa: FURB136 - a call of max for every pair
         if wait is not None and not matches:
             wait(key, key_bytes, value, timestamp, headers)
 
@@ -110,6 +116,11 @@ class _Waiting:
             for is_left, comes_out in sides.items()
             if comes_out
         }
+
+    @property
+    def any(self) -> bool:
+        """Whether records of a side come out alone."""
+        return bool(self._sides)
 
     def of(self, *, is_left: bool) -> _Unmatched | None:
         """Return the records of a side; None if they do not come out alone, so that none waits."""
@@ -192,11 +203,18 @@ class _Unmatched:
         self._forward(key, joined, timestamp, headers)
 
 
-def _keyless(node: StreamStreamJoin, context: OperatorContext, unmatched: _Unmatched | None) -> Forward:
+def _incomplete(node: StreamStreamJoin, context: OperatorContext, unmatched: _Unmatched | None) -> Forward:
     """A record without a key has no partner: of an outer side it comes out alone (KIP-962)."""
-    if unmatched is not None:
-        return unmatched.emit
-    return lambda _key, _value, _timestamp, _headers: context.reject(node, "null key")
+
+    def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        if value is None:
+            context.drop(node, "null value")
+        elif unmatched is None:
+            context.reject(node, "null key")
+        else:
+            unmatched.emit(key, value, timestamp, headers)
+
+    return process
 
 
 def _seen_from(node: StreamStreamJoin, *, is_left: bool) -> _Joiner:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Collection
+from typing import Final, TypeAlias
 
 from pipeline.record import TopicPartition
 from pipeline.runtime.record_queue import RecordQueue
 
 #: `(partition, offset)`: whether the broker may have records from `offset` on that are not here yet.
 HasLag: TypeAlias = Callable[[TopicPartition, int], bool]
+
+#: `(queue, until, limit)`: processes up to `limit` records of a queue, at least one and none that is later
+#: than `until`; returns how many.
+Run: TypeAlias = Callable[[RecordQueue, int, int], int]
+
+#: Later than every record.
+_NEVER: Final = 2**63
 
 
 class PartitionGroup:
@@ -33,16 +40,37 @@ class PartitionGroup:
         self.queues: dict[TopicPartition, RecordQueue] = {}
         self._max_idle_ms = max_idle_ms
 
-    def choose(self, has_lag: HasLag, now_ms: int) -> RecordQueue | None:
-        """Return the queue whose head is next; None: there is none, or one that is empty is waited for."""
-        chosen, smallest, waiting = None, 0, False
+    def process(self, run: Run, blocked: Collection[object], has_lag: HasLag, now_ms: int, limit: int) -> int:
+        """Process up to `limit` records, and return how many were.
+
+        Args:
+            run: processes records of the queue whose turn it is.
+            blocked: ends it, once there is something in it.
+            has_lag: says what the broker has.
+            now_ms: by the wall clock.
+            limit: how many.
+        """
+        count = 0
+        while count < limit and not blocked and (turn := self._choose(has_lag, now_ms)) is not None:
+            count += run(*turn, limit - count)
+        return count
+
+    def _choose(self, has_lag: HasLag, now_ms: int) -> tuple[RecordQueue, int] | None:
+        """Return the queue whose head is next, and up to which time its records come before all others.
+
+        None: there is none, or one that is empty is waited for.
+        """
+        chosen, time, until, waiting = None, _NEVER, _NEVER, False
         for queue in self.queues.values():
-            head = queue.head()
+            head = queue.ahead or queue.head()
             if head is None:
                 waiting |= self._is_waited_for(queue, has_lag, now_ms)
-            elif chosen is None or head.record[2] < smallest:
-                chosen, smallest = queue, head.record[2]
-        return None if waiting else chosen
+            elif (found := head[1][2]) < time:
+                # Of equal times, those of the queue that was added first come first.
+                chosen, time, until = queue, found, time - 1
+            elif found < until:
+                until = found
+        return None if waiting or chosen is None else (chosen, until)
 
     def _is_waited_for(self, queue: RecordQueue, has_lag: HasLag, now_ms: int) -> bool:
         if self._max_idle_ms is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from pipeline.clock import Clock
 from pipeline.errors import BrokerError, NoTimeError, RecordError, RegistryRefusedError, SerdeError
@@ -26,11 +26,8 @@ MESSAGE_BYTES = 256
 Decoded: TypeAlias = tuple[Any, Any, int, Headers]
 
 
-class Head(NamedTuple):
-    """The next record of a queue: as it came, and decoded with its event time."""
-
-    message: Message
-    record: Decoded
+#: A record as it came, and decoded with its event time.
+Head: TypeAlias = tuple[Message, Decoded]
 
 
 class RecordQueue:
@@ -71,12 +68,13 @@ class RecordQueue:
         self.fetched_offset = -1
         #: Since when, by the wall clock, the task waits for more; None: it does not.
         self.empty_since_ms: int | None = None
-        self._head: Head | None = None
+        #: The next record, once it was asked for.
+        self.ahead: Head | None = None
         self._reject = reject
         self.decode = self._decoder(max_record_bytes, clock)
 
     def __len__(self) -> int:
-        return len(self.messages) + (self._head is not None)
+        return len(self.messages) + (self.ahead is not None)
 
     def put(self, messages: Sequence[Message]) -> None:
         """Add messages, of the offsets that follow."""
@@ -98,22 +96,22 @@ class RecordQueue:
 
     def head(self) -> Head | None:
         """Return the next record that can be processed, without taking it; None if there is none."""
-        while self._head is None and self.messages:
+        while self.ahead is None and self.messages:
             message = self.messages.popleft()
             try:
-                self._head = Head(message, self.decode(message))
+                self.ahead = message, self.decode(message)
             except SerdeError as error:
                 self._reject(message, error)
                 self.next_offset = message.offset() + 1
-        return self._head
+        return self.ahead
 
     def pop(self) -> Head | None:
         """Take the next record off."""
         head = self.head()
         if head is not None:
-            self._head = None
-            self.next_offset = head.message.offset() + 1
-            self.partition_time = max(self.partition_time, head.record[2])
+            self.ahead = None
+            self.next_offset = head[0].offset() + 1
+            self.partition_time = max(self.partition_time, head[1][2])
         return head
 
     def _decoder(self, max_record_bytes: int, clock: Clock) -> Callable[[Message], Decoded]:

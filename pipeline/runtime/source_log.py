@@ -111,16 +111,16 @@ def source_rows(
     encode = store.key.serialize
     queue.messages.extend(run)
     while (head := queue.pop()) is not None:
-        key, value, timestamp, _headers = head.record
+        message, (key, value, timestamp, _headers) = head
         if key is None:
-            keyless(head.message)
+            keyless(message)
             continue
         try:
             key_bytes = encode(key)
         except Exception as failure:  # noqa: BLE001 - a user's serde: that record's failure
-            refuse(head.message, unencodable(queue.source, store.key, key, failure))
+            refuse(message, unencodable(queue.source, store.key, key, failure))
             continue
-        yield key_bytes, None if value is None else pack_time(timestamp) + (head.message.value() or b"")
+        yield key_bytes, None if value is None else pack_time(timestamp) + (message.value() or b"")
 
 
 def _skip(_message: Message, _error: RecordError) -> None:

@@ -182,7 +182,7 @@ class Task:
             (only,) = self.queues.values()
             take = partial(self._drain, only)
         else:
-            take = partial(self._choose, has_lag, now_ms)
+            take = partial(self._group.process, self._run, self.in_flight.blocked, has_lag, now_ms)
         count = self.sampling.run(take, limit)
         self.message = None
         self._processed_since_commit += count
@@ -218,24 +218,26 @@ class Task:
             queue.next_offset = message.offset() + 1
         return count
 
-    def _choose(self, has_lag: HasLag, now_ms: int, limit: int) -> int:
-        """Process up to `limit` records of several queues, each time that of the one whose turn it is."""
-        count = 0
-        blocked = self.in_flight.blocked
-        while count < limit and not blocked and (chosen := self._group.choose(has_lag, now_ms)) is not None:
-            self._run(chosen)
+    def _run(self, queue: RecordQueue, until: int, limit: int) -> int:
+        """Process up to `limit` records of one queue, none of which is later than `until`."""
+        time, forward, blocked = self.time, queue.forward, self.in_flight.blocked
+        schedules = time.stream_punctuations.schedules
+        count, head = 0, queue.ahead
+        while head is not None and count < limit and not blocked:
+            message, (key, value, timestamp, headers) = head
+            if timestamp > until:
+                break
             count += 1
+            queue.ahead, self.message, queue.next_offset = None, message, message.offset() + 1
+            if timestamp > queue.partition_time:
+                queue.partition_time = timestamp
+                if timestamp > time.stream:  # noqa: PLR1730 - a call of max for every record
+                    time.stream = timestamp
+            forward(key, value, timestamp, headers)
+            if schedules:
+                self._punctuate(time.stream_punctuations, time.stream)
+            head = queue.head()
         return count
-
-    def _run(self, queue: RecordQueue) -> None:
-        head = queue.pop()
-        assert head is not None  # noqa: S101 - it was chosen for its head
-        self.message = head.message
-        time = self.time
-        time.stream = max(time.stream, head.record[2])
-        queue.forward(*head.record)
-        if time.stream_punctuations.schedules:
-            self._punctuate(time.stream_punctuations, time.stream)
 
     def punctuate(self, now_ms: int) -> bool:
         """Fire what the wall clock makes due, and return whether anything was."""

@@ -15,8 +15,10 @@ from pipeline.record import Forward, Headers, Record, TaskId, TopicPartition
 from pipeline.runtime.failures import InHand, Punctuation, Update
 from pipeline.runtime.global_writes import TableWriter
 from pipeline.runtime.metrics.recorder import as_label
+from pipeline.serde import Serde, TopicSerde
 from pipeline.state.store import Entry
-from pipeline.topology import Node
+from pipeline.timestamps import EventTime
+from pipeline.topology import Node, Source
 from pipeline.windows import milliseconds
 
 if TYPE_CHECKING:
@@ -61,6 +63,16 @@ class TaskContext:
     def sends_old_values(self, node: Node) -> bool:
         """Return whether the changes that `node` forwards carry the old value."""
         return node in self._sending_old_values
+
+    def as_it_came(self, node: Node, parent: Node, serde: Serde[Any]) -> bool:
+        """Return whether a value from `parent` is, at `node`, what the bytes of the message in hand say."""
+        return (
+            type(parent) is Source
+            and (parent.timestamp is None or isinstance(parent.timestamp, EventTime))
+            # What a registry knows of a store is what was written to its changelog.
+            and (parent.value is serde and not isinstance(serde, TopicSerde))
+            and all(child is node or parent not in child.parents for child in self._places)
+        )
 
     def stream_time(self, node: Node, number: int = 0) -> StreamTime:
         """Return the operator's stream time, or one input's, as the last commit left it."""

@@ -194,20 +194,24 @@ class CachingStore(TypedStore[K, V]):
         return old
 
 
-def decode_entry(stored: bytes, store: TypedStore[Any, Any]) -> Entry:
-    """Return the entry of a stored value: timestamp (8 bytes, big-endian), then the value's bytes.
+def stored_value(stored: bytes, store: TypedStore[Any, V]) -> V:
+    """Return the value that is stored: timestamp (8 bytes, big-endian), then the value's bytes.
 
     Raises:
         StateError: the store's serde cannot decode it.
     """
     try:
-        value = store.value_serde.deserialize(stored[TIMESTAMP_SIZE:])
+        return store.value_serde.deserialize(stored[TIMESTAMP_SIZE:])
     except BrokerError:
         # A schema registry that does not answer says nothing about the value.
         raise
     except Exception as error:
         raise store.undecodable(error) from error
-    return Entry(value, _TIMESTAMP.unpack_from(stored)[0], NO_HEADERS)
+
+
+def decode_entry(stored: bytes, store: TypedStore[Any, Any]) -> Entry:
+    """Return the entry of a stored value; raises likewise."""
+    return Entry(stored_value(stored, store), _TIMESTAMP.unpack_from(stored)[0], NO_HEADERS)
 
 
 def decode_value(stored: bytes, store: TypedStore[Any, V]) -> ValueAndTimestamp[V]:

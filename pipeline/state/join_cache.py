@@ -8,7 +8,7 @@ in memory   uncommitted ones | all of them, committed or not
 
 Most records ask for others of about their own time: those are answered from memory, and a scan of the
 store, which costs as much as all the rest of a join, is needed for the time before `whole_from` alone.
-What is forgotten is forgotten by spans of time, the oldest first.
+What is forgotten is forgotten from the oldest on.
 
 Values are put as they are encoded, so a joiner that changes one in place changes no other pair,
 whenever the next commit is.
@@ -18,42 +18,72 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from pipeline.state.segment_keys import KEY_END, WINDOWS, Slot, escape_zeros, pack_segment
 from pipeline.state.slot_cache import Encoded
 from pipeline.state.store import Entry
 
-#: Time, sequence number, and the value as it is stored.
-Kept: TypeAlias = tuple[int, int, bytes]
+
+class Kept(msgspec.Struct, frozen=True, gc=False):
+    """A record that is in memory. It refers to nothing that could refer to it: the collector need not look.
+
+    Attributes:
+        time: its time in ms.
+        sequence: tells it from others of its key and time; they are ordered by it.
+        stored: its value as it is stored.
+        key: its key.
+    """
+
+    time: int
+    sequence: int
+    stored: bytes
+    key: bytes
+
+
+class Several(msgspec.Struct, frozen=True, gc=False):
+    """Records of one key, ordered. Held by this, their list does not make the collector look at all keys."""
+
+    records: list[Kept]
+
+
+#: What is in memory of one key: mostly there is one record.
+_OfKey: TypeAlias = Kept | Several
+
+_time = attrgetter("time")
+_slot = attrgetter("time", "sequence")
 
 #: Later than every time: nothing is whole.
 _NEVER: Final = 2**63
-#: Spans in a retention.
-_SPANS: Final = 16
+#: Of so many records the median is taken, when half of all are to be forgotten.
+_SAMPLE: Final = 256
 
 
 class JoinCache:
     """By key, in the order of time and sequence number.
 
     Args:
-        retention_ms: of the store.
-        bound: number of committed records that are kept.
+        bound: number of records that are kept; half of them, the oldest, are forgotten when it is passed.
         decode: returns the entry that was stored.
 
     Attributes:
         whole_from: from this time on, every record is in memory.
     """
 
-    def __init__(self, retention_ms: int, bound: int, decode: Callable[[bytes], Entry]) -> None:
+    def __init__(self, bound: int, decode: Callable[[bytes], Entry]) -> None:
         self.whole_from = _NEVER
-        self._span_ms, self._bound = max(1, retention_ms // _SPANS), bound
-        self._decode = decode
-        self._records: dict[bytes, list[Kept]] = {}
-        #: By span, the key of each record that is in memory.
-        self._spans: dict[int, list[bytes]] = {}
-        self._dirty: list[tuple[bytes, Kept]] = []
-        self._flushed: list[tuple[bytes, Kept]] = []
+        self._bound, self._decode = bound, decode
+        #: The key that was put last comes last, so that what expires is found at the front.
+        self._records: dict[bytes, _OfKey] = {}
+        self._size = 0
+        #: Records of this time or before have expired.
+        self._horizon = -1
+        self._dirty: list[Kept] = []
+        self._flushed: list[Kept] = []
 
     @property
     def dirty(self) -> int:
@@ -64,34 +94,41 @@ class JoinCache:
         """Say that no record later than `time` is stored."""
         self.whole_from = time + 1
 
-    def put(self, key: bytes, kept: Kept) -> None:
+    def put(self, kept: Kept) -> None:
         """Keep a record, at least until it is committed."""
-        self._dirty.append((key, kept))
-        self._place(key, kept)
+        self._dirty.append(kept)
+        self._place(kept)
 
-    def _place(self, key: bytes, kept: Kept) -> None:
-        span = kept[0] // self._span_ms
-        keys = self._spans.get(span)
-        if keys is None:
-            self._spans[span] = [key]
-        else:
-            keys.append(key)
-        records = self._records.get(key)
-        if records is None:
-            self._records[key] = [kept]
-        elif kept < records[-1]:
-            insort(records, kept)
+    def _place(self, kept: Kept) -> None:
+        key = kept.key
+        known = self._records.pop(key, None)
+        self._records[key] = kept if known is None else self._together(known, kept)
+        self._size += 1
+
+    def _together(self, known: _OfKey, kept: Kept) -> Several:
+        several = Several([known]) if isinstance(known, Kept) else known
+        records = several.records
+        if records[0].time <= self._horizon:
+            expired = bisect_left(records, self._horizon + 1, key=_time)
+            del records[:expired]
+            self._size -= expired
+        if records and _slot(kept) < _slot(records[-1]):
+            insort(records, kept, key=_slot)
         else:
             records.append(kept)
+        return several
 
     def find(self, key: bytes, first: int, last: int) -> Sequence[Kept]:
         """Return what is in memory of a key's records with `first <= time <= last`, in order."""
-        records = self._records.get(key)
-        if records is None or records[-1][0] < first:
+        known = self._records.get(key)
+        if known is None:
             return ()
-        if records[0][0] >= first and records[-1][0] <= last:
+        if isinstance(known, Kept):
+            return (known,) if first <= known.time <= last else ()
+        records = known.records
+        if records[0].time >= first and records[-1].time <= last:
             return records[:]
-        return records[bisect_left(records, (first,)) : bisect_left(records, (last + 1,))]
+        return records[bisect_left(records, first, key=_time) : bisect_left(records, last + 1, key=_time)]
 
     def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
         """Iterate all uncommitted entries, in any order."""
@@ -102,20 +139,21 @@ class JoinCache:
         """Iterate what was put since the last flush."""
         yield from self._entries(self._dirty)
 
-    def _entries(self, records: list[tuple[bytes, Kept]]) -> Iterator[tuple[bytes, Slot, Entry]]:
-        for key, (time, sequence, stored) in records:
-            yield key, (time, sequence), self._decode(stored)
+    def _entries(self, records: list[Kept]) -> Iterator[tuple[bytes, Slot, Entry]]:
+        for kept in records:
+            yield kept.key, (kept.time, kept.sequence), self._decode(kept.stored)
 
     def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:  # noqa: ARG002 - all is encoded
         """Take what was put since the last flush as flushed, and return it encoded."""
         log: list[tuple[bytes, bytes | None]] = []
         changes: dict[bytes, bytes | None] = {}
         pack, segment, prefix = WINDOWS.pack, -1, b""
-        for key, (time, sequence, stored) in self._dirty:
+        for kept in self._dirty:
+            time, stored, key = kept.time, kept.stored, kept.key
             if time // segment_ms != segment:
                 segment = time // segment_ms
                 prefix = pack_segment(segment)
-            suffix = pack(time, sequence)
+            suffix = pack(time, kept.sequence)
             log.append((key + suffix, stored))
             changes[prefix + (escape_zeros(key) if 0 in key else key) + KEY_END + suffix] = stored
         self._flushed += self._dirty
@@ -124,62 +162,64 @@ class JoinCache:
 
     def commit(self, horizon: int) -> None:
         """Take what was flushed as committed; what has a time of `horizon` or before has expired."""
-        self._flushed = []
-        # Of what is not whole, nothing is found without a scan: it has no use.
-        self._forget_before(max(self.whole_from, horizon + 1), self._bound)
-
-    def _forget_before(self, time: int, most: int) -> None:
-        """Forget spans that end before `time`, and more, the oldest first, until `most` records are left."""
-        size, forgotten = self._size, False
-        for span in sorted(self._spans):
-            end = (span + 1) * self._span_ms
-            if end > time and size <= most:
+        self._flushed, self._horizon = [], horizon
+        expired = []
+        for key, known in self._records.items():
+            if _newest(known) > horizon:
                 break
-            keys = self._spans.pop(span)
-            size -= len(keys)
-            self._forget_of(keys, end)
-            self.whole_from, forgotten = max(self.whole_from, end), True
-        if forgotten:
-            for key, kept in (*self._flushed, *self._dirty):
-                if kept[0] < self.whole_from and kept not in self._records.get(key, ()):
-                    self._place(key, kept)
-
-    def _forget_of(self, keys: Iterable[bytes], end: int) -> None:
-        by_key = self._records
-        for key in keys:
-            records = by_key.get(key)
-            if records is None:
-                continue
-            if records[-1][0] < end:
-                del by_key[key]
-            else:
-                del records[: bisect_left(records, (end,))]
-
-    @property
-    def _size(self) -> int:
-        return sum(map(len, self._spans.values()))
+            expired.append(key)
+        for key in expired:
+            self._size -= _count(self._records.pop(key))
+        if self._size > self._bound:
+            self.shrink()
 
     def newest(self) -> Iterator[bytes]:
         """Yield what is stored for the newest of what was put since the last flush, if there is anything."""
-        for _key, kept in self._dirty[-1:]:
-            yield kept[2]
+        for kept in self._dirty[-1:]:
+            yield kept.stored
 
     def committed(self) -> tuple[int, Iterable[bytes]]:
         """Return how many records are kept, and what is stored for them; uncommitted ones included."""
-        return self._size, (kept[2] for records in self._records.values() for kept in records)
+        return self._size, (kept.stored for known in self._records.values() for kept in _all(known))
 
     def shrink(self) -> None:
-        """Forget half of the records, the oldest."""
-        self._forget_before(0, self._size // 2)
+        """Forget about half of the records, the oldest."""
+        every = (kept.time for known in self._records.values() for kept in _all(known))
+        sample = sorted(islice(every, 0, None, max(1, self._size // _SAMPLE)))
+        if sample:
+            self.whole_from = max(self.whole_from, sample[len(sample) // 2])
+        first = self.whole_from
+        for key, known in list(self._records.items()):
+            if _newest(known) < first:
+                self._size -= _count(self._records.pop(key))
+            elif not isinstance(known, Kept):
+                earlier = bisect_left(known.records, first, key=_time)
+                del known.records[:earlier]
+                self._size -= earlier
+        for kept in (*self._flushed, *self._dirty):
+            if kept.time < self.whole_from:
+                self._place(kept)
 
     def forget(self) -> None:
         """Forget what is committed: the store was changed by another way, or memory is short."""
-        self._records, self._spans, self.whole_from = {}, {}, _NEVER
-        for key, kept in (*self._flushed, *self._dirty):
-            self._place(key, kept)
+        self._records, self._size, self.whole_from = {}, 0, _NEVER
+        for kept in (*self._flushed, *self._dirty):
+            self._place(kept)
 
     def wipe(self) -> None:
         """Forget everything."""
         self._dirty, self._flushed = [], []
         self.forget()
-        self.whole_from = 0
+        self.whole_from, self._horizon = 0, -1
+
+
+def _all(known: _OfKey) -> Sequence[Kept]:
+    return (known,) if isinstance(known, Kept) else known.records
+
+
+def _newest(known: _OfKey) -> int:
+    return known.time if isinstance(known, Kept) else known.records[-1].time
+
+
+def _count(known: _OfKey) -> int:
+    return 1 if isinstance(known, Kept) else len(known.records)

@@ -61,7 +61,7 @@ class WindowStore(SegmentedStore[K, V]):
         caching: bool = True,
     ) -> None:
         self._aggregates = AggregateCache(cache_entries)
-        self._joins = JoinCache(retention_ms, cache_entries, self._decoded)
+        self._joins = JoinCache(cache_entries, self._decoded)
         super().__init__(
             name,
             engine,
@@ -149,13 +149,12 @@ class WindowStore(SegmentedStore[K, V]):
         # Never overwrites: every put is one changelog record, so a count that begins at the
         # changelog's position has not been used by an earlier run.
         sequence = self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        self._joins.put(key, (start, sequence, stored))
+        self._joins.put(Kept(start, sequence, stored, key))
 
     def fetch_stored(self, key: bytes, from_ms: int, to_ms: int) -> Sequence[Kept]:
         """Return what was put of a key with `from_ms <= start <= to_ms`, by start, then as put.
 
-        What can be seen of it, each with time and sequence number, and as it is stored: of a store that
-        keeps duplicates.
+        What can be seen of it, as it is stored: of a store that keeps duplicates.
         """
         first, last = self._time - self.retention_ms + 1, self._time
         if from_ms > first:  # noqa: PLR1730 - calls of max and min for every record
@@ -171,15 +170,17 @@ class WindowStore(SegmentedStore[K, V]):
         if first > last:
             return found
         self.reads += 1
-        parse, scans = self._layout.parse_store_key, self._segment_scans(key, first, last)
-        stored = {(*parse(place).slot, value) for place, value in chain.from_iterable(scans)}
-        return sorted(stored.union(found))
+        parse, all_found = self._layout.parse_store_key, {(kept.time, kept.sequence): kept for kept in found}
+        for place, stored in chain.from_iterable(self._segment_scans(key, first, last)):
+            slot = parse(place).slot
+            all_found[slot] = Kept(*slot, stored, key)
+        return [all_found[slot] for slot in sorted(all_found)]
 
     def fetch_entries(self, key: bytes, from_ms: int, to_ms: int) -> list[tuple[int, Entry]]:
         """Return a key's visible windows with `from_ms <= start <= to_ms`, by start, then as put."""
         if self._duplicates:
-            found_all = self.fetch_stored(key, from_ms, to_ms)
-            return [(start, decode_entry(stored, self)) for start, _, stored in found_all]
+            kept = self.fetch_stored(key, from_ms, to_ms)
+            return [(each.time, decode_entry(each.stored, self)) for each in kept]
         first, last = self._visible(from_ms, to_ms)
         if first > last:
             return []
