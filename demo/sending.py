@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from pipeline.clock import Clock
 from pipeline.errors import DeliveryError
 from pipeline.record import NO_HEADERS
-from pipeline.runtime.broker import Producer
+from pipeline.runtime.producer import Producer
 
 #: The shortest wait for the next record's time: what is due by then goes together.
 _TICK_MS: Final = 20

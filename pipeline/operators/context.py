@@ -124,7 +124,7 @@ class OperatorContext(Protocol):
 
     @property
     def produce(self) -> Callable[[str, bytes | None, bytes | None, int, int, Headers], None]:
-        """`(topic, value, key, partition, timestamp, headers)`: `runtime.broker.Producer.produce`."""
+        """`(topic, value, key, partition, timestamp, headers)`: `runtime.producer.Producer.produce`."""
         ...
 
     @property

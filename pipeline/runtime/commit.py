@@ -78,6 +78,10 @@ class Committer:
         due = settled
         writes = self._environment.global_writes
         writes.flush(due)
+        # While the client sends. All that is written was committed before.
+        for task in due:
+            for behind in task.behind:
+                behind.catch_up()
         # 2. Flush the producer: every record is acknowledged, or has gone to the dead letters.
         self._deliver()
         logged = [*(changelog for task in due for changelog in task.logged), *writes.partitions]

@@ -10,12 +10,13 @@ from pipeline.config import StreamsConfig
 from pipeline.plan.planner import Plan
 from pipeline.plan.serdes import prepare_serdes
 from pipeline.record import TaskId
-from pipeline.runtime.broker import Admin, Broker, Consumer, Producer, TransactionalProducer
+from pipeline.runtime.broker import Admin, Broker, Consumer
 from pipeline.runtime.chosen_topics import chosen_counts
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.global_state import GlobalState, open_global_stores
 from pipeline.runtime.metrics.recorder import Recorder
 from pipeline.runtime.pattern_topics import PatternTopics
+from pipeline.runtime.producer import Producer, TransactionalProducer
 from pipeline.runtime.purge import Purge
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore import Restoration

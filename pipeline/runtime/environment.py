@@ -10,19 +10,16 @@ from pipeline.agents.loop import AgentLoop
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
 from pipeline.plan.planner import Plan
-from pipeline.record import NO_HEADERS, TopicPartition
-from pipeline.runtime.broker import Producer, TransactionalProducer
+from pipeline.record import TopicPartition
 from pipeline.runtime.cache_bound import Cache
 from pipeline.runtime.dead_letter import DeadLetters
 from pipeline.runtime.failures import Failures
 from pipeline.runtime.global_writes import GlobalWrites
 from pipeline.runtime.metrics.recorder import Recorder
 from pipeline.runtime.partitioner import partition_for
+from pipeline.runtime.producer import Producer, TransactionalProducer
 from pipeline.runtime.purge import Purge
 from pipeline.runtime.rewinds import Rewinds
-
-#: What `Producer.produce` takes for "now".
-_WRITE_TIME = -1
 
 
 class TaskEnvironment:
@@ -64,10 +61,8 @@ class TaskEnvironment:
 
     def log(self, changelog: TopicPartition, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         """Produce a store's updates, given by key and value, to its changelog."""
-        produce, (topic, partition) = self.producer.produce, changelog
-        for key, value in records:
-            produce(topic, value, key, partition, _WRITE_TIME, NO_HEADERS)
-        self.recorder.traffic.log(topic, records)
+        self.producer.log(*changelog, records)
+        self.recorder.traffic.log(changelog.topic, records)
 
     @cached_property
     def agent_loop(self) -> AgentLoop:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import RecordTooLargeError, TaskMigratedError
-from pipeline.record import Headers, TopicPartition
+from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.memory_group import MemoryConsumer
 from pipeline.runtime.memory_log import MemoryTopic, MemoryTransaction
@@ -33,7 +33,7 @@ def check_size(topic: str, key: bytes | None, value: bytes | None) -> None:
 
 
 class MemoryProducer:
-    """Satisfies `pipeline.runtime.broker.Producer`: a record is in the topic at once."""
+    """Satisfies `pipeline.runtime.producer.Producer`: a record is in the topic at once."""
 
     def __init__(self, broker: MemoryBroker, client_id: str) -> None:
         self.client_id = client_id
@@ -60,6 +60,11 @@ class MemoryProducer:
         self._queue.append(Undelivered(topic, partition, key, value, timestamp, tuple(headers), ""))
         if self._broker.reachable:
             self._deliver()
+
+    def log(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Produce records, given by key and value, without headers, at the time of writing."""
+        for key, value in records:
+            self.produce(topic, value, key, partition, -1, NO_HEADERS)
 
     def flush(self, timeout_s: float) -> Sequence[Undelivered]:  # noqa: ARG002 (never waits)
         """Return the records that failed since the last flush, in the order they failed.
@@ -118,7 +123,7 @@ class MemoryProducer:
 
 
 class MemoryTransactionalProducer(MemoryProducer):
-    """Satisfies `pipeline.runtime.broker.TransactionalProducer`.
+    """Satisfies `pipeline.runtime.producer.TransactionalProducer`.
 
     Attributes:
         fenced: whether another producer has the id, or the transaction timed out: this one is of no use.

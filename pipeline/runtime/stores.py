@@ -17,6 +17,7 @@ from pipeline.state.session import SessionStore
 from pipeline.state.store import BytesStore
 from pipeline.state.versioned import VersionedStore
 from pipeline.state.window import WindowStore
+from pipeline.state.write_behind import WriteBehind
 from pipeline.topology import StoreSpec
 
 _log: Final = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Engines:
                 if engine is None:
                     engine = self.of_task(task, spec)
                     opened.callback(engine.close)
+                if (spec.logged or spec.source_is_log) and not spec.in_memory:
+                    engine = WriteBehind(engine, self._config.unwritten_entries)
                 stores[spec.name] = open_store(spec, engine, self._config)
             yield stores
             opened.pop_all()

@@ -73,6 +73,8 @@ class Task:
         self.queues = self._group.queues
         #: What it goes on from, as committed or as if it were: changelogs' positions included.
         self.begins: dict[TopicPartition, Committed] = {}
+        #: What is written later than it is committed.
+        self.behind = [behind for store in stores.values() if (behind := store.behind) is not None]
         #: By store that has one: its changelog partition.
         self.changelogs = {spec.name: self.changelog(spec.name) for spec in sub.stores if spec.logged}
         #: By store that is restored from its table's topic: the topic's partition.

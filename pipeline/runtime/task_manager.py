@@ -376,7 +376,7 @@ class TaskManager:
         return full or self._cache_bound.passed_by(self._caches())
 
     def _caches(self) -> list[Cache]:
-        stores = [store for task in self._tasks.values() for store in task.stores.values()]
+        stores = [store for task in self._tasks.values() for store in (*task.stores.values(), *task.behind)]
         return [*stores, *self._environment.caches]
 
     def commit(self, *, leaving: bool) -> bool:

@@ -35,8 +35,8 @@ class CacheSize:
 
     def add(self, stored: Iterable[bytes | None]) -> None:
         """Take note of entries that were committed, or read, and are kept."""
-        lengths = [ENTRY_BYTES + len(each) for each in stored if each is not None]
-        self._committed += sum(lengths)
+        kept = [each for each in stored if each is not None]
+        self._committed += ENTRY_BYTES * len(kept) + sum(map(len, kept))
 
     def forget(self) -> None:
         """Take note that nothing that is committed is kept any more."""

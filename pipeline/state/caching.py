@@ -13,6 +13,7 @@ from pipeline.record import NO_HEADERS
 from pipeline.serde import Serde
 from pipeline.state.cache_size import CacheSize
 from pipeline.state.store import BytesStore, Entry
+from pipeline.state.write_behind import WriteBehind
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -139,6 +140,11 @@ class TypedStore(Generic[K, V]):
     def properties(self) -> Mapping[str, int]:
         """Return what the `BytesStore` tells of itself. May be called from any thread."""
         return self._engine.properties()
+
+    @property
+    def behind(self) -> WriteBehind | None:
+        """What of it is committed and not written yet; None: all is written when it is committed."""
+        return self._engine if isinstance(self._engine, WriteBehind) else None
 
     def position(self) -> int:
         """Return the changelog position of what is committed."""

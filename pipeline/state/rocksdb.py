@@ -204,10 +204,12 @@ class RocksDBStore:
             # RocksDB refuses a range whose end is before its start.
             if start < end:
                 batch.delete_range(start, end)
-        entries, left = iter(changes.items()), len(changes)
+        # In order: what is inserted into a skip list beside the last finds its place in a third of the time.
+        keys, left = iter(sorted(changes)), len(changes)
         while left:
             put = batch.put
-            for key, value in islice(entries, _CHUNK):
+            for key in islice(keys, _CHUNK):
+                value = changes[key]
                 if value is None:
                     batch.delete(key)
                 else:
@@ -223,9 +225,7 @@ class RocksDBStore:
 
     def _write(self, batch: WriteBatch) -> None:
         with self._lock:
-            if self._damage is not None:
-                # Found by a reader, which may be one of another thread.
-                raise self._corrupt("write", self._damage)
+            self._check_whole("write")
             try:
                 self._db.write(batch, self._write_options)
             except Exception as error:
@@ -248,9 +248,10 @@ class RocksDBStore:
         return estimate or 0
 
     def position(self) -> int:
-        """Return the changelog position of the last write."""
+        """Return the changelog position of the last write: that of a damaged store says nothing."""
         with self._lock:
             self._check_open()
+            self._check_whole("read")
             try:
                 stored = self._meta.get(_POSITION)
             except Exception as error:
@@ -290,6 +291,11 @@ class RocksDBStore:
     def _check_open(self) -> None:
         if self._meta_handle is None:
             raise self._closed()
+
+    def _check_whole(self, what: str) -> None:
+        if self._damage is not None:
+            # Found by a reader, which may be one of another thread.
+            raise self._corrupt(what, self._damage)
 
     def _closed(self) -> StateError:
         return StateError(f"the state store at {self._path} is closed")

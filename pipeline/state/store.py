@@ -3,7 +3,8 @@
 Three layers, each a wrapper of the one below:
 
 * `BytesStore`: an ordered map of bytes on RocksDB or in memory, written in atomic batches that
-  carry the changelog position they belong to. Never ahead of what is committed.
+  carry the changelog position they belong to. Never ahead of what is committed; what is on disk may be
+  behind it (`state.write_behind`).
 * a typed store (`state.keyvalue`, `window`, `session`, `versioned`): serdes, key layout, timestamps,
   and a bounded write-back cache that holds everything not committed yet.
 * the task, which flushes (forwarding and logging) and then commits them in a fixed order.
@@ -12,11 +13,14 @@ Three layers, each a wrapper of the one below:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from pipeline.record import Headers
+
+if TYPE_CHECKING:
+    from pipeline.state.write_behind import WriteBehind
 
 
 class BytesStore(Protocol):
@@ -137,6 +141,11 @@ class StateStore(Protocol):
 
     def shrink(self) -> None:
         """Let go of some of what is cached and committed, and rather of what will not be asked for again."""
+        ...
+
+    @property
+    def behind(self) -> WriteBehind | None:
+        """What of it is committed and not written yet; None: all is written when it is committed."""
         ...
 
     def position(self) -> int:

@@ -10,8 +10,9 @@ from confluent_kafka import TopicPartition as ClientPartition
 from confluent_kafka.admin import AdminClient
 
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
-from pipeline.runtime.broker import Broker, Consumer, Message, Producer, TopicSpec
+from pipeline.runtime.broker import Broker, Consumer, Message, TopicSpec
 from pipeline.runtime.memory import MemoryBroker
+from pipeline.runtime.producer import Producer
 
 FLUSH_S = 30.0
 #: Each attempt waits at most 50 ms: so many are a deadline of 30 s.

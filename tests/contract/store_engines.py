@@ -11,6 +11,7 @@ from pipeline.record import TaskId
 from pipeline.state.partitioned import PartitionedStore
 from pipeline.state.provider import MemoryProvider, RocksDBProvider, StoreProvider
 from pipeline.state.store import BytesStore, StateStore
+from pipeline.state.write_behind import WriteBehind
 
 Open: TypeAlias = Callable[[], BytesStore]
 Log: TypeAlias = list[tuple[bytes, bytes | None]]
@@ -19,6 +20,8 @@ S = TypeVar("S")
 KINDS: Final = ("rocksdb", "memory")
 #: An engine that keeps rows of several partitions, on each of the others.
 PARTITIONED: Final = tuple(f"partitioned-{kind}" for kind in KINDS)
+#: One that writes later, on each of the others.
+BEHIND: Final = tuple(f"behind-{kind}" for kind in KINDS)
 
 #: Whether a store forwards at its flushes, or at once.
 CACHING: Final = (True, False)
@@ -37,7 +40,11 @@ def engines(kind: str, folder: Path) -> Iterator[Open]:
 
     def open_again() -> BytesStore:
         store: BytesStore = provider.open(TaskId(0, 3), "counts")
-        opened.append(PartitionedStore(store) if kind in PARTITIONED else store)
+        if kind in PARTITIONED:
+            store = PartitionedStore(store)
+        elif kind in BEHIND:
+            store = WriteBehind(store, 3)
+        opened.append(store)
         return opened[-1]
 
     yield open_again

@@ -85,6 +85,26 @@ class TestRecords:
         (message,) = read_all(broker, topic)
         assert message.timestamp()[1] > 1_700_000_000_000
 
+    @pytest.mark.parametrize("count", [1, 150_000])
+    def test_what_is_logged_comes_in_its_order_with_the_time_of_writing(
+        self, broker: Broker, topic: str, count: int
+    ) -> None:
+        """Also when it is more than the client's queue takes."""
+        create(broker, topic, partitions=2)
+        records = [(b"%d" % number, None if number % 3 == 0 else b"v") for number in range(count)]
+        with closing(broker.producer("writer")) as producer:
+            producer.log(topic, 1, records)
+            assert producer.flush(FLUSH_S) == []
+        messages = read_all(broker, topic, partitions=2)
+        assert [(message.key(), message.value()) for message in messages] == records
+        assert {(message.partition(), bool(message.headers())) for message in messages} == {(1, False)}
+        assert min(message.timestamp()[1] for message in messages) > 1_700_000_000_000
+
+    def test_what_is_logged_and_too_large_is_refused(self, broker: Broker, topic: str) -> None:
+        create(broker, topic)
+        with closing(broker.producer("writer")) as producer, pytest.raises(RecordTooLargeError):
+            producer.log(topic, 0, [(b"key", b"x" * 64 * 1024 * 1024)])
+
     def test_zero_timestamp(self, broker: Broker, topic: str, request: pytest.FixtureRequest) -> None:
         if isinstance(broker, KafkaBroker):
             reason = "librdkafka reads 0 as now: the producer writes 1 ms instead"

@@ -11,12 +11,12 @@ import pytest
 
 from pipeline.errors import StateError
 from pipeline.state.store import BytesStore
-from tests.contract.store_engines import KINDS, PARTITIONED, Open, engines
+from tests.contract.store_engines import BEHIND, KINDS, PARTITIONED, Open, engines
 
 LETTERS: dict[bytes, bytes | None] = {key: key.upper() for key in (b"a", b"b", b"c", b"d")}
 
 
-@pytest.fixture(params=KINDS + PARTITIONED)
+@pytest.fixture(params=KINDS + PARTITIONED + BEHIND)
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     with engines(request.param, tmp_path) as open_again:
         yield open_again

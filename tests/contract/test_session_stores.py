@@ -14,7 +14,18 @@ from pipeline.serde import STRING
 from pipeline.state.caching import ValueAndTimestamp
 from pipeline.state.session import SessionStore
 from pipeline.state.store import BytesStore, Entry
-from tests.contract.store_engines import CACHING, KINDS, STAGES, Log, Open, engines, forwarding, reach, size
+from tests.contract.store_engines import (
+    BEHIND,
+    CACHING,
+    KINDS,
+    STAGES,
+    Log,
+    Open,
+    engines,
+    forwarding,
+    reach,
+    size,
+)
 
 MINUTE = 60_000
 
@@ -22,7 +33,7 @@ Store: TypeAlias = SessionStore[str, str]
 Make: TypeAlias = Callable[[BytesStore], Store]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=KINDS + BEHIND)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     with engines(request.param, tmp_path / "engine") as open_again:
         yield open_again

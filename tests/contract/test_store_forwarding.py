@@ -15,7 +15,7 @@ from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.session import SessionStore
 from pipeline.state.store import BytesStore, Entry
 from pipeline.state.window import WindowStore
-from tests.contract.store_engines import CACHING, KINDS, Log, Open, engines
+from tests.contract.store_engines import BEHIND, CACHING, KINDS, Log, Open, engines
 
 #: What `on_flush` was told, without the key: `[where, ..., value, old value]`.
 Seen = list[tuple[Any, ...]]
@@ -72,7 +72,7 @@ class Subject:
         return {key: found.value for key, *_, found in self.store.committed_scan()}
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=KINDS + BEHIND)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     with engines(request.param, tmp_path / "engine") as open_again:
         yield open_again

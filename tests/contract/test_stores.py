@@ -15,10 +15,10 @@ from pipeline.serde import BYTES, JSON, STRING
 from pipeline.state.caching import ValueAndTimestamp
 from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.store import BytesStore, Entry
-from tests.contract.store_engines import CACHING, KINDS, STAGES, Log, Open, engines, forwarding, reach
+from tests.contract.store_engines import BEHIND, CACHING, KINDS, STAGES, Log, Open, engines, forwarding, reach
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=KINDS + BEHIND)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     with engines(request.param, tmp_path / "engine") as open_again:
         yield open_again

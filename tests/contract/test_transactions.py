@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.errors import ConfigError, TaskMigratedError
 from pipeline.record import NO_HEADERS, TopicPartition
-from pipeline.runtime.broker import Broker, Committed, TransactionalProducer
+from pipeline.runtime.broker import Broker, Committed
+from pipeline.runtime.producer import TransactionalProducer
 from tests.contract.broker_clients import (
     FLUSH_S,
     Listener,

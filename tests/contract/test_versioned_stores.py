@@ -14,14 +14,14 @@ from pipeline.serde import INT64, JSON, STRING
 from pipeline.state.caching import ValueAndTimestamp
 from pipeline.state.store import BytesStore, Entry
 from pipeline.state.versioned import LATEST, NOT_PUT, VersionedStore
-from tests.contract.store_engines import KINDS, STAGES, Log, Open, engines, reach, size
+from tests.contract.store_engines import BEHIND, KINDS, STAGES, Log, Open, engines, reach, size
 
 HISTORY = 1_000
 
 Store: TypeAlias = VersionedStore[str, str]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=KINDS + BEHIND)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     with engines(request.param, tmp_path / "engine") as open_again:
         yield open_again

@@ -14,12 +14,23 @@ from pipeline.serde import STRING
 from pipeline.state.caching import ValueAndTimestamp
 from pipeline.state.store import BytesStore, Entry
 from pipeline.state.window import WindowStore
-from tests.contract.store_engines import CACHING, KINDS, STAGES, Log, Open, engines, forwarding, reach, size
+from tests.contract.store_engines import (
+    BEHIND,
+    CACHING,
+    KINDS,
+    STAGES,
+    Log,
+    Open,
+    engines,
+    forwarding,
+    reach,
+    size,
+)
 
 MINUTE = 60_000
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=KINDS + BEHIND)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     with engines(request.param, tmp_path / "engine") as open_again:
         yield open_again

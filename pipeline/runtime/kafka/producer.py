@@ -35,7 +35,7 @@ _PATIENCE: Final = 20
 
 
 class KafkaProducer:
-    """Satisfies `pipeline.runtime.broker.Producer`.
+    """Satisfies `pipeline.runtime.producer.Producer`.
 
     The client reads a timestamp of 0 as "now"; so a record of exactly 0 ms since the epoch is
     written with 1 ms. A failed record is returned with the timestamp -1 if it had no headers.
@@ -91,6 +91,16 @@ class KafkaProducer:
             raise self._produce_error(error, topic, value, key) from error
         on_failure = partial(self._on_failure, timestamp=timestamp, headers=headers) if headers else None
         self._produce_waiting(topic, value, key, partition, on_failure, None, timestamp, list(headers))
+
+    def log(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Queue records, given by key and value, without headers, at the time of writing; raises likewise."""
+        produce = self._produce
+        for key, value in records:
+            try:
+                produce(topic, value, key, partition)
+            except (BufferError, KafkaException):
+                # Once more: it waits for room, or says what is wrong.
+                self.produce(topic, value, key, partition, -1, NO_HEADERS)
 
     def _produce_waiting(self, topic: str, value: bytes | None, key: bytes | None, *arguments: Any) -> None:
         """Queue a record, however long the local queue is full.

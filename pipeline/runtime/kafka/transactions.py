@@ -30,7 +30,7 @@ _CLOSE_S: Final = 2 * _WAIT_S
 
 
 class KafkaTransactionalProducer(KafkaProducer):
-    """Satisfies `pipeline.runtime.broker.TransactionalProducer`.
+    """Satisfies `pipeline.runtime.producer.TransactionalProducer`.
 
     Args:
         settings: with `transactional.id`; see `pipeline.runtime.kafka.settings`.

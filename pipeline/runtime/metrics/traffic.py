@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Final, TypeAlias
 
 from pipeline.operators.context import Flow
@@ -15,7 +16,7 @@ OTHER: Final = "(other)"
 #: Of a longer run of records, about so many are weighed, evenly spread: all of them cost 100 ns a record.
 _WEIGHED: Final = 16
 
-#: `runtime.broker.Producer.produce`.
+#: `runtime.producer.Producer.produce`.
 Produce: TypeAlias = Callable[[str, bytes | None, bytes | None, int, int, Headers], None]
 
 
@@ -88,7 +89,7 @@ class Traffic:
         """Count records that were produced in one go, given by key and value."""
         flow = self.flow_to(topic)
         flow.records += len(records)
-        flow.bytes += sum([len(key) + len(value or b"") for key, value in records])
+        flow.bytes += sum(map(len, filter(None, chain.from_iterable(records))))
 
     @property
     def records_produced(self) -> int:

@@ -14,12 +14,11 @@ from pipeline.runtime.broker import (
     Committed,
     Consumer,
     Message,
-    Producer,
     Reader,
     RebalanceListener,
-    TransactionalProducer,
 )
 from pipeline.runtime.memory import MemoryBroker
+from pipeline.runtime.producer import Producer, TransactionalProducer
 from pipeline.testing.simulation.faults import Faults
 from pipeline.testing.simulation.leaders import Leaders
 from pipeline.testing.simulation.link_producer import LinkProducer, LinkTransactionalProducer

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pipeline.errors import BrokerUnreachableError, TaskMigratedError
-from pipeline.record import Headers, TopicPartition
+from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Committed, Consumer
 from pipeline.runtime.memory_producer import check_size, choose_partition
 from pipeline.runtime.undelivered import Undelivered
@@ -22,7 +22,7 @@ _Produced: TypeAlias = tuple[str, bytes | None, bytes | None, int, int, Headers]
 
 
 class LinkProducer:
-    """Satisfies `pipeline.runtime.broker.Producer`.
+    """Satisfies `pipeline.runtime.producer.Producer`.
 
     Attributes:
         queues: by partition, what is not delivered yet, in the order it was produced. Of different
@@ -60,6 +60,11 @@ class LinkProducer:
             self._wait_for_room(target)
         elif not link.down and random() >= faults.held_back:
             self._deliver(target, len(queue))
+
+    def log(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Produce records, given by key and value, without headers, at the time of writing."""
+        for key, value in records:
+            self.produce(topic, value, key, partition, -1, NO_HEADERS)
 
     def _wait_for_room(self, target: TopicPartition) -> None:
         """Deliver some of what is queued; if nobody takes it, give it up, as after the delivery timeout."""
@@ -157,7 +162,7 @@ class LinkProducer:
 
 
 class LinkTransactionalProducer(LinkProducer):
-    """Satisfies `pipeline.runtime.broker.TransactionalProducer`."""
+    """Satisfies `pipeline.runtime.producer.TransactionalProducer`."""
 
     def __init__(self, link: Link, inner: Any, coordinator: str) -> None:
         super().__init__(link, inner)

@@ -27,7 +27,7 @@ _POLLED: Final = 10_000
 
 
 class Outgoing(NamedTuple):
-    """A record to write; see `pipeline.runtime.broker.Producer.produce`."""
+    """A record to write; see `pipeline.runtime.producer.Producer.produce`."""
 
     topic: str
     key: bytes | None
