@@ -72,12 +72,13 @@ def _process(job: Job) -> Measurement:
     processed = job.records * (2 if job.work in _THROUGH_A_TOPIC else 1)
     try:
         watch, done = None, 0
-        while done < processed:
-            started = Stopwatch()
+        while not done:
+            watch = Stopwatch()
             worker.step()
             done = worker.status().metrics.get("records_processed", 0)
-            if watch is None and done:
-                watch = started
+        while done < processed:
+            worker.step()
+            done = worker.status().metrics.get("records_processed", 0)
         commit(worker)
         assert watch is not None  # noqa: S101 - there was a record
         measured = watch.stop(job.records)
