@@ -19,14 +19,13 @@ from typing import Any, NamedTuple
 from pipeline.config import StreamsConfig
 from pipeline.errors import NoTimeError, ProcessingError, RecordError, StateError
 from pipeline.plan.planner import Plan
-from pipeline.record import GLOBAL, Headers, TopicPartition
+from pipeline.record import GLOBAL, TopicPartition
 from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Admin, Message, Reader
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.queries import StoreRegistry
-from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.restore_progress import RestoreProgress
-from pipeline.runtime.source_log import source_rows
+from pipeline.runtime.source_rows import SourceRows
 from pipeline.runtime.stores import Engines, open_store
 from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.partitioned import PartitionedStore, Progress
@@ -187,17 +186,13 @@ class _Reading:
         self.name = store.table.store.name
         self._environment = environment
         (topic,) = self.table.topics
-        self.queues = {
-            partition: RecordQueue(
-                partition,
-                self.table,
-                _nowhere,
-                environment.config.max_record_bytes,
-                environment.clock,
-                self._reject,
+        self._sources = {
+            partition: SourceRows(
+                self.table, partition, environment, keyless=self._keyless, refuse=self._reject
             )
             for partition in (TopicPartition(topic, number) for number in range(counts[topic]))
         }
+        self.queues = {partition: source.queue for partition, source in self._sources.items()}
         self._starts: dict[TopicPartition, int] = {}
         self._loading = set(self.queues)
 
@@ -241,11 +236,7 @@ class _Reading:
                     f"it goes on at {run[0].offset()}: the topic was made anew. The table was wiped: start "
                     "the worker again to load it"
                 )
-            changes.update(
-                source_rows(
-                    self.queues[partition], self.table.store, run, keyless=self._keyless, refuse=self._reject
-                )
-            )
+            changes.update(self._sources[partition].read(run))
         for partition in runs:
             self._reached(partition)
         self.rows.restore(changes.items(), 0)
@@ -275,7 +266,3 @@ class _Reading:
             failures.drop(message, "records_dropped", error, "no_time", "global")
         else:
             failures.handle(message, error, "global")
-
-
-def _nowhere(_key: Any, _value: Any, _timestamp: int, _headers: Headers) -> None:
-    """Take nothing: records go into the store as bytes."""

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from pipeline.record import TopicPartition
-from pipeline.runtime.record_queue import RecordQueue
+from pipeline.runtime.record_queue import LAST_TIME_MS, RecordQueue
 
 #: `(partition, offset)`: whether the broker may have records from `offset` on that are not here yet.
 HasLag: TypeAlias = Callable[[TopicPartition, int], bool]
-
-#: `(queue, until, limit)`: processes up to `limit` records of a queue, at least one and none that is later
-#: than `until`; returns how many.
-Run: TypeAlias = Callable[[RecordQueue, int, int], int]
-
-#: Later than every record.
-_NEVER: Final = 2**63
 
 
 class PartitionGroup:
@@ -34,42 +27,42 @@ class PartitionGroup:
     Args:
         max_idle_ms: how long an empty partition of which the broker has no more is waited for, by the
             wall clock; None: not even for what the broker has.
+        blocked: while there is anything in it, no record is taken.
     """
 
-    def __init__(self, max_idle_ms: int | None) -> None:
+    def __init__(self, max_idle_ms: int | None, blocked: Collection[object]) -> None:
         self.queues: dict[TopicPartition, RecordQueue] = {}
-        self._max_idle_ms = max_idle_ms
+        self._max_idle_ms, self._blocked = max_idle_ms, blocked
 
-    def process(self, run: Run, blocked: Collection[object], has_lag: HasLag, now_ms: int, limit: int) -> int:
-        """Process up to `limit` records, and return how many were.
+    def run(self, limit: int, has_lag: HasLag, now_ms: int) -> int:
+        """Take up to `limit` records in their order, and return how many were.
 
-        Args:
-            run: processes records of the queue whose turn it is.
-            blocked: ends it, once there is something in it.
-            has_lag: says what the broker has.
-            now_ms: by the wall clock.
-            limit: how many.
+        A queue whose turn it is gives records until another one's head is due.
         """
         count = 0
-        while count < limit and not blocked and (turn := self._choose(has_lag, now_ms)) is not None:
-            count += run(*turn, limit - count)
+        while count < limit and not self._blocked and (turn := self._next_turn(has_lag, now_ms)):
+            queue, until = turn
+            count += queue.run(limit - count, until)
         return count
 
-    def _choose(self, has_lag: HasLag, now_ms: int) -> tuple[RecordQueue, int] | None:
-        """Return the queue whose head is next, and up to which time its records come before all others.
+    def _next_turn(self, has_lag: HasLag, now_ms: int) -> tuple[RecordQueue, int] | None:
+        """Return the queue whose head is next, and until which time it stays so.
 
         None: there is none, or one that is empty is waited for.
         """
-        chosen, time, until, waiting = None, _NEVER, _NEVER, False
+        chosen, smallest, until, waiting = None, 0, LAST_TIME_MS, False
         for queue in self.queues.values():
-            head = queue.ahead or queue.head()
-            if head is None:
+            time = queue.head_time()
+            if time is None:
                 waiting |= self._is_waited_for(queue, has_lag, now_ms)
-            elif (found := head[1][2]) < time:
-                # Of equal times, those of the queue that was added first come first.
-                chosen, time, until = queue, found, time - 1
-            elif found < until:
-                until = found
+            elif chosen is None:
+                chosen, smallest = queue, time
+            elif time < smallest:
+                # Of equal times, the one that was added first goes first.
+                until = min(until, smallest - 1)
+                chosen, smallest = queue, time
+            else:
+                until = min(until, time)
         return None if waiting or chosen is None else (chosen, until)
 
     def _is_waited_for(self, queue: RecordQueue, has_lag: HasLag, now_ms: int) -> bool:

@@ -11,7 +11,7 @@ changelog   |------------------|- - - - - - - - -|.........
 ```
 
 A store without a changelog starts from what it holds, unless its table's own topic stands for one
-(`source_log`): that is read as far as it is committed, for nobody writes rows there twice.
+(`source_rows`): that is read as far as it is committed, for nobody writes rows there twice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pipeline.runtime.broker import Committed, Message, Reader
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore_progress import RestoreProgress
-from pipeline.runtime.source_log import Row, SourceLog
+from pipeline.runtime.source_rows import Row, handled_rows
 from pipeline.runtime.task import Task
 
 #: From the records of a log to rows as they are stored.
@@ -112,8 +112,8 @@ class Restoration:
         for name, topic in task.source_logs.items():
             end = committed.get(topic, Committed(0)).offset
             _check_end(topic, end, log_ends[topic])
-            source = SourceLog(task.sub.source_logs[name], topic, task.environment)
-            self._read(task, name, topic, end, end, source.rows)
+            rows = handled_rows(task.sub.source_logs[name], topic, task.environment)
+            self._read(task, name, topic, end, end, rows)
 
     def _read(
         self, task: Task, name: str, log: TopicPartition, end: int, log_end: int, rows: ReadRows

@@ -1,4 +1,4 @@
-"""A table's own topic in place of a changelog: whether it may be one, and how rows are read from it.
+"""A table's own topic in place of a changelog: whether it may be one.
 
 ```
 topic        |------------------------------------|----- - - -
@@ -13,21 +13,12 @@ decodes, so the source's extractor is asked again for the event time, and what t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping
+from typing import Final
 
-from pipeline.errors import RecordError, TopologyError
-from pipeline.operators.context import unencodable
+from pipeline.errors import TopologyError
 from pipeline.plan.planner import Plan
-from pipeline.record import Headers, TopicPartition
-from pipeline.runtime.broker import Admin, Message
-from pipeline.runtime.environment import TaskEnvironment
-from pipeline.runtime.record_queue import RecordQueue
-from pipeline.state.caching import pack_time
-from pipeline.topology import StoreSpec, TableSource
-
-#: Key and value as a store has them; None deletes.
-Row: TypeAlias = tuple[bytes, bytes | None]
+from pipeline.runtime.broker import Admin
 
 _log: Final = logging.getLogger(__name__)
 _FOREVER: Final = "-1"
@@ -69,67 +60,3 @@ def _keeps_rows(config: Mapping[str, str]) -> bool:
     if "delete" not in config["cleanup.policy"].split(","):
         return True
     return all(config.get(name) == _FOREVER for name in _SETTINGS[1:])
-
-
-class SourceLog:
-    """Reads the rows of a table from one partition of its topic.
-
-    Args:
-        source: the table.
-        partition: the partition.
-        environment: settings and clock.
-    """
-
-    def __init__(self, source: TableSource, partition: TopicPartition, environment: TaskEnvironment) -> None:
-        self._store = source.store
-        self._queue = RecordQueue(
-            partition, source, _nowhere, environment.config.max_record_bytes, environment.clock, _skip
-        )
-
-    def rows(self, run: Sequence[Message]) -> list[Row]:
-        """Return the rows of some records, in their order."""
-        return list(source_rows(self._queue, self._store, run, keyless=_skip_keyless, refuse=_skip))
-
-
-def source_rows(
-    queue: RecordQueue,
-    store: StoreSpec,
-    run: Sequence[Message],
-    *,
-    keyless: Callable[[Message], None],
-    refuse: Callable[[Message, RecordError], None],
-) -> Iterator[Row]:
-    """Yield records of a table's topic as rows of its store.
-
-    Args:
-        queue: decodes the records, and rejects those that it cannot decode.
-        store: encodes keys; values stay as they came.
-        run: the records.
-        keyless: called for a record without a key.
-        refuse: called for a record whose key cannot be encoded.
-    """
-    encode = store.key.serialize
-    queue.messages.extend(run)
-    while (head := queue.pop()) is not None:
-        message, (key, value, timestamp, _headers) = head
-        if key is None:
-            keyless(message)
-            continue
-        try:
-            key_bytes = encode(key)
-        except Exception as failure:  # noqa: BLE001 - a user's serde: that record's failure
-            refuse(message, unencodable(queue.source, store.key, key, failure))
-            continue
-        yield key_bytes, None if value is None else pack_time(timestamp) + (message.value() or b"")
-
-
-def _skip(_message: Message, _error: RecordError) -> None:
-    """Take no note: it was handled when it was processed."""
-
-
-def _skip_keyless(_message: Message) -> None:
-    """Take no note, likewise."""
-
-
-def _nowhere(_key: Any, _value: Any, _timestamp: int, _headers: Headers) -> None:
-    """Take nothing: rows go into the store as bytes."""

@@ -29,7 +29,7 @@ from pipeline.runtime.broker import Admin, Consumer, Message, Reader
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.progress import decode_each, tell_stores
 from pipeline.runtime.restore import ReadRows, logged_rows
-from pipeline.runtime.source_log import Row, SourceLog
+from pipeline.runtime.source_rows import Row, handled_rows
 from pipeline.runtime.standby_placement import keepers
 from pipeline.runtime.stores import Engines, open_store
 from pipeline.state.store import BytesStore
@@ -206,7 +206,7 @@ class Standbys:
             else:
                 source = sub.source_logs[spec.name]
                 log = TopicPartition(source.topics[0], task.partition)
-                rows = SourceLog(source, log, self._environment).rows
+                rows = handled_rows(source, log, self._environment)
             engine = self._engines.of_task(task, spec)
             store = open_store(spec, engine, self._environment.config)
             timed = sources if store.progress() else ()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 from pipeline.agents.in_flight import InFlight
-from pipeline.errors import NoTimeError, RecordError, SerdeError, TaskMigratedError
+from pipeline.errors import NoTimeError, RecordError, TaskMigratedError
 from pipeline.plan.compiler import compile_subtopology, inputs_of_sources
 from pipeline.plan.planner import SubTopology
 from pipeline.processor import Punctuations
@@ -69,7 +69,7 @@ class Task:
         self.environment = environment
         self.metrics = environment.recorder.open_task(task_id)
         self.sampling = environment.recorder.sampling(self.metrics)
-        self._group = PartitionGroup(environment.config.max_task_idle_ms)
+        self._group = PartitionGroup(environment.config.max_task_idle_ms, self.in_flight.blocked)
         self.queues = self._group.queues
         #: What it goes on from, as committed or as if it were: changelogs' positions included.
         self.begins: dict[TopicPartition, Committed] = {}
@@ -126,7 +126,7 @@ class Task:
                 if partition not in offsets:
                     # Without stores, partitions of topics with unequal counts are tasks of their own.
                     continue
-                queue = RecordQueue(partition, source, forward, config.max_record_bytes, clock, self._reject)
+                queue = RecordQueue(partition, source, forward, config, clock, self, self._reject)
                 queue.partition_time = partition_times.get(partition, -1)
                 queue.next_offset = queue.fetched_offset = queue.committed_offset = offsets[partition]
                 self.queues[partition] = queue
@@ -180,66 +180,21 @@ class Task:
 
     def process(self, limit: int, has_lag: HasLag, now_ms: int) -> int:
         """Process up to `limit` records, in the order that `PartitionGroup` says; return how many were."""
-        if len(self.queues) == 1:
-            (only,) = self.queues.values()
-            take = partial(self._drain, only)
-        else:
-            take = partial(self._group.process, self._run, self.in_flight.blocked, has_lag, now_ms)
-        count = self.sampling.run(take, limit)
+        count = self.sampling.run(partial(self._group.run, has_lag=has_lag, now_ms=now_ms), limit)
         self.message = None
         self._processed_since_commit += count
         self.environment.counters["records_processed"] += count
         self.metrics.processed += count
         return count
 
-    def _drain(self, queue: RecordQueue, limit: int) -> int:
-        """Process one queue's records: most tasks have one, and nothing to choose."""
-        messages, decode, forward = queue.messages, queue.decode, queue.forward
-        time, partition_time = self.time, queue.partition_time
-        # The list, for it costs less to see whether it is empty.
-        schedules = time.stream_punctuations.schedules
-        blocked = self.in_flight.blocked
-        message, count = None, 0
-        while messages and count < limit and not blocked:
-            message = messages.popleft()
-            try:
-                key, value, timestamp, headers = decode(message)
-            except SerdeError as error:
-                self._reject(message, error)
-                continue
-            count += 1
-            self.message = message
-            if timestamp > partition_time:
-                partition_time = queue.partition_time = timestamp
-                if timestamp > time.stream:  # noqa: PLR1730 - a call of max for every record
-                    time.stream = timestamp
-            forward(key, value, timestamp, headers)
-            if schedules:
-                self._punctuate(time.stream_punctuations, time.stream)
-        if message is not None:
-            queue.next_offset = message.offset() + 1
-        return count
+    @property
+    def blocked(self) -> Collection[object]:
+        """While there is anything in it, the task takes up no record."""
+        return self.in_flight.blocked
 
-    def _run(self, queue: RecordQueue, until: int, limit: int) -> int:
-        """Process up to `limit` records of one queue, none of which is later than `until`."""
-        time, forward, blocked = self.time, queue.forward, self.in_flight.blocked
-        schedules = time.stream_punctuations.schedules
-        count, head = 0, queue.ahead
-        while head is not None and count < limit and not blocked:
-            message, (key, value, timestamp, headers) = head
-            if timestamp > until:
-                break
-            count += 1
-            queue.ahead, self.message, queue.next_offset = None, message, message.offset() + 1
-            if timestamp > queue.partition_time:
-                queue.partition_time = timestamp
-                if timestamp > time.stream:  # noqa: PLR1730 - a call of max for every record
-                    time.stream = timestamp
-            forward(key, value, timestamp, headers)
-            if schedules:
-                self._punctuate(time.stream_punctuations, time.stream)
-            head = queue.head()
-        return count
+    def punctuate_stream(self) -> None:
+        """Fire what stream time makes due."""
+        self._punctuate(self.time.stream_punctuations, self.time.stream)
 
     def punctuate(self, now_ms: int) -> bool:
         """Fire what the wall clock makes due, and return whether anything was."""
@@ -275,7 +230,7 @@ class Task:
                 time.ms = max(time.ms, time_ms)
             for callback in timed.callbacks:
                 callback(time_ms, NO_HEADERS)
-        self._punctuate(self.time.stream_punctuations, time_ms)
+        self.punctuate_stream()
         self._processed_since_commit += traffic.records_produced - produced
 
     def settle(self) -> bool:

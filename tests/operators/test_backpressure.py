@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from pipeline.clock import ManualClock
+from pipeline.config import StreamsConfig
 from pipeline.record import NO_HEADERS, TopicPartition
 from pipeline.runtime.backpressure import Backpressure
 from pipeline.runtime.batches import by_partition
+from pipeline.runtime.broker import Message
 from pipeline.runtime.memory import MemoryBroker
-from pipeline.runtime.record_queue import MESSAGE_BYTES, RecordQueue
+from pipeline.runtime.record_queue import LAST_TIME_MS, MESSAGE_BYTES, RecordQueue
+from pipeline.runtime.task_time import TaskTime
 from pipeline.serde import BYTES
 from pipeline.topology import Source
 
 VALUE = 1_000
 RECORD = VALUE + MESSAGE_BYTES
 FIRST, SECOND = TopicPartition("in", 0), TopicPartition("in", 1)
+
+
+class TakesAll:
+    """Takes records, and does nothing with them."""
+
+    def __init__(self) -> None:
+        self.message: Message | None = None
+        self.time = TaskTime(())
+        self.blocked: Collection[object] = ()
+
+    def punctuate_stream(self) -> None:
+        """Fire nothing."""
 
 
 class Member:
@@ -29,8 +45,9 @@ class Member:
         self.consumer = self.broker.consumer("group", "member")
         self.backpressure = Backpressure(self.consumer, max_records, max_bytes)
         source = Source(name="in", topics=("in",), key=BYTES, value=BYTES)
+        config, clock = StreamsConfig(application_id="app", state_dir=Path("unused")), ManualClock(0)
         self.queues = {
-            part: RecordQueue(part, source, lambda *_: None, 1 << 20, ManualClock(0), lambda *_: None)
+            part: RecordQueue(part, source, lambda *_: None, config, clock, TakesAll(), lambda *_: None)
             for part in (FIRST, SECOND)
         }
         self.consumer.subscribe(["in"], self)
@@ -64,7 +81,7 @@ class Member:
 
     def process(self, partition: TopicPartition, count: int) -> None:
         for _ in range(count):
-            assert self.queues[partition].pop() is not None
+            assert self.queues[partition].run(1, LAST_TIME_MS) == 1
         self.backpressure.release(self.queues)
 
 
