@@ -24,6 +24,12 @@ BYTEWAX: Final = Contender(
             "fetch.queue.backoff.ms", "5", "by default the client sleeps a second when its queue is full"
         ),
         Setting("linger.ms", "5", "as the others; its sink flushes after every batch"),
+        Setting(
+            "wait_for_system_duration",
+            "1 day",
+            "a key's time goes on with the system's: with the others' grace of 30 s a run that takes longer "
+            "closes windows too early",
+        ),
         Setting("recovery", "off", "its windows are in memory alone: without changelog, nothing is stored"),
     ),
     refusals={
