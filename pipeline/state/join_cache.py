@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from pipeline.state.cache_size import sample_of
 from pipeline.state.segment_keys import KEY_END, WINDOWS, Slot, escape_zeros, pack_segment
 from pipeline.state.slot_cache import Encoded
 from pipeline.state.store import Entry
@@ -45,9 +46,15 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     key: bytes
 
 
-class Several(msgspec.Struct, frozen=True, gc=False):
-    """Records of one key, ordered. Held by this, their list does not make the collector look at all keys."""
+class Several(msgspec.Struct, gc=False):
+    """Records of one key. Held by this, their list does not make the collector look at all keys.
 
+    Attributes:
+        time: that of the newest.
+        records: in their order.
+    """
+
+    time: int
     records: list[Kept]
 
 
@@ -59,8 +66,6 @@ _slot = attrgetter("time", "sequence")
 
 #: Later than every time: nothing is whole.
 _NEVER: Final = 2**63
-#: Of so many records the median is taken, when half of all are to be forgotten.
-_SAMPLE: Final = 256
 
 
 class JoinCache:
@@ -106,7 +111,7 @@ class JoinCache:
         self._size += 1
 
     def _together(self, known: _OfKey, kept: Kept) -> Several:
-        several = Several([known]) if isinstance(known, Kept) else known
+        several = Several(known.time, [known]) if isinstance(known, Kept) else known
         records = several.records
         if records[0].time <= self._horizon:
             expired = bisect_left(records, self._horizon + 1, key=_time)
@@ -116,17 +121,18 @@ class JoinCache:
             insort(records, kept, key=_slot)
         else:
             records.append(kept)
+            several.time = kept.time
         return several
 
     def find(self, key: bytes, first: int, last: int) -> Sequence[Kept]:
         """Return what is in memory of a key's records with `first <= time <= last`, in order."""
         known = self._records.get(key)
-        if known is None:
+        if known is None or known.time < first:
             return ()
         if isinstance(known, Kept):
-            return (known,) if first <= known.time <= last else ()
+            return (known,) if known.time <= last else ()
         records = known.records
-        if records[0].time >= first and records[-1].time <= last:
+        if records[0].time >= first and known.time <= last:
             return records[:]
         return records[bisect_left(records, first, key=_time) : bisect_left(records, last + 1, key=_time)]
 
@@ -165,7 +171,7 @@ class JoinCache:
         self._flushed, self._horizon = [], horizon
         expired = []
         for key, known in self._records.items():
-            if _newest(known) > horizon:
+            if known.time > horizon:
                 break
             expired.append(key)
         for key in expired:
@@ -179,20 +185,22 @@ class JoinCache:
             yield kept.stored
 
     def committed(self) -> tuple[int, Iterable[bytes]]:
-        """Return how many records are kept, and what is stored for them; uncommitted ones included."""
-        return self._size, (kept.stored for known in self._records.values() for kept in _all(known))
+        """Return how many records are kept, and what is stored for some; uncommitted ones included."""
+        return self._size, (kept.stored for kept in self._sample())
+
+    def _sample(self) -> Iterator[Kept]:
+        return chain.from_iterable(map(_all, sample_of(self._records.values())))
 
     def shrink(self) -> None:
         """Forget about half of the records, the oldest."""
-        every = (kept.time for known in self._records.values() for kept in _all(known))
-        sample = sorted(islice(every, 0, None, max(1, self._size // _SAMPLE)))
-        if sample:
-            self.whole_from = max(self.whole_from, sample[len(sample) // 2])
+        times = sorted(kept.time for kept in self._sample())
+        if times:
+            self.whole_from = max(self.whole_from, times[len(times) // 2])
         first = self.whole_from
-        for key, known in list(self._records.items()):
-            if _newest(known) < first:
-                self._size -= _count(self._records.pop(key))
-            elif not isinstance(known, Kept):
+        for key in [key for key, known in self._records.items() if known.time < first]:
+            self._size -= _count(self._records.pop(key))
+        for known in self._records.values():
+            if isinstance(known, Several):
                 earlier = bisect_left(known.records, first, key=_time)
                 del known.records[:earlier]
                 self._size -= earlier
@@ -215,10 +223,6 @@ class JoinCache:
 
 def _all(known: _OfKey) -> Sequence[Kept]:
     return (known,) if isinstance(known, Kept) else known.records
-
-
-def _newest(known: _OfKey) -> int:
-    return known.time if isinstance(known, Kept) else known.records[-1].time
 
 
 def _count(known: _OfKey) -> int:

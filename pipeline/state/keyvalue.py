@@ -11,6 +11,7 @@ from sortedcontainers import SortedDict
 
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.serde import Serde
+from pipeline.state.cache_size import sample_of
 from pipeline.state.caching import (
     CachingStore,
     ValueAndTimestamp,
@@ -278,7 +279,7 @@ class KeyValueStore(CachingStore[K, V]):
 
     def recount(self) -> None:
         """Look at what is cached, to know better."""
-        self._size.recount(len(self._clean), self._clean.values())
+        self._size.recount(len(self._clean), sample_of(self._clean.values()))
 
     def forget(self) -> None:
         """Let go of what is committed: it is read again when it is asked for."""

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
+from pipeline.state.cache_size import sample_of
 from pipeline.state.caching import pack_time
 from pipeline.state.segment_keys import SESSIONS, Slot, escaped, pack_segment
 from pipeline.state.slot_cache import Encoded
@@ -164,8 +165,8 @@ class SessionCache:
             yield from islice(reversed(slots.values()), 1)
 
     def committed(self) -> tuple[int, Iterable[Entry]]:
-        """Return how many sessions are kept, and all of them; uncommitted ones included."""
-        return self._count, (entry for kept in self._kept.values() for *_, entry in kept)
+        """Return how many sessions are kept, and some of them; uncommitted ones included."""
+        return self._count, (entry for kept in sample_of(self._kept.values()) for *_, entry in kept)
 
     def shrink(self) -> None:
         """Forget half of the sessions, and rather those that ended first; and which keys are whole."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
+from pipeline.state.cache_size import sample_of
 from pipeline.state.caching import pack_time
 from pipeline.state.segment_keys import (
     KEY_END,
@@ -57,7 +58,7 @@ class SlotCache(Protocol):
         ...
 
     def committed(self) -> tuple[int, Iterable[Any]]:
-        """Return how much is kept that is committed, and all of it: entries, or what is stored for them."""
+        """Return how much is kept that is committed, and some of it: entries, or what is stored for them."""
         ...
 
     def forget(self) -> None:
@@ -210,9 +211,9 @@ class AggregateCache:
             yield from islice(reversed(entries.values()), 1)
 
     def committed(self) -> tuple[int, Iterable[Entry]]:
-        """Return how many entries are kept that are committed, and all of them."""
+        """Return how many entries are kept that are committed, and some of them."""
         kept = self._clean.values()
-        return sum(map(len, kept)), (entry for entries in kept for entry in entries.values())
+        return sum(map(len, kept)), (entry for entries in kept for entry in sample_of(entries.values()))
 
     def forget(self) -> None:
         """Forget what is committed: the store was changed by another way, or memory is short."""

@@ -23,6 +23,7 @@ from sortedcontainers import SortedDict
 
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.serde import Serde
+from pipeline.state.cache_size import sample_of
 from pipeline.state.caching import TypedStore, ValueAndTimestamp, decode_entry, decode_value
 from pipeline.state.segment_keys import escape_zeros, escaped, unescaped
 from pipeline.state.store import BytesStore, Entry
@@ -269,7 +270,7 @@ class VersionedStore(TypedStore[K, V]):
 
     def recount(self) -> None:
         """Look at what is cached, to know better."""
-        latest = (b"" if version is None else version.stored for version in self._latest.values())
+        latest = (b"" if version is None else version.stored for version in sample_of(self._latest.values()))
         self._size.recount(len(self._latest), latest)
 
     def forget(self) -> None:
