@@ -19,35 +19,36 @@ from pipeline.windows import SessionWindows
 def take_into_sessions(windows: SessionWindows, source: Input) -> Take:
     """Return what adds a record to its session, and makes one of all that it joins (rule a2.5)."""
     node, context, time, closing = source.node, source.context, source.time, source.closing
-    find, put = source.store.find_entries, source.store.put_entry
+    find, put = source.store.find_kept, source.store.put_entry
     initializer, aggregator, merger = node.initializer, source.aggregator, node.merger
     assert merger is not None  # noqa: S101 - declared with every session
-    near, merged, closed_until, fail = windows.near, windows.merged, windows.closed_until, context.fail
+    earliest_end, latest_start = windows.near(0)
+    merged, closed_until, fail = windows.merged, windows.closed_until(0), context.fail
 
     def take(key_bytes: bytes, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-        joined = find(key_bytes, *near(timestamp))
-        bounds = [(start, end) for start, end, _ in joined] if joined else ()
-        session = merged(timestamp, bounds)
-        if session.end <= closed_until(time.ms):
+        joined = find(key_bytes, timestamp + earliest_end, timestamp + latest_start)
+        start, end = merged(timestamp, joined) if joined else (timestamp, timestamp)
+        if end <= time.ms + closed_until:
             context.drop(node, "late")
             return
         function: object = initializer
         try:
             aggregate, function = initializer(), merger
             # The earliest first.
-            for _start, _end, entry in joined:
-                aggregate = merger(key, aggregate, entry.value)
+            for session in joined:
+                aggregate = merger(key, aggregate, session.entry.value)
             function = aggregator
             aggregate = aggregator(key, value, aggregate)
         except Exception as error:
             fail(failed(node, function, error))
             return
-        if session != (timestamp, timestamp):
-            for start, end in bounds:
-                put(key_bytes, start, end, None, end, headers)
-        if not put(key_bytes, *session, aggregate, session.end, headers):
+        if start != timestamp or end != timestamp:
+            for session in joined:
+                put(key_bytes, session.start, session.end, None, session.end, headers)
+        if not put(key_bytes, start, end, aggregate, end, headers):
             context.drop(node, FORGOTTEN)
         if closing is not None:
-            closing.replaced(key_bytes, bounds, session)
+            bounds = [(session.start, session.end) for session in joined]
+            closing.replaced(key_bytes, bounds, (start, end))
 
     return take

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from pipeline.record import NO_HEADERS, Headers, Windowed
@@ -79,10 +80,12 @@ class SessionStore(SegmentedStore[K, V]):
 
     def get_entry(self, key: bytes, start: int, end: int) -> Entry | None:
         """Return the entry of a session, uncommitted ones included; None if there is none to see."""
-        sessions = self._sessions(key, end)
-        place = bisect_left(sessions, (end, start))
-        found = place < len(sessions) and sessions[place][:2] == (end, start)
-        return sessions[place][2] if found else None
+        for kept in self._sessions(key, end):
+            if kept.end > end:
+                break
+            if kept.start == start:
+                return kept.entry
+        return None
 
     def told_entry(self, key: bytes, start: int, end: int) -> Entry | None:
         """Return what was forwarded last of a session: what waits for the next flush is not in it."""
@@ -97,18 +100,26 @@ class SessionStore(SegmentedStore[K, V]):
         Those with `end >= earliest_end` and `start <= latest_start`, by end, then start (Kafka
         Streams' `SessionStore.findSessions`); uncommitted ones included.
         """
-        sessions = self._sessions(key, earliest_end)
-        if not sessions:
-            return []
-        return [(start, end, entry) for end, start, entry in sessions if start <= latest_start]
+        return [
+            (kept.start, kept.end, kept.entry) for kept in self.find_kept(key, earliest_end, latest_start)
+        ]
 
-    def _sessions(self, key: bytes, earliest_end: int) -> list[Kept]:
+    def find_kept(self, key: bytes, earliest_end: int, latest_start: int) -> Sequence[Kept]:
+        """The same, as the cache keeps them."""
+        sessions = self._sessions(key, earliest_end)
+        if len(sessions) == 1:
+            return sessions if sessions[0].start <= latest_start else ()
+        return [kept for kept in sessions if kept.start <= latest_start]
+
+    def _sessions(self, key: bytes, earliest_end: int) -> Sequence[Kept]:
         """Return a key's visible sessions with `end >= earliest_end`, by end, then start."""
-        earliest = max(earliest_end, self._time - self.retention_ms + 1)
+        earliest = self._time - self.retention_ms + 1
+        if earliest_end > earliest:  # noqa: PLR1730 - a call of max for every record
+            earliest = earliest_end
         sessions = self._cache.find(key, earliest)
         if sessions is None:
-            sessions = self._read(key)
-            sessions = sessions[bisect_left(sessions, (earliest,)) :]
+            read = self._read(key)
+            return read[bisect_left(read, earliest, key=attrgetter("end")) :]
         return sessions
 
     def _read(self, key: bytes) -> list[Kept]:
@@ -121,7 +132,7 @@ class SessionStore(SegmentedStore[K, V]):
                 found[parse(stored_key).slot] = decode_entry(stored, self)
                 self._size.add((stored,))
         found |= self._cache.uncommitted(key, first, last)
-        sessions = [(*slot, found[slot]) for slot in sorted(found) if found[slot].value is not None]
+        sessions = [Kept(*slot, found[slot]) for slot in sorted(found) if found[slot].value is not None]
         self._cache.learn(key, sessions)
         return sessions
 

@@ -16,40 +16,74 @@ the store costs more than all the rest of a session, and is made for sessions th
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from pipeline.state.cache_size import sample_of
 from pipeline.state.caching import pack_time
-from pipeline.state.segment_keys import SESSIONS, Slot, escaped, pack_segment
+from pipeline.state.segment_keys import KEY_END, SESSIONS, Slot, escape_zeros, pack_segment
 from pipeline.state.slot_cache import Encoded
 from pipeline.state.store import Entry
 
-#: End, start and entry of a session.
-Kept: TypeAlias = tuple[int, int, Entry]
+
+class Kept(msgspec.Struct, frozen=True, gc=False):
+    """A session that is in memory. The collector need not look at it: it refers to values alone.
+
+    Attributes:
+        end: its last record's time in ms.
+        start: its first record's.
+        entry: its value, time and headers.
+    """
+
+    end: int
+    start: int
+    entry: Entry
+
+
+class Several(msgspec.Struct, gc=False):
+    """Sessions of one key. Held by this, their list does not make the collector look at all keys.
+
+    Attributes:
+        end: that of the latest.
+        sessions: by end, then start; there is one at least.
+    """
+
+    end: int
+    sessions: list[Kept]
+
+
+#: What is in memory of one key: mostly there is one session.
+_OfKey: TypeAlias = Kept | Several
+
+_end = attrgetter("end")
+_slot = attrgetter("end", "start")
 
 #: Later than every time: nothing is whole.
 _NEVER: Final = 2**63
 
 
 class SessionCache:
-    """Uncommitted sessions by key, then end and start; and what else is in memory, likewise.
+    """Uncommitted sessions by their changelog keys; and what else is in memory, by key.
 
     Args:
         bound: number of sessions that are kept; half of them, the earliest, are forgotten when it is passed.
 
     Attributes:
         whole_from: every session that ends at this time or later is in memory.
-        dirty: number of sessions put since the last flush.
     """
 
     def __init__(self, bound: int) -> None:
-        self.whole_from, self.dirty = _NEVER, 0
-        self._dirty: dict[bytes, dict[Slot, Entry]] = {}
-        self._flushed: dict[bytes, dict[Slot, Entry]] = {}
+        self.whole_from = _NEVER
+        self._dirty: dict[bytes, Entry] = {}
+        self._flushed: dict[bytes, Entry] = {}
+        #: By key, which of them are its own; made when a key is asked for.
+        self._places: dict[bytes, set[Slot]] | None = None
         self._bound = bound
-        self._kept: dict[bytes, list[Kept]] = {}
+        self._kept: dict[bytes, _OfKey] = {}
         #: Keys of which every session is in memory, whenever it ended; some have none.
         self._whole: set[bytes] = set()
         #: Number of sessions that are kept, and of keys that are whole: those are worth a place, too.
@@ -57,127 +91,148 @@ class SessionCache:
         #: Sessions that end then or before can be forgotten with no one missing them.
         self._horizon = -1
 
+    @property
+    def dirty(self) -> int:
+        """Number of sessions put since the last flush."""
+        return len(self._dirty)
+
     def opened(self, time: int) -> None:
         """Say that no session that ends later than `time` is stored."""
         self.whole_from = time + 1
 
-    def find(self, key: bytes, earliest_end: int) -> list[Kept] | None:
+    def find(self, key: bytes, earliest_end: int) -> Sequence[Kept] | None:
         """Return a key's sessions with `end >= earliest_end`, by end, then start, uncommitted ones included.
 
         None: some may be stored that are not in memory.
         """
-        kept = self._kept.get(key)
         if earliest_end < self.whole_from and key not in self._whole:
             return None
-        if not kept:
-            return []
-        if kept[0][0] < earliest_end:
-            return kept[bisect_left(kept, (earliest_end,)) :]
-        return kept
+        known = self._kept.get(key)
+        if known is None or known.end < earliest_end:
+            return ()
+        if isinstance(known, Kept):
+            return (known,)
+        return known.sessions[bisect_left(known.sessions, earliest_end, key=_end) :]
 
     def learn(self, key: bytes, sessions: list[Kept]) -> None:
         """Keep all of a key's sessions, by end, then start."""
         if self._count + len(sessions) > self._bound:
             self.shrink()
-        self._count += len(sessions) - len(self._kept.get(key, ())) + (key not in self._whole)
-        self._kept[key] = sessions
+        known = self._kept.pop(key, None)
+        self._count += len(sessions) - (0 if known is None else len(_all(known))) + (key not in self._whole)
         self._whole.add(key)
+        if sessions:
+            self._kept[key] = Several(sessions[-1].end, sessions)
 
     def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
         """Keep an entry until it is committed."""
-        slots = self._dirty.get(key)
-        if slots is None:
-            self._dirty[key] = {slot: entry}
-            self.dirty += 1
-        else:
-            self.dirty += slot not in slots
-            slots[slot] = entry
-        kept = self._kept.get(key)
-        if kept is not None:
-            self._place(kept, slot, entry)
-            if not kept and key not in self._whole:
-                del self._kept[key]
-        elif slot[0] >= self.whole_from and entry.value is not None:
-            self._kept[key] = [(*slot, entry)]
+        self._dirty[key + SESSIONS.pack(*slot)] = entry
+        if self._places is not None:
+            self._places.setdefault(key, set()).add(slot)
+        known = self._kept.get(key)
+        if known is not None:
+            self._place_beside(key, known, slot, entry)
+        elif entry.value is not None and (slot[0] >= self.whole_from or key in self._whole):
+            self._kept[key] = Kept(*slot, entry)
             self._count += 1
         if self._count > self._bound:
             self.shrink()
 
-    def _place(self, kept: list[Kept], slot: Slot, entry: Entry) -> None:
+    def _place_beside(self, key: bytes, known: _OfKey, slot: Slot, entry: Entry) -> None:
         """Put a session among those of its key, or take one away whose value is None."""
-        if kept and kept[0][0] <= self._horizon:
-            expired = bisect_left(kept, (self._horizon + 1,))
-            del kept[:expired]
-            self._count -= expired
-        place = bisect_left(kept, slot)
-        if place < len(kept) and kept[place][:2] == slot:
-            if entry.value is not None:
-                kept[place] = (*slot, entry)
-            else:
-                del kept[place]
+        if isinstance(known, Several):
+            self._place_among(key, known, slot, entry)
+        elif entry.value is None:
+            if (known.end, known.start) == slot:
+                del self._kept[key]
                 self._count -= 1
-        elif entry.value is not None:
-            kept.insert(place, (*slot, entry))
-            self._count += 1
+        elif (known.end, known.start) == slot or known.end <= self._horizon:
+            self._kept[key] = Kept(*slot, entry)
+        else:
+            several = self._kept[key] = Several(known.end, [known])
+            self._place_among(key, several, slot, entry)
+
+    def _place_among(self, key: bytes, several: Several, slot: Slot, entry: Entry) -> None:
+        sessions = several.sessions
+        before = len(sessions)
+        del sessions[: bisect_left(sessions, self._horizon + 1, key=_end)]
+        place = bisect_left(sessions, slot, key=_slot)
+        after = place + (place < len(sessions) and _slot(sessions[place]) == slot)
+        sessions[place:after] = () if entry.value is None else (Kept(*slot, entry),)
+        self._count += len(sessions) - before
+        if not sessions:
+            del self._kept[key]
+        elif len(sessions) == 1:
+            self._kept[key] = sessions[0]
+        else:
+            several.end = sessions[-1].end
 
     def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
         """Return a key's uncommitted entries with `first <= time <= last`."""
-        slots = self._flushed.get(key, {}) | self._dirty.get(key, {})
-        return {slot: entry for slot, entry in slots.items() if first <= slot[0] <= last}
+        if self._places is None:
+            self._places = {}
+            for other, slot in map(SESSIONS.parse_changelog_key, chain(self._flushed, self._dirty)):
+                self._places.setdefault(other, set()).add(slot)
+        slots = [slot for slot in self._places.get(key, ()) if first <= slot[0] <= last]
+        return {slot: self._uncommitted(key + SESSIONS.pack(*slot)) for slot in slots}
+
+    def _uncommitted(self, place: bytes) -> Entry:
+        entry = self._dirty.get(place)
+        return self._flushed[place] if entry is None else entry
 
     def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
         """Iterate all uncommitted entries, in any order."""
-        for key in {*self._flushed, *self._dirty}:
-            for slot, entry in {**self._flushed.get(key, {}), **self._dirty.get(key, {})}.items():
-                yield key, slot, entry
+        return _entries(self._flushed | self._dirty)
 
     def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
         """Iterate what was put since the last flush."""
-        for key, slots in self._dirty.items():
-            for slot, entry in slots.items():
-                yield key, slot, entry
+        return _entries(self._dirty)
 
     def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
         """Take what was put since the last flush as flushed, and return it encoded."""
-        pack = SESSIONS.pack
         log: list[tuple[bytes, bytes | None]] = []
         changes: dict[bytes, bytes | None] = {}
-        for key, slots in self._dirty.items():
-            escaped_key = escaped(key)
-            for slot, entry in slots.items():
-                value = entry.value
-                stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
-                suffix = pack(*slot)
-                log.append((key + suffix, stored))
-                changes[pack_segment(slot[0] // segment_ms) + escaped_key + suffix] = stored
-            flushed = self._flushed.get(key)
-            self._flushed[key] = slots if flushed is None else flushed | slots
-        self._dirty, self.dirty = {}, 0
+        size, time_of = SESSIONS.size, SESSIONS.time_of
+        for place, entry in self._dirty.items():
+            value, key = entry.value, place[:-size]
+            stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
+            log.append((place, stored))
+            segment = pack_segment(time_of(place) // segment_ms)
+            changes[segment + (escape_zeros(key) if 0 in key else key) + KEY_END + place[-size:]] = stored
+        if self._flushed:
+            self._flushed.update(self._dirty)
+        else:
+            self._flushed = self._dirty
+        self._dirty = {}
         return log, changes
 
     def commit(self, horizon: int) -> None:
         """Forget what was flushed: the store has it. What ends at `horizon` or before has expired."""
-        self._flushed, self._horizon = {}, horizon
+        self._flushed, self._places, self._horizon = {}, None, horizon
 
     def newest(self) -> Iterator[Entry]:
         """Yield the newest of what was put since the last flush, if there is anything."""
-        for slots in islice(reversed(self._dirty.values()), 1):
-            yield from islice(reversed(slots.values()), 1)
+        return islice(reversed(self._dirty.values()), 1)
 
     def committed(self) -> tuple[int, Iterable[Entry]]:
         """Return how many sessions are kept, and some of them; uncommitted ones included."""
-        return self._count, (entry for kept in sample_of(self._kept.values()) for *_, entry in kept)
+        return self._count, (kept.entry for kept in self._sample())
+
+    def _sample(self) -> Iterator[Kept]:
+        return chain.from_iterable(map(_all, sample_of(self._kept.values())))
 
     def shrink(self) -> None:
-        """Forget half of the sessions, and rather those that ended first; and which keys are whole."""
-        ends = sorted(end for kept in self._kept.values() for end, _, _ in kept)
+        """Forget about half of the sessions, and rather those that ended first; and which keys are whole."""
+        ends = sorted(kept.end for kept in self._sample())
         if ends:
             self.whole_from = max(self.whole_from, ends[len(ends) // 2] + 1)
-        first = (self.whole_from,)
-        left = ((key, kept[bisect_left(kept, first) :]) for key, kept in self._kept.items())
-        self._kept = {key: kept for key, kept in left if kept}
         self._whole = set()
-        self._count = sum(map(len, self._kept.values()))
+        first = self.whole_from
+        self._kept = {key: known for key, known in self._kept.items() if known.end >= first}
+        for known in self._kept.values():
+            if isinstance(known, Several):
+                del known.sessions[: bisect_left(known.sessions, first, key=_end)]
+        self._count = sum(len(_all(known)) for known in self._kept.values())
 
     def forget(self) -> None:
         """Forget what is committed: the store was changed by another way, or memory is short."""
@@ -185,6 +240,16 @@ class SessionCache:
 
     def wipe(self) -> None:
         """Forget everything."""
-        self._dirty, self._flushed, self.dirty = {}, {}, 0
+        self._dirty, self._flushed, self._places = {}, {}, None
         self.forget()
         self.whole_from, self._horizon = 0, -1
+
+
+def _all(known: _OfKey) -> Sequence[Kept]:
+    return (known,) if isinstance(known, Kept) else known.sessions
+
+
+def _entries(of: dict[bytes, Entry]) -> Iterator[tuple[bytes, Slot, Entry]]:
+    for place, entry in of.items():
+        key, slot = SESSIONS.parse_changelog_key(place)
+        yield key, slot, entry

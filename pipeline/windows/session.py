@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pipeline.declaration import declares
 from pipeline.windows.duration import check_at_least, milliseconds
@@ -16,6 +16,20 @@ class Session(NamedTuple):
 
     start: int
     end: int
+
+
+class Bounded(Protocol):
+    """Whatever has the bounds of a session."""
+
+    @property
+    def start(self) -> int:
+        """The first record's time in ms."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """The last record's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +86,18 @@ class SessionWindows:
         """Return the earliest end and the latest start of sessions that a record joins, both included."""
         return timestamp - self.gap_ms, timestamp + self.gap_ms
 
-    def merged(self, timestamp: int, sessions: Iterable[tuple[int, int]]) -> Session:
+    def merged(self, timestamp: int, sessions: Iterable[Bounded]) -> Session:
         """Return the session of a record and of all the sessions that it joins.
 
-        >>> SessionWindows(gap_ms=5, grace_ms=0).merged(8, [(0, 3), (13, 17)])
+        >>> SessionWindows(gap_ms=5, grace_ms=0).merged(8, [Session(0, 3), Session(13, 17)])
         Session(start=0, end=17)
         """
         start = end = timestamp
-        for first, last in sessions:
-            start, end = min(start, first), max(end, last)
+        for session in sessions:
+            if session.start < start:  # noqa: PLR1730 - calls of min and max for every record
+                start = session.start
+            if session.end > end:  # noqa: PLR1730
+                end = session.end
         return Session(start, end)
 
     def __str__(self) -> str:

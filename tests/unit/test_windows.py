@@ -11,6 +11,7 @@ from pipeline.errors import TopologyError
 from pipeline.windows import (
     FOREVER_MS,
     JoinWindows,
+    Session,
     SessionWindows,
     SlidingWindows,
     TimeWindows,
@@ -97,7 +98,7 @@ def test_a_record_and_the_sessions_that_it_joins_are_one(
     time: int, sessions: list[tuple[int, int]], gap: int
 ) -> None:
     windows = SessionWindows(gap, 0)
-    bounds = [(start, start + length) for start, length in sessions]
+    bounds = [Session(start, start + length) for start, length in sessions]
     merged = windows.merged(time, bounds)
     assert merged == windows.merged(time, reversed(bounds))
     assert all(merged.start <= start and end <= merged.end for start, end in [(time, time), *bounds])
