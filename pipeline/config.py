@@ -12,9 +12,7 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GUARANTEES: Final = ("at_least_once", "exactly_once")
 
-_MAY_BE_ZERO: Final = frozenset(
-    {"max_task_idle_ms", "corrupt_stores", "agent_drain_ms", "standby_replicas", "unwritten_entries"}
-)
+_MAY_BE_ZERO: Final = frozenset({"max_task_idle_ms", "corrupt_stores", "agent_drain_ms", "standby_replicas"})
 
 #: Where a record can fail.
 Stage: TypeAlias = Literal["decode", "processing", "produce"]
@@ -46,9 +44,6 @@ class StreamsConfig:
         cache_bytes: a worker commits before the caches of all its stores hold more, counted as it is stored
             and 256 for each entry, and has them forget what is committed: of windows the older half if that
             is enough. Decoded, JSON takes up to three times as much.
-        unwritten_entries: of each store that is restored from the broker, about so many committed entries may
-            wait in memory before they are written to RocksDB, and about four times as many records of its
-            changelog be ahead of it: a worker that is killed restores them. They count to `cache_bytes`.
         block_cache_bytes: of RocksDB, for all stores of the worker; index and filter blocks included.
         write_buffer_bytes: of each store, before RocksDB writes them to a file.
         write_buffers_bytes: of all stores of the worker together, likewise.
@@ -125,7 +120,6 @@ class StreamsConfig:
     buffered_bytes: int = 128 * MIB
     cache_entries: int = 100_000
     cache_bytes: int = 96 * MIB
-    unwritten_entries: int = 20_000
     block_cache_bytes: int = 64 * MIB
     write_buffer_bytes: int = 16 * MIB
     write_buffers_bytes: int = 128 * MIB

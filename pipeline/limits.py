@@ -41,7 +41,6 @@ ENGINE: Final = {
         "bytes",
         "the worker commits, and of all stores forgets the older half of what is committed, or all",
     ),
-    "unwritten_entries": ("entries a store", "the entries that have waited longest are written to RocksDB"),
     "block_cache_bytes": ("bytes", "RocksDB forgets the blocks that were read longest ago, of all stores"),
     "write_buffer_bytes": ("bytes a store", "RocksDB writes them to a file"),
     "write_buffers_bytes": ("bytes", "RocksDB writes the oldest of all stores' buffers to files"),

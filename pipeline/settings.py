@@ -52,7 +52,6 @@ class EngineSettings(TypedDict, total=False):
         buffered_bytes: likewise every partition, once all together have more waiting.
         cache_entries: a task commits before a store's cache holds more uncommitted entries.
         cache_bytes: likewise the worker, before the caches of all its stores take more memory.
-        unwritten_entries: of each store, so many committed entries may wait to be written to RocksDB.
         block_cache_bytes: of RocksDB, for all stores of the worker.
         write_buffer_bytes: of each store, before RocksDB writes them to a file.
         write_buffers_bytes: of all stores of the worker together, likewise.
@@ -102,7 +101,6 @@ class EngineSettings(TypedDict, total=False):
     buffered_bytes: int | None
     cache_entries: int | None
     cache_bytes: int | None
-    unwritten_entries: int | None
     block_cache_bytes: int | None
     write_buffer_bytes: int | None
     write_buffers_bytes: int | None

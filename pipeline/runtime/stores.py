@@ -67,7 +67,7 @@ class Engines:
                     engine = self.of_task(task, spec)
                     opened.callback(engine.close)
                 if (spec.logged or spec.source_is_log) and not spec.in_memory:
-                    engine = WriteBehind(engine, self._config.unwritten_entries)
+                    engine = WriteBehind(engine)
                 stores[spec.name] = open_store(spec, engine, self._config)
             yield stores
             opened.pop_all()

@@ -43,7 +43,7 @@ def engines(kind: str, folder: Path) -> Iterator[Open]:
         if kind in PARTITIONED:
             store = PartitionedStore(store)
         elif kind in BEHIND:
-            store = WriteBehind(store, 3)
+            store = WriteBehind(store)
         opened.append(store)
         return opened[-1]
 

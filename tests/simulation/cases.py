@@ -57,7 +57,6 @@ def _settings(seed: int, guarantee: str, faults: Faults | None) -> dict[str, Any
         # Longer than a session: who was given up by the group may still have its transaction.
         "transaction_timeout_ms": 30_000,
         "cache_entries": 20,
-        "unwritten_entries": 5 * (seed // (4 * len(_TURNS)) % 2),
         # Often, so that what is deleted too early is missed.
         "repartition_purge_interval_ms": 2_000,
         # Each application and guarantee with copies, and without.
