@@ -47,15 +47,16 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
 
 
 class Several(msgspec.Struct, gc=False):
-    """Records of one key. Held by this, their list does not make the collector look at all keys.
+    """Records of one key.
 
     Attributes:
         time: that of the newest.
-        records: in their order.
+        records: in their order. A tuple, if they are few: the collector looks at that once, and at a list
+            again and again.
     """
 
     time: int
-    records: list[Kept]
+    records: list[Kept] | tuple[Kept, ...]
 
 
 #: What is in memory of one key: mostly there is one record.
@@ -63,6 +64,9 @@ _OfKey: TypeAlias = Kept | Several
 
 _time = attrgetter("time")
 _slot = attrgetter("time", "sequence")
+
+#: So many are few: they are copied when one is put beside them.
+_FEW: Final = 16
 
 #: Later than every time: nothing is whole.
 _NEVER: Final = 2**63
@@ -111,8 +115,8 @@ class JoinCache:
         self._size += 1
 
     def _together(self, known: _OfKey, kept: Kept) -> Several:
-        several = Several(known.time, [known]) if isinstance(known, Kept) else known
-        records = several.records
+        several = Several(known.time, (known,)) if isinstance(known, Kept) else known
+        records = list(several.records) if isinstance(several.records, tuple) else several.records
         if records[0].time <= self._horizon:
             expired = bisect_left(records, self._horizon + 1, key=_time)
             del records[:expired]
@@ -122,6 +126,7 @@ class JoinCache:
         else:
             records.append(kept)
             several.time = kept.time
+        several.records = records if len(records) > _FEW else tuple(records)
         return several
 
     def find(self, key: bytes, first: int, last: int) -> Sequence[Kept]:
@@ -202,7 +207,7 @@ class JoinCache:
         for known in self._records.values():
             if isinstance(known, Several):
                 earlier = bisect_left(known.records, first, key=_time)
-                del known.records[:earlier]
+                known.records = known.records[earlier:]
                 self._size -= earlier
         for kept in (*self._flushed, *self._dirty):
             if kept.time < self.whole_from:

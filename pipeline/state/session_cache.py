@@ -45,19 +45,23 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
 
 
 class Several(msgspec.Struct, gc=False):
-    """Sessions of one key. Held by this, their list does not make the collector look at all keys.
+    """Sessions of one key.
 
     Attributes:
         end: that of the latest.
-        sessions: by end, then start; there is one at least.
+        sessions: by end, then start; there is one at least. A tuple, if they are few: the collector looks at
+            that once, and at a list again and again.
     """
 
     end: int
-    sessions: list[Kept]
+    sessions: list[Kept] | tuple[Kept, ...]
 
 
 #: What is in memory of one key: mostly there is one session.
 _OfKey: TypeAlias = Kept | Several
+
+#: So many are few: they are copied when one of them changes.
+_FEW: Final = 16
 
 _end = attrgetter("end")
 _slot = attrgetter("end", "start")
@@ -122,7 +126,7 @@ class SessionCache:
         self._count += len(sessions) - (0 if known is None else len(_all(known))) + (key not in self._whole)
         self._whole.add(key)
         if sessions:
-            self._kept[key] = Several(sessions[-1].end, sessions)
+            self._kept[key] = Several(sessions[-1].end, sessions if len(sessions) > _FEW else tuple(sessions))
 
     def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
         """Keep an entry until it is committed."""
@@ -149,11 +153,11 @@ class SessionCache:
         elif (known.end, known.start) == slot or known.end <= self._horizon:
             self._kept[key] = Kept(*slot, entry)
         else:
-            several = self._kept[key] = Several(known.end, [known])
+            several = self._kept[key] = Several(known.end, (known,))
             self._place_among(key, several, slot, entry)
 
     def _place_among(self, key: bytes, several: Several, slot: Slot, entry: Entry) -> None:
-        sessions = several.sessions
+        sessions = list(several.sessions) if isinstance(several.sessions, tuple) else several.sessions
         before = len(sessions)
         del sessions[: bisect_left(sessions, self._horizon + 1, key=_end)]
         place = bisect_left(sessions, slot, key=_slot)
@@ -166,6 +170,7 @@ class SessionCache:
             self._kept[key] = sessions[0]
         else:
             several.end = sessions[-1].end
+            several.sessions = sessions if len(sessions) > _FEW else tuple(sessions)
 
     def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
         """Return a key's uncommitted entries with `first <= time <= last`."""
@@ -231,7 +236,7 @@ class SessionCache:
         self._kept = {key: known for key, known in self._kept.items() if known.end >= first}
         for known in self._kept.values():
             if isinstance(known, Several):
-                del known.sessions[: bisect_left(known.sessions, first, key=_end)]
+                known.sessions = known.sessions[bisect_left(known.sessions, first, key=_end) :]
         self._count = sum(len(_all(known)) for known in self._kept.values())
 
     def forget(self) -> None:
