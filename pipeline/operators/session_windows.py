@@ -19,7 +19,8 @@ from pipeline.windows import SessionWindows
 def take_into_sessions(windows: SessionWindows, source: Input) -> Take:
     """Return what adds a record to its session, and makes one of all that it joins (rule a2.5)."""
     node, context, time, closing = source.node, source.context, source.time, source.closing
-    find, put = source.store.find_kept, source.store.put_entry
+    store = source.store
+    find, put, replace = store.find_kept, store.put_entry, store.replace_entry
     initializer, aggregator, merger = node.initializer, source.aggregator, node.merger
     assert merger is not None  # noqa: S101 - declared with every session
     earliest_end, latest_start = windows.near(0)
@@ -42,10 +43,14 @@ def take_into_sessions(windows: SessionWindows, source: Input) -> Take:
         except Exception as error:
             fail(failed(node, function, error))
             return
-        if start != timestamp or end != timestamp:
-            for session in joined:
+        if joined and (start != timestamp or end != timestamp):
+            *others, last = joined
+            for session in others:
                 put(key_bytes, session.start, session.end, None, session.end, headers)
-        if not put(key_bytes, start, end, aggregate, end, headers):
+            taken = replace(key_bytes, last, start, end, aggregate, headers)
+        else:
+            taken = put(key_bytes, start, end, aggregate, end, headers)
+        if not taken:
             context.drop(node, FORGOTTEN)
         if closing is not None:
             bounds = [(session.start, session.end) for session in joined]

@@ -150,6 +150,18 @@ class SessionStore(SegmentedStore[K, V]):
             self._forward_at_once(key, slot, entry)
         return True
 
+    def replace_entry(
+        self, key: bytes, old: Kept, start: int, end: int, value: Any, headers: Headers
+    ) -> bool:
+        """Remove a session that was found, and put another one that ends then or later; see `put_entry`."""
+        if not self._caching or value is None or old.end <= self._time - self.retention_ms:
+            self.put_entry(key, old.start, old.end, None, old.end, headers)
+            return self.put_entry(key, start, end, value, end, headers)
+        self._time = max(self._time, end)
+        deletion, entry = Entry(None, old.end, headers), Entry(value, end, headers)
+        self._cache.replace(key, old, deletion, (end, start), entry)
+        return True
+
     # For users' processors: typed. Sessions that have expired are not returned.
 
     def put(self, key: K, value: V | None, start: int, end: int, timestamp: int | None = None) -> bool:

@@ -126,13 +126,11 @@ class SessionCache:
         self._count += len(sessions) - (0 if known is None else len(_all(known))) + (key not in self._whole)
         self._whole.add(key)
         if sessions:
-            self._kept[key] = Several(sessions[-1].end, sessions if len(sessions) > _FEW else tuple(sessions))
+            self._kept[key] = _of_key(sessions)
 
     def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
         """Keep an entry until it is committed."""
-        self._dirty[key + SESSIONS.pack(*slot)] = entry
-        if self._places is not None:
-            self._places.setdefault(key, set()).add(slot)
+        self._change(key, slot, entry)
         known = self._kept.get(key)
         if known is not None:
             self._place_beside(key, known, slot, entry)
@@ -142,35 +140,54 @@ class SessionCache:
         if self._count > self._bound:
             self.shrink()
 
+    def replace(self, key: bytes, old: Kept, deletion: Entry, slot: Slot, entry: Entry) -> None:
+        """Put a deletion and another entry: a session that was found has become a later one, say."""
+        earlier = _before_last(self._kept.get(key), old)
+        if earlier is None or slot < (old.end, old.start) or entry.value is None:
+            self.put(key, (old.end, old.start), deletion)
+            self.put(key, slot, entry)
+            return
+        self._change(key, (old.end, old.start), deletion)
+        self._change(key, slot, entry)
+        self._count -= 1
+        self._place_after(key, earlier, slot, entry)
+
+    def _change(self, key: bytes, slot: Slot, entry: Entry) -> None:
+        self._dirty[key + SESSIONS.pack(*slot)] = entry
+        if self._places is not None:
+            self._places.setdefault(key, set()).add(slot)
+
     def _place_beside(self, key: bytes, known: _OfKey, slot: Slot, entry: Entry) -> None:
         """Put a session among those of its key, or take one away whose value is None."""
-        if isinstance(known, Several):
-            self._place_among(key, known, slot, entry)
-        elif entry.value is None:
-            if (known.end, known.start) == slot:
-                del self._kept[key]
-                self._count -= 1
-        elif (known.end, known.start) == slot or known.end <= self._horizon:
-            self._kept[key] = Kept(*slot, entry)
+        sessions = _all(known)
+        if slot[0] > known.end and isinstance(sessions, tuple):
+            if entry.value is not None:
+                self._place_after(key, sessions, slot, entry)
         else:
-            several = self._kept[key] = Several(known.end, (known,))
-            self._place_among(key, several, slot, entry)
+            self._place_among(key, known, slot, entry)
 
-    def _place_among(self, key: bytes, several: Several, slot: Slot, entry: Entry) -> None:
-        sessions = list(several.sessions) if isinstance(several.sessions, tuple) else several.sessions
+    def _place_after(self, key: bytes, earlier: tuple[Kept, ...], slot: Slot, entry: Entry) -> None:
+        """Put the latest session of a key, behind few."""
+        kept, count = Kept(*slot, entry), len(earlier)
+        if earlier and earlier[0].end <= self._horizon:
+            earlier = earlier[bisect_left(earlier, self._horizon + 1, key=_end) :]
+        self._kept[key] = Several(kept.end, (*earlier, kept)) if earlier else kept
+        self._count += len(earlier) + 1 - count
+
+    def _place_among(self, key: bytes, known: _OfKey, slot: Slot, entry: Entry) -> None:
+        sessions = _all(known)
+        if isinstance(sessions, tuple):
+            sessions = list(sessions)
         before = len(sessions)
         del sessions[: bisect_left(sessions, self._horizon + 1, key=_end)]
         place = bisect_left(sessions, slot, key=_slot)
         after = place + (place < len(sessions) and _slot(sessions[place]) == slot)
         sessions[place:after] = () if entry.value is None else (Kept(*slot, entry),)
         self._count += len(sessions) - before
-        if not sessions:
-            del self._kept[key]
-        elif len(sessions) == 1:
-            self._kept[key] = sessions[0]
+        if sessions:
+            self._kept[key] = _of_key(sessions)
         else:
-            several.end = sessions[-1].end
-            several.sessions = sessions if len(sessions) > _FEW else tuple(sessions)
+            del self._kept[key]
 
     def uncommitted(self, key: bytes, first: int, last: int) -> dict[Slot, Entry]:
         """Return a key's uncommitted entries with `first <= time <= last`."""
@@ -250,8 +267,23 @@ class SessionCache:
         self.whole_from, self._horizon = 0, -1
 
 
-def _all(known: _OfKey) -> Sequence[Kept]:
+def _all(known: _OfKey) -> list[Kept] | tuple[Kept, ...]:
     return (known,) if isinstance(known, Kept) else known.sessions
+
+
+def _of_key(sessions: list[Kept]) -> _OfKey:
+    if len(sessions) == 1:
+        return sessions[0]
+    return Several(sessions[-1].end, sessions if len(sessions) > _FEW else tuple(sessions))
+
+
+def _before_last(known: _OfKey | None, last: Kept) -> tuple[Kept, ...] | None:
+    """Return the sessions of a key before the last of few; None if it is another one."""
+    if known is last:
+        return ()
+    if isinstance(known, Several) and isinstance(known.sessions, tuple) and known.sessions[-1] is last:
+        return known.sessions[:-1]
+    return None
 
 
 def _entries(of: dict[bytes, Entry]) -> Iterator[tuple[bytes, Slot, Entry]]:

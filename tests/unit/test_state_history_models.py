@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from pipeline.record import TaskId, Windowed
+from pipeline.record import NO_HEADERS, TaskId, Windowed
 from pipeline.serde import BYTES, INT64
 from pipeline.state.memory import MemoryStore
 from pipeline.state.segment_keys import escaped, unescaped
@@ -83,14 +83,20 @@ class SessionMachine(StoreMachine):
         visible = sorted((end, start) for of, end, start in self.visible(self.live) if of == key)
         near = [(end, start) for end, start in visible if end >= time - gap and start <= time + gap]
         assert found == [(start, end, self.live[key, end, start]) for end, start in near]
-        for end, start in near:
-            expected = self.live.pop((key, end, start))
-            assert self.store.remove(key, start, end) == expected
+        for slot in near:
+            del self.live[key, *slot]
         start, end = min([time, *(start for _, start in near)]), max([time, *(end for end, _ in near)])
         self.time = max(self.time, end)
-        if end > self.time - RETENTION:
-            self.live[key, end, start] = self.next_value()
-            assert self.store.put(key, self.number, start, end)
+        value, taken = self.next_value(), end > self.time - RETENTION
+        if taken:
+            self.live[key, end, start] = value
+        *others, last = self.store.find_kept(key, time - gap, time + gap) or (None,)
+        for each in others:
+            self.store.remove(key, each.start, each.end)
+        if last is None:
+            assert self.store.put(key, value, start, end) is taken
+        else:
+            assert self.store.replace_entry(key, last, start, end, value, NO_HEADERS) is taken
 
     @rule(commit=st.booleans())
     def flush(self, *, commit: bool) -> None:
