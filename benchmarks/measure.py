@@ -5,7 +5,6 @@ Prints a JSON `Measurement`.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +15,7 @@ from benchmarks.handwritten.restore import restore
 from benchmarks.handwritten.route import route
 from benchmarks.measurement import Job, Measurement, WorkName
 from benchmarks.program import answer, job_of_command_line
+from pipeline.runtime import collector
 
 _BY_HAND: Final[dict[WorkName, Callable[[Job], Measurement]]] = {
     "read": read,
@@ -30,8 +30,7 @@ def main() -> None:
     """Do the job that the command line carries."""
     job = job_of_command_line()
     # As the engine's thread does before it starts.
-    gc.collect()
-    gc.freeze()
+    collector.settle()
     answer(_run_of(job)(job))
 
 

@@ -23,6 +23,7 @@ from benchmarks.measurement import Job, WorkName
 from benchmarks.topologies import count_topology, route_topology
 from pipeline.clock import SystemClock
 from pipeline.config import MetricsLevel, StreamsConfig
+from pipeline.runtime import collector
 from pipeline.runtime.broker import TopicSpec
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.worker import Worker
@@ -64,8 +65,7 @@ def measure(work: WorkName, records: int) -> dict[MetricsLevel, float]:
     steps: dict[MetricsLevel, list[float]] = {level: [] for level in _LEVELS}
     with ExitStack() as opened:
         workers = {level: opened.enter_context(_worker(work, level, records)) for level in _LEVELS}
-        gc.collect()
-        gc.freeze()
+        collector.settle()
         turn, going = 0, True
         while going:
             turn += 1

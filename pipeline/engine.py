@@ -7,7 +7,6 @@ runs on is either whole or gone.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import sys
 import threading
@@ -21,6 +20,7 @@ from pipeline.declaration import describe_frame
 from pipeline.errors import StreamsError
 from pipeline.plan.planner import Plan
 from pipeline.restore_bar import RestoreBar
+from pipeline.runtime import collector
 from pipeline.runtime.metrics.snapshot import Snapshot
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.worker import Worker, WorkerStatus
@@ -85,10 +85,7 @@ class Engine(Service):
 
     async def on_start(self) -> None:
         """Start the thread."""
-        # What exists by now (modules, the topology) lives as long as the process: the collector
-        # need not look at it again each time it runs.
-        gc.collect()
-        gc.freeze()
+        collector.settle()
         # A daemon: an event loop that died must not leave a process that nothing can end.
         tell = asyncio.get_running_loop().call_soon_threadsafe
         self._thread = threading.Thread(target=self._run, args=(tell,), name="engine", daemon=True)

@@ -6,7 +6,6 @@ call of `getppid`, which callgrind is told to look out for.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from benchmarks.masking import masked_event
 from pipeline.clock import ManualClock
 from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
+from pipeline.runtime import collector
 from pipeline.runtime.broker import TopicSpec
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.worker import Worker
@@ -78,8 +78,7 @@ class Portions:
             event: Event = next(self._events)
             self._producer.produce("source", event.value, event.key, -1, event.timestamp, ())
         self._done += records
-        gc.collect()
-        gc.freeze()
+        collector.settle()
 
     def process(self) -> None:
         """Process and commit them."""

@@ -168,11 +168,13 @@ class AggregateCache:
         for start, entries in self._dirty.items():
             segment, suffix = pack_segment(start // segment_ms), WINDOWS.pack(start, 0)
             end = KEY_END + suffix
-            for key, entry in entries.items():
-                value = entry.value
-                stored = None if value is None else pack_time(entry.timestamp) + serialize(value)
-                log.append((key + suffix, stored))
-                changes[segment + (escape_zeros(key) if 0 in key else key) + end] = stored
+            stored = [
+                None if (value := entry.value) is None else pack_time(entry.timestamp) + serialize(value)
+                for entry in entries.values()
+            ]
+            log += zip([key + suffix for key in entries], stored, strict=True)
+            keys = [segment + (escape_zeros(key) if 0 in key else key) + end for key in entries]
+            changes |= zip(keys, stored, strict=True)
             _join(self._flushed, start, entries)
         self._dirty = {}
         return log, changes
