@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from pipeline.state.cache_size import sample_of
 from pipeline.state.caching import pack_time
+from pipeline.state.key_filter import KeyFilter
 from pipeline.state.segment_keys import (
     KEY_END,
     WINDOWS,
@@ -70,6 +71,12 @@ class SlotCache(Protocol):
         ...
 
 
+#: A window with so few keys is not worth a filter.
+_FEW: Final = 64
+
+#: Later than every time: nothing is whole.
+_NEVER: Final = 2**63
+
 _ByStart: TypeAlias = dict[int, dict[bytes, Entry]]
 
 
@@ -80,16 +87,19 @@ class AggregateCache:
         bound: number of committed entries that are kept; the oldest windows are forgotten first.
 
     Attributes:
-        whole: starts of windows of which every entry is in memory: a key that is not here has no entry.
+        whole_from: of windows that start at this time or later, every entry is in memory, or its key is
+            in a filter. So it is of earlier ones that have a filter.
     """
 
     def __init__(self, bound: int) -> None:
+        self.whole_from = _NEVER
         self._bound = bound
         self._remembered = 0
         self._dirty: _ByStart = {}
         self._flushed: _ByStart = {}
         self._clean: _ByStart = {}
-        self.whole: set[int] = set()
+        #: By start, keys of entries that were forgotten.
+        self._gone: dict[int, KeyFilter] = {}
         #: By key, the starts of its uncommitted entries; made when a key is asked for.
         self._starts: dict[bytes, set[int]] | None = None
 
@@ -98,9 +108,19 @@ class AggregateCache:
         """Number of entries put since the last flush: counted when it is asked for, not for each record."""
         return sum(map(len, self._dirty.values()))
 
-    def opened(self, start: int) -> None:
-        """Say that no window of this start is stored: all that are start earlier."""
-        self.whole.add(start)
+    def opened(self, time: int) -> None:
+        """Say that no window that starts later than `time` is stored."""
+        self.whole_from, self._gone = time + 1, {}
+
+    def lacks(self, key: bytes, start: int) -> bool:
+        """Return whether an entry that is not in memory is not stored either; False if that is not known."""
+        gone = self._gone.get(start)
+        return start >= self.whole_from if gone is None else key not in gone
+
+    @property
+    def filters_size(self) -> int:
+        """Bytes of what is known of entries that were forgotten."""
+        return sum(gone.size for gone in self._gone.values())
 
     def get(self, key: bytes, start: int) -> Entry | None:
         """Return the entry, None if it is not in memory."""
@@ -186,7 +206,8 @@ class AggregateCache:
             _join(self._clean, start, entries)
         for start in [start for start in self._clean if start <= horizon]:
             del self._clean[start]
-        self.whole = {start for start in self.whole if start > horizon}
+        for start in [start for start in self._gone if start <= horizon]:
+            del self._gone[start]
         self._evict()
 
     def _evict(self) -> None:
@@ -200,12 +221,23 @@ class AggregateCache:
         self._remembered = sum(map(len, self._clean.values()))
         self._forget_down_to(self._remembered // 2)
 
-    def _forget_down_to(self, entries: int) -> None:
+    def _forget_down_to(self, most: int) -> None:
         for start in sorted(self._clean):
-            if self._remembered <= entries:
+            if self._remembered <= most:
                 break
-            self._remembered -= len(self._clean.pop(start))
-            self.whole.discard(start)
+            entries = self._clean.pop(start)
+            self._remembered -= len(entries)
+            self._note_gone(start, entries)
+
+    def _note_gone(self, start: int, entries: dict[bytes, Entry]) -> None:
+        if start in self._gone:
+            self._gone[start].add(entries)
+        elif start >= self.whole_from:
+            if len(entries) < _FEW:
+                self.whole_from = start + 1
+            else:
+                self._gone[start] = KeyFilter()
+                self._gone[start].add(entries)
 
     def newest(self) -> Iterator[Entry]:
         """Yield the newest of what was put since the last flush, if there is anything."""
@@ -219,12 +251,14 @@ class AggregateCache:
 
     def forget(self) -> None:
         """Forget what is committed: the store was changed by another way, or memory is short."""
-        self._clean, self.whole, self._remembered = {}, set(), 0
+        self._clean, self._remembered = {}, 0
+        self.whole_from, self._gone = _NEVER, {}
 
     def wipe(self) -> None:
         """Forget everything."""
         self._dirty, self._flushed, self._starts = {}, {}, None
         self.forget()
+        self.opened(-1)
 
 
 def _join(cache: _ByStart, start: int, entries: dict[bytes, Entry]) -> None:

@@ -84,7 +84,15 @@ class WindowStore(SegmentedStore[K, V]):
     def forget(self) -> None:
         """Let go of what is committed: it is read again when it is asked for."""
         super().forget()
-        self._joins.opened(self._time)
+        self._opened()
+
+    def _opened(self) -> None:
+        """Have the cache know that nothing later is stored than the stream time."""
+        (self._joins if self._duplicates else self._aggregates).opened(self._time)
+
+    def cached_bytes(self) -> int:
+        """Return about how much memory the cache takes; see `CacheSize`."""
+        return super().cached_bytes() + self._aggregates.filters_size
 
     # For operators: keys as bytes, entries with timestamp and headers.
 
@@ -93,7 +101,7 @@ class WindowStore(SegmentedStore[K, V]):
         if start <= self._time - self.retention_ms:
             return None
         entry = self._aggregates.get(key, start)
-        if entry is None and start not in self._aggregates.whole:
+        if entry is None and not self._aggregates.lacks(key, start):
             entry = self._read(key, start)
         return None if entry is None or entry.value is None else entry
 
@@ -118,8 +126,6 @@ class WindowStore(SegmentedStore[K, V]):
         """Put a window's value, None deletes; return False, having done nothing, if it has expired."""
         if start > self._time:
             self._time = start
-            if not self._duplicates:
-                self._aggregates.opened(start)
         elif start <= self._time - self.retention_ms:
             return False
         entry = Entry(value, timestamp, headers)
@@ -262,7 +268,7 @@ class WindowStore(SegmentedStore[K, V]):
     def resume(self, progress: Mapping[str, int]) -> None:
         """Take up the stream time; where none was kept, that of the last window in the store."""
         super().resume(progress)
-        self._joins.opened(self._time)
+        self._opened()
         self._sequence = self._engine.position()
 
     def wipe(self) -> None:

@@ -56,6 +56,33 @@ def test_if_that_is_not_enough_all_is_forgotten(share: float) -> None:
     assert reads(store, 3) == KEYS
 
 
+def test_that_a_key_has_no_window_is_known_when_those_of_others_are_forgotten() -> None:
+    store = WindowStore(
+        "windows",
+        MemoryStore(),
+        serde_for(str),
+        serde_for(int),
+        retention_ms=100 * MINUTE_MS,
+        window_size_ms=MINUTE_MS,
+        cache_entries=100,
+    )
+    store.resume({})
+    for number in range(1_000):
+        store.put(f"{number}", number, 0)
+        if number % 100 == 99:
+            store.flush()
+            store.commit(number + 1)
+    found = [store.get_entry(b"%d" % number, 0) for number in range(1_000)]
+    assert [entry and entry.value for entry in found] == list(range(1_000))
+    before = store.reads
+    assert all(store.get_entry(b"%d" % number, 0) is None for number in range(1_000, 11_000))
+    assert store.reads - before < 1_500, "one in twenty of each of a filter's tables is taken for another"
+    store.forget()
+    before = store.reads
+    assert store.get_entry(b"x", 0) is None
+    assert store.reads == before + 1
+
+
 def test_what_is_within_the_bound_stays() -> None:
     store = store_of(windows=4)
     CacheBound(store.cached_bytes()).trim([store])
