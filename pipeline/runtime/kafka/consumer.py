@@ -32,6 +32,9 @@ _WAKE_S: Final = 0.001
 _LEAVE_POLL_S: Final = 0.01
 _LEAVE_ATTEMPTS: Final = 500
 _LEAVE_LEAST: Final = 5
+#: A member that has joined asks for its partitions so often, and so many times; then heartbeats do.
+_ASK_S: Final = 0.2
+_ASKS: Final = 25
 
 _error_of: Final = confluent_kafka.Message.error
 
@@ -65,6 +68,8 @@ class KafkaConsumer:
         self._revocations = 0
         #: Subscribed to nothing, which the listener has not been told.
         self._unassigned = False
+        #: How often it asks for its partitions yet, and how long it has waited since it last did.
+        self._asks, self._waited_s = 0, 0.0
         self._trouble: KafkaError | None = None
         self._failure: Exception | None = None
         self._closing = False
@@ -77,9 +82,25 @@ class KafkaConsumer:
         if not topics:
             self._unassigned = True
             return
+        self._asks = _ASKS if self._incremental else 0
+        self._subscribe()
+
+    def _subscribe(self) -> None:
         self._client.subscribe(
-            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
+
+    def _ask(self, waited_s: float) -> None:
+        """Ask for partitions again: subscribing has the client send a heartbeat now.
+
+        A group assigns nothing within a second of the last time (`group.consumer.assignment.interval.ms`,
+        Kafka 4.3), and tells who joins then at the next heartbeat, by default after 5 s.
+        """
+        self._waited_s += waited_s
+        if self._waited_s >= _ASK_S:
+            self._waited_s = 0.0
+            self._asks -= 1
+            self._subscribe()
 
     def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
         """Return up to `max_records` records, waiting at most `timeout_s` for the first.
@@ -102,6 +123,8 @@ class KafkaConsumer:
             first = self._client.poll(timeout_s)
             if first is not None:
                 batch = [first, *self._client.consume(max_records - 1, 0)]
+            elif self._asks:
+                self._ask(timeout_s)
         if self._failure is not None or self._trouble is not None:
             self._raise_failure()
             self._raise_trouble(batch)
@@ -227,6 +250,7 @@ class KafkaConsumer:
         # What the group hands over to a member that is leaving goes to another one at once.
         if self._listener is None or self._closing:
             return
+        self._asks = 0
         added = _own_partitions(partitions)
         try:
             offsets = self._listener.on_assigned(added)
