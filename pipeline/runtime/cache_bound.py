@@ -14,7 +14,7 @@ class Cache(Protocol):
         ...
 
     def recount(self) -> None:
-        """Look at what is cached, so that `cached_bytes` knows better."""
+        """Look at what is cached, so that `cached_bytes` knows better; let go of what nobody will miss."""
         ...
 
     def shrink(self) -> None:

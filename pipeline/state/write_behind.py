@@ -128,12 +128,11 @@ class WriteBehind:
         return int(len(waiting) * (ENTRY_BYTES + sum(sample) / len(sample)))
 
     def recount(self) -> None:
-        """Do nothing: it is counted when it is asked for."""
+        """Write what waits: memory is short, and others would have to forget what is asked for again."""
+        self.catch_up()
 
     def shrink(self) -> None:
-        """Write what waits."""
-        self.catch_up()
+        """Do nothing: it was recounted."""
 
     def forget(self) -> None:
-        """Write what waits."""
-        self.catch_up()
+        """Do nothing: it was recounted."""

@@ -15,7 +15,7 @@ Log = list[tuple[bytes, bytes | None]]
 KEYS = [b"a", b"b", b"c"]
 CHANGES = st.dictionaries(st.sampled_from(KEYS), st.none() | st.binary(max_size=2), max_size=3)
 #: What happens to a store: a commit, or what may have the last one written.
-STEPS = st.lists(CHANGES | st.sampled_from(["catch up", "shrink", "forget", "scan"]), max_size=20)
+STEPS = st.lists(CHANGES | st.sampled_from(["catch up", "recount", "scan"]), max_size=20)
 
 
 def held(store: BytesStore) -> dict[bytes, bytes]:
@@ -52,7 +52,7 @@ def test_the_changelog_brings_a_store_that_is_behind_to_what_was_committed(
         elif step == "scan":
             assert held(store) == apply({}, log)
         else:
-            {"catch up": store.catch_up, "shrink": store.shrink, "forget": store.forget}[step]()
+            {"catch up": store.catch_up, "recount": store.recount}[step]()
         position = disk.position()
         assert before <= position <= store.position() == len(log)
         # Not ahead: it is what the log says at its position.
