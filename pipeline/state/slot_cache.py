@@ -89,6 +89,7 @@ class AggregateCache:
     Attributes:
         whole_from: of windows that start at this time or later, every entry is in memory, or its key is
             in a filter. So it is of earlier ones that have a filter.
+        gone: by start, a filter of the keys of entries that were forgotten.
     """
 
     def __init__(self, bound: int) -> None:
@@ -98,8 +99,7 @@ class AggregateCache:
         self._dirty: _ByStart = {}
         self._flushed: _ByStart = {}
         self._clean: _ByStart = {}
-        #: By start, keys of entries that were forgotten.
-        self._gone: dict[int, KeyFilter] = {}
+        self.gone: dict[int, KeyFilter] = {}
         #: By key, the starts of its uncommitted entries; made when a key is asked for.
         self._starts: dict[bytes, set[int]] | None = None
 
@@ -110,17 +110,17 @@ class AggregateCache:
 
     def opened(self, time: int) -> None:
         """Say that no window that starts later than `time` is stored."""
-        self.whole_from, self._gone = time + 1, {}
+        self.whole_from, self.gone = time + 1, {}
 
     def lacks(self, key: bytes, start: int) -> bool:
         """Return whether an entry that is not in memory is not stored either; False if that is not known."""
-        gone = self._gone.get(start)
+        gone = self.gone.get(start)
         return start >= self.whole_from if gone is None else key not in gone
 
     @property
     def filters_size(self) -> int:
         """Bytes of what is known of entries that were forgotten."""
-        return sum(gone.size for gone in self._gone.values())
+        return sum(gone.size for gone in self.gone.values())
 
     def get(self, key: bytes, start: int) -> Entry | None:
         """Return the entry, None if it is not in memory."""
@@ -206,8 +206,8 @@ class AggregateCache:
             _join(self._clean, start, entries)
         for start in [start for start in self._clean if start <= horizon]:
             del self._clean[start]
-        for start in [start for start in self._gone if start <= horizon]:
-            del self._gone[start]
+        for start in [start for start in self.gone if start <= horizon]:
+            del self.gone[start]
         self._evict()
 
     def _evict(self) -> None:
@@ -230,14 +230,14 @@ class AggregateCache:
             self._note_gone(start, entries)
 
     def _note_gone(self, start: int, entries: dict[bytes, Entry]) -> None:
-        if start in self._gone:
-            self._gone[start].add(entries)
+        if start in self.gone:
+            self.gone[start].add(entries)
         elif start >= self.whole_from:
             if len(entries) < _FEW:
                 self.whole_from = start + 1
             else:
-                self._gone[start] = KeyFilter()
-                self._gone[start].add(entries)
+                self.gone[start] = KeyFilter()
+                self.gone[start].add(entries)
 
     def newest(self) -> Iterator[Entry]:
         """Yield the newest of what was put since the last flush, if there is anything."""
@@ -252,7 +252,7 @@ class AggregateCache:
     def forget(self) -> None:
         """Forget what is committed: the store was changed by another way, or memory is short."""
         self._clean, self._remembered = {}, 0
-        self.whole_from, self._gone = _NEVER, {}
+        self.whole_from, self.gone = _NEVER, {}
 
     def wipe(self) -> None:
         """Forget everything."""

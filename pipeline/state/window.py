@@ -100,8 +100,10 @@ class WindowStore(SegmentedStore[K, V]):
         """Return the entry of a window, uncommitted ones included; None if there is none to see."""
         if start <= self._time - self.retention_ms:
             return None
-        entry = self._aggregates.get(key, start)
-        if entry is None and not self._aggregates.lacks(key, start):
+        cache = self._aggregates
+        entry = cache.get(key, start)
+        # Whether there are filters is looked at here: mostly there are none, and no call is needed.
+        if entry is None and (cache.gone or start < cache.whole_from) and not cache.lacks(key, start):
             entry = self._read(key, start)
         return None if entry is None or entry.value is None else entry
 
