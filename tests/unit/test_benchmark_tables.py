@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
+import sys
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks.__main__ import measure_case, parse, tables_of, write, write_goals
 from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders.contender import Contender
 from benchmarks.contenders.page import contenders_page
 from benchmarks.goals import GOALS, outcomes
-from benchmarks.measurement import Measurement
+from benchmarks.measurement import Job, Measurement
 from benchmarks.report import rows_of
 from benchmarks.results import Results, Row
 from benchmarks.tables import TABLES, title_of
 from benchmarks.works import WORKS
 from benchmarks.works.flagship import ARRIVALS, arrivals_of
-from benchmarks.works.work import Case
+from benchmarks.works.work import Case, ResultError
 from demo.traffic import Traffic
 from pipeline.record import NO_HEADERS
 from pipeline.testing.driver import TopologyTestDriver
@@ -152,3 +156,24 @@ def test_contenders_do_the_same_work_on_apache_kafka() -> None:
         names.append("kafka-streams-2")
     measured = measure_case(Case("route"), [CONTENDERS[name] for name in names], runs=1, records=2_000)
     assert {name: found[0].records for name, found in measured.runs.items()} == dict.fromkeys(names, 2_000)
+
+
+def wrong(_job: Job) -> list[str]:
+    """Return a command that says it has routed nothing, in no time."""
+    said = msgspec.json.encode(Measurement(records=1, seconds=0.001, cpu_seconds=0.001)).decode()
+    return [sys.executable, "-c", f"print({said!r})"]
+
+
+@pytest.mark.kafka
+def test_a_wrong_result_has_no_time_and_the_others_count() -> None:
+    liar = Contender("liar", "Liar", wrong, lambda: "none")
+    measured = measure_case(Case("decode"), [CONTENDERS["headrace"], liar], runs=1, records=2_000)
+    assert list(measured.runs) == ["headrace"]
+    assert "a result was wrong" in measured.refusals["liar"]
+
+
+@pytest.mark.kafka
+def test_a_wrong_result_of_ours_ends_the_run() -> None:
+    ours = dataclasses.replace(CONTENDERS["headrace"], command=wrong)
+    with pytest.raises(ResultError):
+        measure_case(Case("decode"), [ours], runs=1, records=2_000)
