@@ -19,6 +19,7 @@ from pipeline.runtime.kafka.errors import (
     MAX_POLL_EXCEEDED,
     OFFSET_LOST,
     PARTITION_END,
+    UNKNOWN_TOPIC,
     UNREACHABLE,
     translated,
     translated_exception,
@@ -323,7 +324,8 @@ class KafkaConsumer:
         try:
             self._client.get_watermark_offsets(entry, timeout=_WAKE_S)
         except KafkaException as error:
-            if error.args[0].code() not in UNREACHABLE | LEADERLESS:
+            # A client that has just come back from an outage may not know the partition yet.
+            if error.args[0].code() not in UNREACHABLE | LEADERLESS | UNKNOWN_TOPIC:
                 raise translated_exception(error, self._address, f"resuming {entry.topic}") from error
 
     def _on_error(self, error: KafkaError) -> None:
