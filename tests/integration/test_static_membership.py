@@ -37,7 +37,9 @@ def here(process: FaustProcess) -> list[int]:
 
 
 def rebalances(process: FaustProcess) -> int:
-    _, text = process.get("/metrics")
+    """Return how many there were by the time that metrics, which are a little late, tell of its share."""
+    share = re.compile(r"^kafka_consumer_\w*assigned_partitions\S* 2(\.0)?$", re.MULTILINE)
+    text = process.wait_for("/metrics", lambda _status, text: share.search(text) is not None)
     (count,) = re.findall(r"^kafka_consumer_\w*rebalance_total\S* (\S+)$", text, re.MULTILINE)
     return int(float(count))
 
