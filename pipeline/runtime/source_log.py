@@ -4,10 +4,6 @@
 topic        |------------------------------------|----- - - -
              first record held     committed offset: up to here it is restored, from here processed
 ```
-
-A changelog holds rows as they are stored: an event time, then the value. The topic holds what its source
-decodes, so the source's extractor is asked again for the event time, and what the source skipped
-(it cannot be decoded, it has no time, it has no key) is skipped again, in silence: it was handled once.
 """
 
 from __future__ import annotations

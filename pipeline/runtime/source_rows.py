@@ -1,4 +1,10 @@
-"""How the rows of a table are read from the table's own topic: to restore them, or into a global table."""
+"""How the rows of a table are read from the table's own topic: to restore them, or into a global table.
+
+A changelog holds rows as they are stored: an event time, then the value. The topic holds what its source
+decodes, so the source's extractor is asked again for the event time, and what the source skipped
+(it cannot be decoded, it has no time, it has no key) is skipped again: while restoring in silence, for it
+was handled once.
+"""
 
 from __future__ import annotations
 
