@@ -11,17 +11,22 @@ MINUTE_MS = 60_000
 KEYS = 20
 
 
-def store_of(windows: int) -> WindowStore[str, int]:
-    """A store with so many windows of each key, all committed."""
-    store: WindowStore[str, int] = WindowStore(
+def empty_store(*, of_join: bool) -> WindowStore[str, int]:
+    return WindowStore(
         "windows",
         MemoryStore(),
         serde_for(str),
         serde_for(int),
         retention_ms=100 * MINUTE_MS,
         window_size_ms=MINUTE_MS,
+        retain_duplicates=of_join,
         cache_entries=1_000,
     )
+
+
+def store_of(windows: int) -> WindowStore[str, int]:
+    """A store with so many windows of each key, all committed."""
+    store = empty_store(of_join=False)
     for window in range(windows):
         for key in range(KEYS):
             store.put(f"{key}", window, window * MINUTE_MS, window * MINUTE_MS)
@@ -99,16 +104,7 @@ def joined_at(store: WindowStore[str, int], window: int) -> int:
 
 def join_store_of(windows: int) -> WindowStore[str, int]:
     """A store of a join with so many records of each key, all committed, a minute between them."""
-    store: WindowStore[str, int] = WindowStore(
-        "joined",
-        MemoryStore(),
-        serde_for(str),
-        serde_for(int),
-        retention_ms=100 * MINUTE_MS,
-        window_size_ms=MINUTE_MS,
-        retain_duplicates=True,
-        cache_entries=1_000,
-    )
+    store = empty_store(of_join=True)
     store.resume({})
     put_joined(store, range(windows))
     return store
