@@ -85,7 +85,8 @@ class AnyKeySerde:
     def serialize(self, key: Any) -> bytes:
         """Return text as UTF-8, bytes and other keys marked as such."""
         if type(key) is str:
-            return key.encode() if key[:1] not in {"\x00", "\x01"} else b"\x00" + msgspec.json.encode(key)
+            # All but those that begin with one of the two marks.
+            return key.encode() if key >= "\x02" or not key else b"\x00" + msgspec.json.encode(key)
         if type(key) is bytes:
             return b"\x01" + key
         return b"\x00" + msgspec.json.encode(key)

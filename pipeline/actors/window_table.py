@@ -110,10 +110,10 @@ class WindowedTable(Absent):
     def __setitem__(self, key: Any, value: Any) -> None:
         # `table[key] += 1` has changed the windows by now, and assigns what it returned.
         if not isinstance(value, WindowSet):
-            self.put(key, lambda _old: value)
+            self.change(key, _assigned, value)
 
     def __delitem__(self, key: Any) -> None:
-        self.put(key, lambda _old: None)
+        self.change(key, _assigned, None)
 
     def __contains__(self, key: Any) -> bool:
         return self.at(key, self.time()) is not None
@@ -153,8 +153,20 @@ class WindowedTable(Absent):
         found = Queries(self.table.owner.store_registry).windows(self.table.spec, key, start, start, 1)
         return found[0][1].value if found else None
 
-    def put(self, key: Any, change: Callable[[Any], Any]) -> None:
-        """Change the value of every window that is meant; those that have expired are not changed."""
+    def change(
+        self, key: Any, function: Callable[[Any, Any], Any], operand: Any, *, defaults: bool = False
+    ) -> None:
+        """Change the value of every window that is meant to `function(value, operand)`, unless it has expired.
+
+        Args:
+            key: the key.
+            function: is given None for a window without a value.
+            operand: its second argument.
+            defaults: whether it is given the table's default instead.
+
+        Raises:
+            KeyError: there is no value, and the table has no default.
+        """
         runner = current_runner()
         scope = current_scope(self.table.label) if runner is None else runner.scope
         event = runner.events[-1] if runner is not None and runner.events else None
@@ -172,8 +184,10 @@ class WindowedTable(Absent):
                     continue
                 if entry is None:
                     closing.opened(key_bytes, start, timestamp)
-            value = change(None if entry is None else entry.value)
-            if not store.put_entry(key_bytes, start, value, timestamp, NO_HEADERS):
+            old = None if entry is None else entry.value
+            if old is None and defaults:
+                old = self.table.__missing__(key)
+            if not store.put_entry(key_bytes, start, function(old, operand), timestamp, NO_HEADERS):
                 scope.drop("late: the window has expired")
 
     @property
@@ -188,6 +202,8 @@ class WindowSet:
         table: whose.
         key: the key.
     """
+
+    __slots__ = ("_table", "key")
 
     def __init__(self, table: WindowedTable, key: Any) -> None:
         self._table, self.key = table, key
@@ -218,16 +234,13 @@ class WindowSet:
 
     def apply(self, function: Callable[[Any, Any], Any], operand: Any) -> WindowSet:
         """Change each window's value to `function(value, operand)`."""
-        missing = self._table.table.__missing__
-
-        def change(old: Any) -> Any:
-            return function(missing(self.key) if old is None else old, operand)
-
-        self._table.put(self.key, change)
+        self._table.change(self.key, function, operand, defaults=True)
         return self
 
     def __iadd__(self, other: Any) -> WindowSet:  # noqa: PYI034 - what is assigned is the same set
-        return self.apply(operator.add, other)
+        # What most windows are changed by: `apply`, without its Python call.
+        self._table.change(self.key, operator.add, other, defaults=True)
+        return self
 
     def __isub__(self, other: Any) -> WindowSet:  # noqa: PYI034
         return self.apply(operator.sub, other)
@@ -299,6 +312,10 @@ def closing_of(table: object) -> WindowClosing | None:
         return None
     waiting = StoreSpec(f"{table.name}-closing", "key-value", BYTES, BYTES, ordered=True, queryable=False)
     return WindowClosing(table.name, waiting, table.windows, table.table.window_closed, table.time_from)
+
+
+def _assigned(_old: Any, value: Any) -> Any:
+    return value
 
 
 def _event_time(event: Event[Any] | None) -> int:

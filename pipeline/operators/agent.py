@@ -78,30 +78,35 @@ class _AgentOperator:
         self._sharing = self._blocks = False
         #: The event that is being given to `_only`, until that has done with it.
         self._given: Event[Any] | None = None
+        self.process = self._taking()
         context.on_drain(self._hurry)
 
     def _begin(self) -> Any:
         return self._node.function(AgentStream(self._node.prologue))
 
-    def process(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-        """Give a record to an instance, or keep it until one takes it."""
-        hand = self._hand
-        in_hand = hand.message
-        if in_hand is None or hand.waited is not None:
-            in_hand = hand.in_hand
-        # What `Event(...)` is, without a Python frame of its own.
-        event: Event[Any] = _new(Event, (key, value, timestamp, headers, in_hand))
-        only = self._only
-        if only is not None and only.takes and not self._waiting:
-            self._given = event
-            if not only.give(event) and self._given is not None:
-                self._flight.hold(event.in_hand)
-                self._block()
-            self._given = None
-            return
-        self._flight.hold(event.in_hand)
-        self._waiting.append(event)
-        self._share_out()
+    def _taking(self) -> Forward:
+        """Return what gives a record to an instance, or keeps it until one takes it."""
+        hand, only, waiting = self._hand, self._only, self._waiting
+        give = self._actors[0].give
+
+        def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+            in_hand = hand.message
+            if in_hand is None or hand.waited is not None:
+                in_hand = hand.in_hand
+            # What `Event(...)` is, without a Python frame of its own.
+            event: Event[Any] = _new(Event, (key, value, timestamp, headers, in_hand))
+            if only is not None and only.takes and not waiting:
+                self._given = event
+                if not give(event) and self._given is not None:
+                    self._flight.hold(event.in_hand)
+                    self._block()
+                self._given = None
+                return
+            self._flight.hold(event.in_hand)
+            waiting.append(event)
+            self._share_out()
+
+        return process
 
     def _share_out(self) -> None:
         if self._sharing:
