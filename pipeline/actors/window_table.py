@@ -156,7 +156,7 @@ class WindowedTable(Absent):
     def change(
         self, key: Any, function: Callable[[Any, Any], Any], operand: Any, *, defaults: bool = False
     ) -> None:
-        """Change the value of every window that is meant to `function(value, operand)`, unless it has expired.
+        """Change the value of every window that is meant, unless it expired, to `function(value, operand)`.
 
         Args:
             key: the key.

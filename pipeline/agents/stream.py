@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Final, Generic, NamedTuple, NoReturn, TypeVar
 
+import msgspec
+
 from pipeline.absent import Absent, instead, refuse
 from pipeline.errors import TopologyError
 from pipeline.record import Headers
@@ -71,7 +73,7 @@ _EVENT: Final = instead(
 )
 
 
-class Event(NamedTuple, Generic[V]):
+class Event(msgspec.Struct, Generic[V], frozen=True, eq=False):
     """A record as an agent sees it.
 
     Attributes:
@@ -160,14 +162,13 @@ def _send_of(channel: Any) -> Any:
 
 @types.coroutine
 def _next_value() -> Generator[Request, Event[Any], Any]:
-    event = yield NEXT
-    return event[1]
+    return (yield NEXT).value
 
 
 @types.coroutine
 def _next_item() -> Generator[Request, Event[Any], tuple[Any, Any]]:
     event = yield NEXT
-    return event[:2]
+    return event.key, event.value
 
 
 @types.coroutine

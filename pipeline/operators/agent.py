@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from pipeline.agents.actor import Actor
 from pipeline.agents.questions import CORRELATION_ID, asked_by, without_question
@@ -26,8 +26,6 @@ from pipeline.operators.calls import Calls
 from pipeline.operators.context import OperatorContext, failed, is_fatal
 from pipeline.record import Forward, Headers
 from pipeline.topology import Agent
-
-_new: Final = tuple.__new__
 
 
 def build_agent(node: Agent, context: OperatorContext, forward: Forward) -> Forward:
@@ -93,8 +91,7 @@ class _AgentOperator:
             in_hand = hand.message
             if in_hand is None or hand.waited is not None:
                 in_hand = hand.in_hand
-            # What `Event(...)` is, without a Python frame of its own.
-            event: Event[Any] = _new(Event, (key, value, timestamp, headers, in_hand))
+            event = Event(key, value, timestamp, headers, in_hand)
             if only is not None and only.takes and not waiting:
                 self._given = event
                 if not give(event) and self._given is not None:
