@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -60,7 +62,7 @@ class WindowRange(NamedTuple):
     end: float
 
 
-class Change(NamedTuple, Generic[V]):
+class Change(msgspec.Struct, Generic[V], frozen=True):
     """An update of a table.
 
     Attributes:
@@ -74,8 +76,7 @@ class Change(NamedTuple, Generic[V]):
     is_latest: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Record(Generic[K, V]):
+class Record(msgspec.Struct, Generic[K, V], frozen=True):
     """A record as a `Processor` sees it.
 
     Attributes:
@@ -88,7 +89,7 @@ class Record(Generic[K, V]):
     key: K
     value: V
     timestamp: int
-    headers: Headers = field(default=NO_HEADERS)
+    headers: Headers = NO_HEADERS
 
     def with_key(self, key: Any) -> Record[Any, V]:
         """Return the same record under another key."""

@@ -52,8 +52,8 @@ def build_subscribe(node: Subscribe, context: OperatorContext, forward: Forward)
     partition, left_outer, fail = context.partition, node.left_outer, context.fail
 
     def process(key: Any, change: Change[Any], timestamp: int, headers: Headers) -> None:
-        new, old, is_latest = change
-        if not is_latest:
+        new, old = change.new, change.old
+        if not change.is_latest:
             context.drop(node, "out of order, of a versioned table")
             return
         if new is None and old is None:

@@ -61,8 +61,8 @@ def _build_side(
     fail, joins_old = context.fail, node.store is None and context.sends_old_values(node)
 
     def process(key: Any, change: Change[Any], timestamp: int, headers: Headers) -> None:
-        new, old, is_latest = change
-        if not is_latest:
+        new, old = change.new, change.old
+        if not change.is_latest:
             context.drop(node, "out of order, of a versioned table")
             return
         try:

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from pipeline.errors import RecordError
 from pipeline.operators.changes import of_new, of_old
 from pipeline.operators.context import OperatorContext
@@ -36,7 +38,7 @@ class _Gathered:
 
     def add(self, side: int, change: Change[Any], timestamp: int, headers: Headers) -> None:
         before = self.changes[side]
-        self.changes[side] = change if before is None else before._replace(new=change.new)
+        self.changes[side] = change if before is None else replace(before, new=change.new)
         self.timestamp, self.headers = max(self.timestamp, timestamp), headers
 
 

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import msgspec
+
 from pipeline.config import Stage, StreamsConfig
 from pipeline.errors import (
     DeliveryError,
@@ -37,7 +39,7 @@ _SKIPPED: Final[dict[Stage, CounterName]] = {
 }
 
 
-class Update(NamedTuple):
+class Update(msgspec.Struct, frozen=True):
     """A table's update on its way to the operators after the table; or a record that waited in a store."""
 
     changelog: TopicPartition
