@@ -15,7 +15,7 @@ from benchmarks.handwritten.restore import restore
 from benchmarks.handwritten.route import route
 from benchmarks.measurement import Job, Measurement, WorkName
 from benchmarks.program import answer, job_of_command_line
-from pipeline.runtime import collector
+from pipeline.runtime import allocator, collector
 
 _BY_HAND: Final[dict[WorkName, Callable[[Job], Measurement]]] = {
     "read": read,
@@ -29,7 +29,8 @@ _BY_HAND: Final[dict[WorkName, Callable[[Job], Measurement]]] = {
 def main() -> None:
     """Do the job that the command line carries."""
     job = job_of_command_line()
-    # As the engine's thread does before it starts.
+    # As the engine does before its thread starts.
+    allocator.settle()
     collector.settle()
     answer(_run_of(job)(job))
 

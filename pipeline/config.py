@@ -120,9 +120,9 @@ class StreamsConfig:
     buffered_bytes: int = 128 * MIB
     cache_entries: int = 100_000
     cache_bytes: int = 96 * MIB
-    block_cache_bytes: int = 64 * MIB
+    block_cache_bytes: int = 32 * MIB
     write_buffer_bytes: int = 16 * MIB
-    write_buffers_bytes: int = 128 * MIB
+    write_buffers_bytes: int = 32 * MIB
     store_open_files: int = 256
     max_record_bytes: int = MIB
     max_internal_record_bytes: int = 16 * MIB

@@ -20,7 +20,7 @@ from pipeline.declaration import describe_frame
 from pipeline.errors import StreamsError
 from pipeline.plan.planner import Plan
 from pipeline.restore_bar import RestoreBar
-from pipeline.runtime import collector
+from pipeline.runtime import allocator, collector
 from pipeline.runtime.metrics.snapshot import Snapshot
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.worker import Worker, WorkerStatus
@@ -85,6 +85,7 @@ class Engine(Service):
 
     async def on_start(self) -> None:
         """Start the thread."""
+        allocator.settle()
         collector.settle()
         # A daemon: an event loop that died must not leave a process that nothing can end.
         tell = asyncio.get_running_loop().call_soon_threadsafe

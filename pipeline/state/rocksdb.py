@@ -69,9 +69,9 @@ class RocksDBSettings:
 
     def __init__(
         self,
-        block_cache_bytes: int = 64 * 1024 * 1024,
+        block_cache_bytes: int = 32 * 1024 * 1024,
         write_buffer_bytes: int = 16 * 1024 * 1024,
-        write_buffers_bytes: int = 128 * 1024 * 1024,
+        write_buffers_bytes: int = 32 * 1024 * 1024,
         max_open_files: int = 256,
     ) -> None:
         self._cache = Cache(block_cache_bytes)
