@@ -119,7 +119,7 @@ class StreamsConfig:
     buffered_records: int = 10_000
     buffered_bytes: int = 128 * MIB
     cache_entries: int = 100_000
-    cache_bytes: int = 96 * MIB
+    cache_bytes: int = 80 * MIB
     block_cache_bytes: int = 32 * MIB
     write_buffer_bytes: int = 16 * MIB
     write_buffers_bytes: int = 32 * MIB

@@ -1,4 +1,4 @@
-"""Freed memory goes back to the system: how many heaps the C library keeps, in a process of its own."""
+"""How many heaps the C library keeps for a process with many threads."""
 
 from __future__ import annotations
 
