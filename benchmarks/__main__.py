@@ -162,6 +162,8 @@ def write_goals(folder: Path) -> None:
     lines = table(("work", "goal", "measured", "reached"), 2, goals)
     others = "".join(f"* [{name}]({name}.md)\n" for name in _OTHERS if (folder / f"{name}.md").exists())
     more = f"\nPages of their own say which of the other goals are met:\n\n{others}" if others else ""
+    if (folder / "profile.md").exists():
+        more += "\nWhere a record's time goes, and what the loop by hand needs: [profile](profile.md).\n"
     (folder / "goals.md").write_text(f"# Goals of throughput\n\n{lines}{more}", encoding="utf-8")
 
 

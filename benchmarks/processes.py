@@ -33,5 +33,10 @@ def measure(contender: Contender, job: Job) -> Measurement:
         ) from error
     if done.returncode != 0:
         raise MeasurementError(f"{contender.name}: {job.work} failed:\n{done.stderr[-4_000:]}")
-    # Some libraries print to standard output, too.
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Measurement)
+    # Some libraries print to standard output, too, and so does what looks into a process.
+    answers = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if not answers:
+        raise MeasurementError(
+            f"{contender.name}: {job.work} printed no measurement:\n{done.stdout[-4_000:]}"
+        )
+    return msgspec.json.decode(answers[-1], type=Measurement)

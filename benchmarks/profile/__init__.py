@@ -1,0 +1,1 @@
+"""Where the time of a record goes, ours beside that of the loop by hand."""
