@@ -4,7 +4,9 @@ WORKDIR /src
 RUN python -m venv /opt/headrace
 COPY pyproject.toml README.md LICENSE ./
 COPY pipeline pipeline
-RUN /opt/headrace/bin/pip install --no-cache-dir .
+# For Avro with a schema registry; empty: without.
+ARG EXTRAS=registry
+RUN /opt/headrace/bin/pip install --no-cache-dir ".[$EXTRAS]"
 
 FROM python:3.12-slim
 ENV PATH=/opt/headrace/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -51,8 +51,9 @@ def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Inpu
                 fail(failed(node, function, error))
                 return
             latest = timestamp
-            if entry is not None and (aggregate is not None or not at_record_time):
-                latest = max(timestamp, entry.timestamp)
+            # Compared first: hardly any record is older than its window's last one.
+            if entry is not None and entry.timestamp > timestamp:
+                latest = timestamp if aggregate is None and at_record_time else entry.timestamp
             if closing is not None and entry is None:
                 closing.opened(key_bytes, start, start + size, timestamp)
             if not put(key_bytes, start, aggregate, latest, headers):
