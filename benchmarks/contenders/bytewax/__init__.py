@@ -30,6 +30,9 @@ BYTEWAX: Final = Contender(
             "a key's time goes on with the system's: with the others' grace of 30 s a run that takes longer "
             "closes windows too early",
         ),
+        Setting(
+            "ordered", "False", "sums ask for no order: else each record is held until its window closes"
+        ),
         Setting("recovery", "off", "its windows are in memory alone: without changelog, nothing is stored"),
     ),
     refusals={

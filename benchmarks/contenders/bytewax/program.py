@@ -159,7 +159,7 @@ class _Flow:
             ]
 
         def folded(so_far: _Counted, event: tuple[int, int]) -> _Counted:
-            return so_far[0] or event[0], so_far[1] + 1, so_far[2] + event[1]
+            return min(so_far[0] or event[0], event[0]), so_far[1] + 1, so_far[2] + event[1]
 
         def merged(left: _Counted, right: _Counted) -> _Counted:
             return min(left[0], right[0]), left[1] + right[1], left[2] + right[2]
@@ -168,7 +168,16 @@ class _Flow:
             lambda event: _EPOCH + event[0] * _MS,
             wait_for_system_duration=_WAIT,
         )
-        windows = fold_window("windows", self.each(keyed), clock, windower, lambda: (0, 0, 0), folded, merged)
+        windows = fold_window(
+            "windows",
+            self.each(keyed),
+            clock,
+            windower,
+            lambda: (0, 0, 0),
+            folded,
+            merged,
+            ordered=False,
+        )
 
         def noted(batch: list[tuple[str, tuple[int, _Counted]]]) -> list[Any]:
             for user, (number, (first, count, total)) in batch:
