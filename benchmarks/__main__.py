@@ -21,14 +21,9 @@ from benchmarks.report import page_of, rows_of
 from benchmarks.results import OURS, Results, Row
 from benchmarks.tables import TABLES, Table, title_of
 from benchmarks.turns import turns
-from benchmarks.works import WORKS
-from benchmarks.works.work import Case, Place, ResultError
-from pipeline.clock import SystemClock
-from pipeline.testing.brokers import ApacheKafka
+from benchmarks.works import WORKS, on_fresh_broker
+from benchmarks.works.work import Case, ResultError
 
-#: Events begin this long ago: recent enough for every default retention.
-_HISTORY_MS: Final = 2 * 3_600_000
-_MINUTE_MS: Final = 60_000
 #: Measures with commands, goals and pages of their own.
 _OTHERS: Final = ("latency", "start", "memory", "http", "scaling", "metrics")
 
@@ -126,9 +121,7 @@ def measure_case(case: Case, contenders: Sequence[Contender], runs: int, records
     }
     able = [contender for contender in contenders if contender.name not in refusals]
     measured: dict[str, list[Measurement]] = {contender.name: [] for contender in able}
-    with ApacheKafka() as kafka:
-        start_ms = (SystemClock().now_ms() - _HISTORY_MS) // _MINUTE_MS * _MINUTE_MS
-        work = WORKS[case.work](Place(kafka.address, start_ms), case)
+    with on_fresh_broker(case) as work:
         for number, contender in turns(able, runs):
             if contender.name in refusals:
                 continue

@@ -22,6 +22,8 @@ SESSION_GAP_MS: Final = 30_000
 #: What an address is replaced by, in the expected output and by the loops that are measured.
 MASK: Final = "[email]"
 
+#: Events begin this long ago: recent enough for every default retention.
+_HISTORY_MS: Final = 2 * 3_600_000
 _SEED: Final = 7
 _SERVICES: Final = ("checkout", "catalog", "payment", "frontend", "shipping")
 _SEVERITIES: Final = ("INFO", "WARN", "INFO", "ERROR", "INFO", "INFO", "DEBUG", "INFO", "INFO", "WARN")
@@ -52,6 +54,11 @@ class Event(NamedTuple):
     amount: int
     topic: str = "source"
     copy: bool = False
+
+
+def start_of_history(now_ms: int) -> int:
+    """Return the time of the first event, in ms: where a window begins."""
+    return (now_ms - _HISTORY_MS) // WINDOW_MS * WINDOW_MS
 
 
 def random_users() -> Callable[[int], int]:

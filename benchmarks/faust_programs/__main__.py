@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.events import make_events, random_users
+from benchmarks.events import make_events, random_users, start_of_history
 from benchmarks.faust_programs.run import ENGINES, WORKS, Result, Run
 from benchmarks.machine import describe_machine, describe_versions
 from benchmarks.topics import PARTITIONS, create_topic, fill
@@ -25,7 +25,6 @@ from pipeline.testing.process import free_port
 
 _BROKERS: Final = {"embedded": EmbeddedBroker, "kafka": ApacheKafka}
 _TIMEOUT_S: Final = 600.0
-_HISTORY_MS: Final = 2 * 3_600_000
 
 
 def main() -> None:
@@ -46,7 +45,7 @@ def main() -> None:
     with _BROKERS[options.broker]() as server, tempfile.TemporaryDirectory() as folder:
         for engine, count in events.items():
             create_topic(server.address, engine, {"retention.ms": "-1"})
-            start_ms = SystemClock().now_ms() - _HISTORY_MS
+            start_ms = start_of_history(SystemClock().now_ms())
             fill(server.address, {"source": engine}, make_events(count, start_ms, 200_000, random_users()))
         for work in options.only or WORKS:
             results: dict[str, list[Result]] = {engine: [] for engine in ENGINES}

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
 
-from benchmarks.events import USERS, Event, make_events, random_users
+from benchmarks.events import USERS, Event, make_events, random_users, start_of_history
 from benchmarks.http.client import AnswerError, Client, Question
 from benchmarks.latency.report import percentile
 from benchmarks.live.contenders import headrace
@@ -40,7 +40,6 @@ _MOST: Final = 0.8
 #: So many users' counts are checked.
 _CHECKED: Final = 300
 _ALL: Final = "all together"
-_HISTORY_MS: Final = 2 * 3_600_000
 _MS: Final = 1_000
 _PAUSE_S: Final = 0.05
 _PATIENCE_S: Final = 300.0
@@ -93,7 +92,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _events(records: int, counts: Counter[str]) -> Iterator[Event]:
-    start_ms = (SystemClock().now_ms() - _HISTORY_MS) // 60_000 * 60_000
+    start_ms = start_of_history(SystemClock().now_ms())
     for event in make_events(records, start_ms, 2 * USERS, random_users()):
         counts[event.key.decode()] += 1
         yield event

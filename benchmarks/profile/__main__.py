@@ -17,10 +17,8 @@ from benchmarks.picture import Bar, Group
 from benchmarks.profile.layers import LAYERS, shares
 from benchmarks.results import BY_HAND, OURS
 from benchmarks.tables import title_of
-from benchmarks.works import WORKS
-from benchmarks.works.work import Case, Place
-from pipeline.clock import SystemClock
-from pipeline.testing.brokers import ApacheKafka
+from benchmarks.works import on_fresh_broker
+from benchmarks.works.work import Case
 
 #: The works of which a goal compares with the loop by hand; and the same exactly-once, which it does not do.
 _CASES: Final = (
@@ -31,8 +29,6 @@ _CASES: Final = (
     Case("restore"),
 )
 _SAMPLES_A_SECOND: Final = 250
-_HISTORY_MS: Final = 2 * 3_600_000
-_MINUTE_MS: Final = 60_000
 
 
 class Profile(NamedTuple):
@@ -67,12 +63,10 @@ def measure(case: Case, runs: int, records: int) -> list[Profile]:
         records: of a run.
     """
     found = []
-    with ApacheKafka() as kafka, tempfile.TemporaryDirectory(prefix="headrace-profile-") as folder:
-        start_ms = (SystemClock().now_ms() - _HISTORY_MS) // _MINUTE_MS * _MINUTE_MS
-        work = WORKS[case.work](Place(kafka.address, start_ms), case)
+    with on_fresh_broker(case) as work, tempfile.TemporaryDirectory(prefix="headrace-profile-") as folder:
         for name in (OURS, BY_HAND):
             contender, output = CONTENDERS[name], Path(folder) / f"{name}.raw"
-            if case.exactly_once and name == BY_HAND:
+            if contender.refusal(case.work, case.format, exactly_once=case.exactly_once):
                 continue
             rates, parts = [], []
             for run in range(runs):

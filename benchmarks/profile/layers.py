@@ -4,38 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-#: What a sample is spent on, and what a frame of it matches then. The first that matches has the sample.
-_NATIVE: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    (
-        "waiting for acknowledgements",
-        re.compile(r"Producer_flush|_commit |_commit_tr|_offsets_to_tr"),
-    ),
-    ("producing", re.compile(r"Producer_produce |kafka/producer\.py")),
-    ("fetching", re.compile(r"Consumer_consume|Consumer_poll|Message_dealloc|kafka/consumer\.py")),
-    ("decoding JSON", re.compile(r"JSONDecoder_decode")),
-    ("encoding JSON", re.compile(r"JSONEncoder_encode")),
-    ("RocksDB", re.compile(r"\(rocksdict/")),
-    ("the user's functions", re.compile(r"benchmarks/(masking|topologies)\.py")),
-)
 _STATE: Final = "stores and their caches"
 _RUNTIME: Final = "runtime and operators"
 _BY_HAND: Final = "the loop itself"
 
-LAYERS: Final = (
-    "fetching",
-    "decoding JSON",
-    _RUNTIME,
-    _BY_HAND,
-    "the user's functions",
-    _STATE,
-    "RocksDB",
-    "encoding JSON",
-    "producing",
-    "waiting for acknowledgements",
-)
+#: What a sample is spent on, in the order of a record's way, and what a frame of it matches then. At most one
+#: does; where none does, whose Python it is decides.
+LAYERS: Final[Mapping[str, re.Pattern[str] | None]] = {
+    "fetching": re.compile(r"Consumer_consume|Consumer_poll|Message_dealloc|poll \(.*kafka/consumer\.py"),
+    "decoding JSON": re.compile(r"JSONDecoder_decode"),
+    _RUNTIME: None,
+    _BY_HAND: None,
+    "the user's functions": re.compile(r"benchmarks/(masking|topologies)\.py"),
+    _STATE: None,
+    "RocksDB": re.compile(r"\(rocksdict/"),
+    "encoding JSON": re.compile(r"JSONEncoder_encode"),
+    "producing": re.compile(r"Producer_produce |(produce|produce_waiting|log) \(.*kafka/producer\.py"),
+    "waiting for acknowledgements": re.compile(r"Producer_flush|_commit |_commit_tr|_offsets_to_tr"),
+}
 
 #: Within these a record is worked on: what lies outside is start and end.
 _MEASURED: Final = re.compile(
@@ -60,8 +49,8 @@ def layer_of(stack: Sequence[str]) -> str | None:
     if began is None or any(map(_IMPORTED.search, stack[began:])):
         return None
     inner = stack[began + 1 :]
-    for layer, pattern in _NATIVE:
-        if any(map(pattern.search, inner)):
+    for layer, pattern in LAYERS.items():
+        if pattern is not None and any(map(pattern.search, inner)):
             return layer
     last = next((frame for frame in reversed(inner) if _PYTHON.search(frame)), stack[began])
     if "pipeline/" not in last:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.digest import Digest
-from benchmarks.events import WINDOW_MS
+from benchmarks.events import start_of_history
 from benchmarks.live.contenders import headrace
 from benchmarks.live.group import Group
 from benchmarks.live.job import LiveJob, LiveWork
@@ -38,7 +38,6 @@ _PARTITIONS: Final = 8
 _SOURCE: Final = "source"
 _LOOK_S: Final = 0.05
 _PATIENCE_S: Final = 300.0
-_HISTORY_MS: Final = 2 * 3_600_000
 
 
 class Scaled(NamedTuple):
@@ -96,7 +95,7 @@ class Source:
 
     def __init__(self, address: str, records: int) -> None:
         self.address, self.records = address, records
-        start_ms = (SystemClock().now_ms() - _HISTORY_MS) // WINDOW_MS * WINDOW_MS
+        start_ms = start_of_history(SystemClock().now_ms())
         place, routed, counted = Place(address, start_ms), list[Expected](), list[Expected]()
         route, count = Route(place, Case("route")), Count(place, Case("count"))
         events = route.expect(count.expect(count.events(records), counted), routed)

@@ -66,15 +66,14 @@ class _AgentOperator:
 
     def __init__(self, node: Agent, context: OperatorContext, forward: Forward, scope: _TaskScope) -> None:
         self._node, self._context, self._forward = node, context, forward
-        self._flight, self._hand = context.in_flight, context.hand
+        self._flight = context.in_flight
         loop = context.agent_loop
         self._scope = scope
         self._actors = [Actor(self._begin, loop, self, scope) for _ in range(node.concurrency)]
-        self._only = self._actors[0] if node.concurrency == 1 else None
         #: What came while nobody could take it: more of a record that the task has taken up already.
         self._waiting: deque[Event[Any]] = deque()
         self._sharing = self._blocks = False
-        #: The event that is being given to `_only`, until that has done with it.
+        #: The event that is being given to the only instance, until that has done with it.
         self._given: Event[Any] | None = None
         self.process = self._taking()
         context.on_drain(self._hurry)
@@ -84,7 +83,8 @@ class _AgentOperator:
 
     def _taking(self) -> Forward:
         """Return what gives a record to an instance, or keeps it until one takes it."""
-        hand, only, waiting = self._hand, self._only, self._waiting
+        hand, waiting = self._context.hand, self._waiting
+        only = self._actors[0] if len(self._actors) == 1 else None
         give = self._actors[0].give
 
         def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
