@@ -69,9 +69,10 @@ def measure(case: Case, runs: int, records: int) -> list[Profile]:
             if contender.refusal(case.work, case.format, exactly_once=case.exactly_once):
                 continue
             rates, parts = [], []
-            for run in range(runs):
-                rates.append(work.run(contender, records, 2 * run).rate)
-                work.run(_sampled(contender, output), records, 2 * run + 1)
+            # A work prepares a contender in its run 1.
+            for run in range(1, 2 * runs, 2):
+                rates.append(work.run(contender, records, run).rate)
+                work.run(_sampled(contender, output), records, run + 1)
                 with output.open(encoding="utf-8") as lines:
                     parts.append(shares(lines))
             record_us = 1e6 / median(rates)
