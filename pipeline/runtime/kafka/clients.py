@@ -11,10 +11,12 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import ConfigError
+from pipeline.runtime.kafka.repeats import Repeats
 from pipeline.runtime.kafka.settings import Settings
 
 #: The client's own log lines go here.
 _log: Final = logging.getLogger("pipeline.runtime.kafka")
+_log.addFilter(Repeats())
 
 Client = TypeVar("Client")
 
