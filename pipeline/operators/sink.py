@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from pipeline.errors import (
@@ -17,7 +18,7 @@ from pipeline.errors import (
 )
 from pipeline.operators.context import OperatorContext, failed
 from pipeline.record import Forward, Headers
-from pipeline.serde import TopicSerde, WindowedSerde, for_topic
+from pipeline.serde import Serde, TopicSerde, WindowedSerde, for_topic
 from pipeline.topology import Partitioner, Sink, describe_function
 
 #: Of the topics that a sink chooses among, so many are kept open: about a kilobyte each.
@@ -45,7 +46,7 @@ def _to_topic(node: Sink, topic: str, context: OperatorContext) -> Forward:
             key_bytes = None if key is None else encode_key(key)
             value_bytes = None if value is None else encode_value(value)
         except Exception as error:
-            fail(_unencodable_record(node, error))
+            fail(_unencodable_record(node, key, value, error))
             return
         if value_bytes is not None and len(value_bytes) > limit:
             fail(_too_large(node, len(value_bytes), limit))
@@ -109,13 +110,23 @@ def _told(node: Sink, topic: str) -> Sink:
     return dataclasses.replace(node, key=key, value=value)
 
 
-def _unencodable_record(node: Sink, error: Exception) -> ProduceError:
+def _unencodable_record(node: Sink, key: Any, value: Any, error: Exception) -> ProduceError:
+    part, of, serde = ("value", value, node.value) if _encodes(node.key, key) else ("key", key, node.key)
     failure = ProduceError(
-        f"{node} cannot encode the record, its key as {node.key.name} and its value as {node.value.name}: "
-        f"{error}; give key= or value= to the operator that makes them"
+        f"{node} cannot encode the record's {part}, of type {type(of).__name__}, as {serde.name}: "
+        f"{error}; give the right {part}= to the operator that makes it, or to this one"
     )
     failure.__cause__ = error
     return failure
+
+
+def _encodes(serde: Serde[Any], key: Any) -> bool:
+    """Say whether it is not the key that cannot be encoded: asked again, as nobody keeps count of it."""
+    with suppress(Exception):
+        if key is not None:
+            serde.serialize(key)
+        return True
+    return False
 
 
 def _too_large(node: Sink, size: int, limit: int) -> RecordTooLargeError:

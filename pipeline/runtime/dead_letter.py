@@ -42,6 +42,13 @@ class Letter(NamedTuple):
     partition: int
     offset: int = -1
 
+    @property
+    def place(self) -> str:
+        """Where it came from, in words."""
+        if not self.topic:
+            return "punctuation"
+        return f"{self.topic}-{self.partition}" + ("" if self.offset < 0 else f" offset {self.offset}")
+
 
 class DeadLetters:
     """Sends what fails to the dead-letter topic."""
@@ -85,4 +92,4 @@ class DeadLetters:
         count = counters["dead_letters"] = counters["dead_letters"] + 1
         if count & (count - 1) == 0:
             # The 1st, 2nd, 4th, 8th, ...: the topic has them all, the log says that there are some.
-            _log.warning("dead letter %d, in topic %s: %s", count, self.topic, message)
+            _log.warning("dead letter %d, in topic %s: %s [%s]", count, self.topic, message, letter.place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias
 
 from pipeline.clock import Clock
@@ -158,7 +159,7 @@ class RecordQueue:
                         if decode_value is not None and value is not None:
                             value = decode_value(value)
                     except Exception as error:
-                        raise _undecodable(source, error) from error
+                        raise _undecodable(source, message, error) from error
                     headers = message.headers() or NO_HEADERS
                     timestamp = message.timestamp()[1]
                     if extract is not None:
@@ -222,11 +223,20 @@ def _too_large(source: Source, size: int, limit: int) -> SerdeError:
     return SerdeError(f"{source}: value of {size} bytes exceeds max_record_bytes ({limit})")
 
 
-def _undecodable(source: Source, error: Exception) -> StreamsError:
+def _undecodable(source: Source, message: Message, error: Exception) -> StreamsError:
     if isinstance(error, BrokerError):
         # The schema registry is away, or refuses: the record is as good as it was.
         return type(error)(f"{source}: {error}")
+    part, serde = ("value", source.value) if _decodes(source.key, message.key()) else ("key", source.key)
     return SerdeError(
-        f"{source} cannot decode the record, its key as {source.key.name} and its value as "
-        f"{source.value.name}: {type(error).__name__}: {error}"
+        f"{source} cannot decode the record's {part} as {serde.name}: {type(error).__name__}: {error}"
     )
+
+
+def _decodes(serde: Serde[Any], key: bytes | None) -> bool:
+    """Say whether it is not the key that cannot be decoded: asked again, as nobody keeps count of it."""
+    with suppress(Exception):
+        if key is not None:
+            serde.deserialize(key)
+        return True
+    return False

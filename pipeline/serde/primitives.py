@@ -40,8 +40,11 @@ class Int64Serde:
     serialize: Callable[[int], bytes] = staticmethod(_INT64.pack)
 
     def deserialize(self, data: bytes, /) -> int:
-        """Return the integer; other than eight bytes is a struct.error."""
-        number: int = _INT64.unpack(data)[0]
+        """Return the integer; other than eight bytes is a ValueError."""
+        try:
+            number: int = _INT64.unpack(data)[0]
+        except struct.error:
+            raise ValueError(f"an int64 is 8 bytes, big-endian, and this is {len(data)}") from None
         return number
 
 

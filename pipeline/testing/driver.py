@@ -18,11 +18,12 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from pipeline.clock import ManualClock
 from pipeline.config import StreamsConfig
-from pipeline.errors import StreamsError
+from pipeline.errors import SerdeError, StreamsError
 from pipeline.plan.planner import plan
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.runtime.broker import TopicSpec
 from pipeline.runtime.memory import MemoryBroker
+from pipeline.runtime.memory_log import MemoryMessage
 from pipeline.runtime.metrics.of_tasks import Sample
 from pipeline.runtime.worker import Worker
 from pipeline.serde import Serde, SerdeLike, for_topic, serde_for
@@ -34,6 +35,8 @@ from pipeline.windows import milliseconds
 _MAX_STEPS = 100_000
 #: Two: the first idle step may be followed by a commit that forwards more.
 _IDLE_STEPS = 2
+#: Bytes of a value that an error shows.
+_SHOWN = 100
 
 
 class Declared(Protocol):
@@ -250,10 +253,23 @@ class TestInputTopic:
         self._driver, self._topic, self._key, self._value = driver, topic, key, value
 
     def pipe(self, key: Any, value: Any, timestamp: int, headers: Headers = NO_HEADERS) -> None:
-        """Write one record at `timestamp` (ms), and process it to the end."""
-        key_bytes = None if key is None else self._key.serialize(key)
-        value_bytes = None if value is None else self._value.serialize(value)
+        """Write one record at `timestamp` (ms), and process it to the end.
+
+        Raises:
+            SerdeError: key or value is not of the type that this topic was declared with.
+        """
+        key_bytes = None if key is None else self._encoded("key", self._key, key)
+        value_bytes = None if value is None else self._encoded("value", self._value, value)
         self._driver.pipe(self._topic, key_bytes, value_bytes, timestamp, headers)
+
+    def _encoded(self, part: str, serde: Serde[Any], data: Any) -> bytes:
+        try:
+            return serde.serialize(data)
+        except Exception as error:
+            raise SerdeError(
+                f"input topic {self._topic}: cannot encode the {part}, of type {type(data).__name__}, as "
+                f"{serde.name}: {error}; give input_topic() another {part}="
+            ) from error
 
 
 class TestOutputTopic:
@@ -266,7 +282,11 @@ class TestOutputTopic:
         self._read: dict[int, int] = {}
 
     def read_all(self) -> list[OutputRecord]:
-        """Return the records written since the last call."""
+        """Return the records written since the last call.
+
+        Raises:
+            SerdeError: one holds something else than this topic was declared with.
+        """
         records = []
         for message in self._broker.records(self._topic):
             if message.offset() < self._read.get(message.partition(), 0):
@@ -275,14 +295,24 @@ class TestOutputTopic:
             key, value = message.key(), message.value()
             records.append(
                 OutputRecord(
-                    None if key is None else self._key.deserialize(key),
-                    None if value is None else self._value.deserialize(value),
+                    None if key is None else self._decoded("key", self._key, key, message),
+                    None if value is None else self._decoded("value", self._value, value, message),
                     message.timestamp()[1],
                     tuple(message.headers() or NO_HEADERS),
                     message.partition(),
                 )
             )
         return records
+
+    def _decoded(self, part: str, serde: Serde[Any], data: bytes, message: MemoryMessage) -> Any:
+        try:
+            return serde.deserialize(data)
+        except Exception as error:
+            raise SerdeError(
+                f"output topic {self._topic}-{message.partition()} offset {message.offset()}: cannot decode "
+                f"the {part}, {data[:_SHOWN]!r}, as {serde.name}: {type(error).__name__}: {error}; give "
+                f"output_topic() another {part}="
+            ) from error
 
     def read_values(self) -> list[Any]:
         """Return the values of the records written since the last call."""

@@ -54,7 +54,13 @@ class Case(NamedTuple):
 
 
 BAD_BYTES = {
-    "not-json": Case(passed_on, b"k", b"{oops", "DecodeError", ("orders", "json:Order", "malformed")),
+    "not-json": Case(
+        passed_on,
+        b"k",
+        b"{oops",
+        "DecodeError",
+        ("orders", "cannot decode the record's value as json:Order", "malformed"),
+    ),
     "empty-value": Case(passed_on, b"k", b"", "DecodeError", ("orders", "json:Order")),
     "wrong-type": Case(passed_on, b"k", b'{"id":7}', "ValidationError", ("orders", "$.id", "Expected `str`")),
     "missing-field": Case(
@@ -63,7 +69,9 @@ BAD_BYTES = {
     "not-utf-8-value": Case(
         passed_on, b"k", b'{"id":"\xff"}', "UnicodeDecodeError", ("orders", "json:Order")
     ),
-    "not-utf-8-key": Case(passed_on, b"\xff", b'{"id":"a"}', "UnicodeDecodeError", ("orders", "string")),
+    "not-utf-8-key": Case(
+        passed_on, b"\xff", b'{"id":"a"}', "UnicodeDecodeError", ("orders", "record's key as string")
+    ),
     "value-too-large": Case(
         passed_on,
         b"k",
@@ -162,14 +170,14 @@ RESULTS = {
         b"k",
         BAD,
         "error",
-        ("sink-1", "cannot encode", "int64"),
+        ("sink-1", "cannot encode the record's value, of type int, as int64", "give the right value="),
     ),
     "unencodable-key": Case(
         lambda b: orders(b).select_key(lambda _, v: 7 if v.id == "bad" else v.id).to("out"),
         b"k",
         BAD,
         "TypeError",
-        ("sink-1", "cannot encode", "string"),
+        ("sink-1", "cannot encode the record's key, of type int, as string", "give the right key="),
     ),
     "key-that-an-aggregate-cannot-encode": Case(
         lambda b: (
@@ -181,7 +189,7 @@ RESULTS = {
         b"k",
         BAD,
         "error",
-        ("r-to-repartition", "cannot encode", "int64"),
+        ("r-to-repartition", "cannot encode the record's key, of type str, as int64"),
     ),
     "result-too-large": Case(
         lambda b: (
@@ -269,6 +277,15 @@ def test_a_bad_record_at_the_end_is_not_put_aside_again_after_a_restart() -> Non
         assert driver.broker.committed("test")
 
 
+def test_the_1st_2nd_4th_dead_letter_is_logged_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    with TopologyTestDriver(built(passed_on), dead_letter=DEAD) as driver:
+        for time in range(1, 8):
+            driver.pipe("in", b"k", b"{oops", time, ())
+    logged = [line for line in caplog.messages if line.startswith("dead letter")]
+    assert [line.split()[2] for line in logged] == ["1,", "2,", "4,"]
+    assert logged[-1].endswith("[in-0 offset 3]")
+
+
 def test_a_topic_that_refuses_a_record() -> None:
     """A sink chose a topic that does not exist: the record that it was chosen for is put aside."""
     declare = lambda b: orders(b).to(lambda _, order: f"out-{order.id}")  # noqa: E731 - a table's row
@@ -287,5 +304,6 @@ def test_int64_keys_and_values() -> None:
     with TopologyTestDriver(built(declare), dead_letter=DEAD) as driver:
         driver.pipe("in", b"1234", INT64.serialize(7), 1, ())
         driver.pipe("in", INT64.serialize(1), INT64.serialize(7), 1, ())
-        assert "int64" in why(dead_letters(driver)[0])["message"]
+        (dead,) = dead_letters(driver)
+        assert "the record's key as int64: ValueError: an int64 is 8 bytes" in why(dead)["message"]
         assert driver.output_topic("out", key=int, value=int).read_values() == [7]
