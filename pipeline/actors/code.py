@@ -11,13 +11,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pipeline.actors.table import Table
 from pipeline.actors.window_table import WindowedTable
+from pipeline.errors import TopologyError
+from pipeline.topology import describe_function
 
 #: A table, or a view of one with windows.
 AnyTable: TypeAlias = Table[Any, Any] | WindowedTable
+#: What a table is asked for its windows.
+_VIEWS: Final = frozenset({"tumbling", "hopping", "using_window"})
 
 
 def tables_of(*named: object) -> dict[str, AnyTable]:
@@ -27,6 +31,9 @@ def tables_of(*named: object) -> dict[str, AnyTable]:
 
     Args:
         named: functions; or tables that their code does not name.
+
+    Raises:
+        TopologyError: code names a table that was given windows, and not what has the windows.
     """
     found: dict[str, AnyTable] = {}
     seen: set[int] = set()
@@ -42,8 +49,20 @@ def tables_of(*named: object) -> dict[str, AnyTable]:
                 found[table.name] = table.windowed or table if value is table else value
             waiting += table.callbacks
         elif isinstance(called := inspect.unwrap(value) if callable(value) else value, FunctionType):
-            waiting += _values_named(called)
+            waiting += _checked(called)
     return dict(sorted(found.items()))
+
+
+def _checked(function: FunctionType) -> Iterator[object]:
+    """Yield the values of the names in a function's code."""
+    for value in _values_named(function):
+        windows = isinstance(value, Table) and value.windowed is not None
+        if windows and not _VIEWS.intersection(_names(function.__code__)):
+            raise TopologyError(
+                f"{describe_function(function)} uses {value!r} as a table without windows, and tumbling(), "
+                "hopping() or using_window() gave it some: use what that returned, or declare another table"
+            )
+        yield value
 
 
 def _values_named(function: FunctionType) -> Iterator[object]:

@@ -143,6 +143,7 @@ class NotingStream:
         self._agent = agent
         #: Filters that no other step follows yet: after the last one the agent's stream itself filters.
         self._filters: list[Keep] = []
+        self._echoed = False
 
     def group_by(
         self, key: Any, *, name: str | None = None, topic: object = None, partitions: int | None = None
@@ -168,7 +169,18 @@ class NotingStream:
         self._filters.append(Keep(predicate))
         return self
 
+    def echo(self, *_channels: Any) -> NotingStream:
+        """Take note of an echo, which no other step may follow; see `AgentStream.echo`."""
+        self._echoed = True
+        return self
+
     def _then(self, step: Step) -> NotingStream:
+        if self._echoed:
+            raise TopologyError(
+                f"agent {self._agent!r}: echo comes after group_by, through and combine: "
+                "stream.group_by(...).echo(...); or let the topology write it: "
+                "app.stream(...).to(...) beside the agent"
+            )
         for keep in self._filters:
             self._refuse_async("filter before another step", keep.predicate)
         self.steps += [*self._filters, step]

@@ -13,7 +13,7 @@ from pipeline.absent import Absent, instead
 from pipeline.actors.models import key_serde_of, value_serde_of
 from pipeline.agents.scope import current_event, current_scope, in_agent
 from pipeline.dsl.stream import KStream
-from pipeline.errors import TopologyError
+from pipeline.errors import StreamsError, TopologyError
 from pipeline.record import NO_HEADERS, Headers
 from pipeline.serde import Serde, for_topic
 from pipeline.topology import DeclaredTopic, check_topic_name, declaration_site
@@ -191,11 +191,28 @@ class Topic(Absent):
         """Return key and value as bytes; None stays None.
 
         Raises:
-            Exception: one is not of the topic's type.
+            TypeError: one is not of the topic's type.
+            StreamsError: the schema registry is away, or refuses.
         """
         keys, values = self._writers
-        key_bytes = None if key is None else keys.serialize(key.encode() if _is_plain(self, key) else key)
-        return key_bytes, None if value is None else values.serialize(value)
+        try:
+            key_bytes = None if key is None else keys.serialize(key.encode() if _is_plain(self, key) else key)
+        except StreamsError:
+            raise
+        except Exception as error:
+            raise self._unfit("key", key, keys, error) from error
+        try:
+            return key_bytes, None if value is None else values.serialize(value)
+        except StreamsError:
+            raise
+        except Exception as error:
+            raise self._unfit("value", value, values, error) from error
+
+    def _unfit(self, part: str, data: Any, serde: Serde[Any], error: Exception) -> TypeError:
+        return TypeError(
+            f"{self} takes no {part} of type {type(data).__name__}, its {part}s being {serde.name}: {error}; "
+            f"give app.topic() another {part}_type="
+        )
 
     @cached_property
     def _writers(self) -> tuple[Serde[Any], Serde[Any]]:

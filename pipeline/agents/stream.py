@@ -323,22 +323,23 @@ class AgentStream(Absent, Generic[V]):
         """
         if self._prologue:
             return self._foreseen("filter")
-        from pipeline.agents.filtered import FilteredStream  # noqa: PLC0415 - made of one another
+        from pipeline.agents.derived import FilteredStream  # noqa: PLC0415 - made of one another
 
         return FilteredStream(self, predicate)
 
-    async def echo(self, *channels: Any) -> AsyncIterator[V]:
-        """Iterate over values, each of which was sent to topics, agents or channels before.
+    def echo(self, *channels: Any) -> AgentStream[V]:
+        """Take the events, each of which is sent to topics, agents or channels before; Faust's.
+
+        It is called after `group_by`, `through` and `combine`: those are part of the topology, this is not.
 
         Raises:
-            TopologyError: nothing can be sent to one of them.
+            TopologyError: nothing can be sent to one of them, or one of the three comes after it.
         """
         for channel in channels:
             _send_of(channel)
-        async for event in self.events():
-            for channel in channels:
-                await event.send(channel)
-            yield event.value
+        from pipeline.agents.derived import EchoedStream  # noqa: PLC0415 - made of one another
+
+        return EchoedStream(self, channels)
 
     async def take(self, n: int, within: timedelta | float | None = None) -> AsyncIterator[list[V]]:
         """Iterate over batches of up to `n` values.

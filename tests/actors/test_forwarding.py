@@ -84,6 +84,59 @@ def test_a_stream_is_echoed() -> None:
     assert seen == [0, 1, 2]
 
 
+def in_batches(out: Any, seen: list[Any]) -> Any:
+    async def agent(stream: AgentStream[int]) -> None:
+        async for batch in stream.echo(out).take(2, within=5):
+            seen.append(batch)
+
+    return agent
+
+
+def filtered(out: Any, seen: list[Any]) -> Any:
+    async def agent(stream: AgentStream[int]) -> None:
+        async for number, value in stream.echo(out).filter(lambda value: value != 1).enumerate():
+            seen.append((number, value))
+
+    return agent
+
+
+def what_stays(out: Any, seen: list[Any]) -> Any:
+    async def agent(stream: AgentStream[int]) -> None:
+        async for key, value in stream.filter(lambda value: value != 1).echo(out).items():
+            seen.append((key, value))
+
+    return agent
+
+
+def by_another_key(out: Any, seen: list[Any]) -> Any:
+    async def agent(stream: AgentStream[int]) -> None:
+        async for event in stream.group_by(lambda value: value % 2, name="parity").echo(out).events():
+            seen.append(event.key)
+
+    return agent
+
+
+@pytest.mark.parametrize(
+    ("take", "seen", "echoed"),
+    [
+        (in_batches, [[0, 1], [2, 3]], [0, 1, 2, 3]),
+        (filtered, [(0, 0), (1, 2), (2, 3)], [0, 1, 2, 3]),
+        (what_stays, [(b"k", 0), (b"k", 2), (b"k", 3)], [0, 2, 3]),
+        (by_another_key, [0, 1, 0, 1], [0, 1, 2, 3]),
+    ],
+)
+def test_what_comes_after_an_echo(take: Any, seen: list[Any], echoed: list[int]) -> None:
+    app = App("app")
+    out, found = app.topic("out", key_type=Any, value_type=int), []  # type: ignore[var-annotated]
+
+    app.agent("in", value_type=int, name="agent")(take(out, found))
+    with TopologyTestDriver(app, topics=["out"]) as driver:
+        for number in range(4):
+            driver.input_topic("in").pipe("k", number, number)
+        assert driver.output_topic("out").read_values() == echoed
+    assert found == seen
+
+
 @pytest.mark.parametrize("where", ["out", 7, None])
 def test_where_nothing_can_be_sent(where: Any) -> None:
     with pytest.raises(

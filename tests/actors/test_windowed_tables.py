@@ -188,3 +188,36 @@ def test_names_of_fausts_say_what_to_use() -> None:
         TopologyError, match=r"WindowedTable\.relative_to is not available: call relative_to_now"
     ):
         table.relative_to  # noqa: B018 - reading it is the test
+
+
+def test_the_table_itself_is_refused_where_it_has_windows() -> None:
+    """Before anything runs, not at the first event."""
+    app = App("app")
+    table = app.Table("t", default=int)
+
+    @app.agent("in")
+    async def agent(stream: AgentStream[Any]) -> None:
+        async for value in stream:
+            table[value] += 1
+
+    table.tumbling(10)
+    with pytest.raises(TopologyError, match=r"agent \(tests.*<Table: t .*use what that returned"):
+        TopologyTestDriver(app)
+
+
+def test_an_agent_may_ask_the_table_for_its_windows() -> None:
+    app, seen = App("app"), []
+    table = app.Table("t", default=int)
+    table.tumbling(10)
+
+    @app.agent("in")
+    async def agent(stream: AgentStream[Any]) -> None:
+        async for value in stream:
+            windows = table.tumbling(10)
+            windows[value] += 1
+            seen.append(windows[value].current())
+
+    with TopologyTestDriver(app) as driver:
+        for time in (0, 1):
+            driver.input_topic("in").pipe("x", "k", time)
+    assert seen == [1, 2]
