@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from benchmarks.contenders.contender import Contender
 from benchmarks.measurement import Job, Measurement
+from pipeline.testing.process import Watched
 
 _TIMEOUT_S: Final = 600.0
 
@@ -23,20 +25,38 @@ def measure(contender: Contender, job: Job) -> Measurement:
     Raises:
         MeasurementError: it failed or took too long.
     """
-    command = contender.command(job)
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        said = error.stderr.decode(errors="replace")[-4_000:] if error.stderr else ""
+    code, said, complaints = _run(contender.command(job))
+    if code is None:
         raise MeasurementError(
-            f"{contender.name}: {job.work} took more than {_TIMEOUT_S:g} s:\n{said}"
-        ) from error
-    if done.returncode != 0:
-        raise MeasurementError(f"{contender.name}: {job.work} failed:\n{done.stderr[-4_000:]}")
-    # Some libraries print to standard output, too, and so does what looks into a process.
-    answers = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if not answers:
-        raise MeasurementError(
-            f"{contender.name}: {job.work} printed no measurement:\n{done.stdout[-4_000:]}"
+            f"{contender.name}: {job.work} took more than {_TIMEOUT_S:g} s:\n{complaints[-4_000:]}"
         )
+    if code != 0:
+        raise MeasurementError(f"{contender.name}: {job.work} failed:\n{complaints[-4_000:]}")
+    # Some libraries print to standard output, too, and so does what looks into a process.
+    answers = [line for line in said.splitlines() if line.startswith("{")]
+    if not answers:
+        raise MeasurementError(f"{contender.name}: {job.work} printed no measurement:\n{said[-4_000:]}")
     return msgspec.json.decode(answers[-1], type=Measurement)
+
+
+def _run(command: Sequence[str]) -> tuple[int | None, str, str]:
+    """Run a command to its end, and return its exit code (None: it took too long) and what it printed.
+
+    It ends with this process, whichever way that ends: alone it would wait for a broker that is gone.
+    """
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+    ) as process:
+        watched = Watched(process.pid)
+        try:
+            said, complaints = process.communicate(timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said, complaints = process.communicate()
+            return None, said, complaints
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            watched.close()
+        return process.returncode, said, complaints

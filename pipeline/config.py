@@ -105,7 +105,7 @@ class StreamsConfig:
         on_produce_error: likewise where a result cannot be encoded, or a topic does not take it. With
             exactly-once a record that the broker refused always stops the worker: its transaction is lost.
         metrics_recording_level: how much is measured (Kafka Streams: `metrics.recording.level`): `info`
-            times one record of about 64 on its way through the operators; `debug` one of about 8, for
+            times one record of about 256 on its way through the operators; `debug` one of about 32, for
             figures that settle sooner; `off` measures nothing, `/metrics` has counts of the worker alone.
         metrics_topics: so many topics have counts of their own in `/metrics`, in each direction.
     """

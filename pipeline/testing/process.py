@@ -18,6 +18,30 @@ _STOP_TIMEOUT_S: Final = 10.0
 _WATCH: Final = 'read -r _; kill -9 "$1" 2>/dev/null'
 
 
+class Watched:
+    """A process that is killed when this one ends, whichever way, until it is let go.
+
+    Args:
+        pid: its process id.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._watcher = subprocess.Popen(  # noqa: S603 (a constant script and a number)
+            ["/bin/sh", "-c", _WATCH, "sh", str(pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def close(self) -> None:
+        """Let it go: before it has ended and been waited for, as its number could be another's then."""
+        self._watcher.kill()
+        self._watcher.wait()
+        if self._watcher.stdin is not None:
+            self._watcher.stdin.close()
+
+
 class ServerProcess:
     """A started command, its output in a log file.
 
@@ -40,13 +64,7 @@ class ServerProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._watcher = subprocess.Popen(  # noqa: S603 (a constant script and a number)
-            ["/bin/sh", "-c", _WATCH, "sh", str(self._process.pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._watched = Watched(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -86,11 +104,7 @@ class ServerProcess:
         self._end(self._process.terminate)
 
     def _end(self, signal: Callable[[], None]) -> None:
-        # The watcher goes first: later the number could belong to another process.
-        self._watcher.kill()
-        self._watcher.wait()
-        if self._watcher.stdin is not None:
-            self._watcher.stdin.close()
+        self._watched.close()
         signal()
         try:
             self._process.wait(_STOP_TIMEOUT_S)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -145,6 +148,53 @@ def test_a_client_asks_in_turns_and_refuses_errors() -> None:
 def test_questions_go_round_the_users() -> None:
     first, *_ = questions(["ann", "bob"])
     assert [first.path(number)[-3:] for number in range(3)] == ["ann", "bob", "ann"]
+
+
+#: What measures: a harness that runs one measuring process, which says its number and waits for ever.
+_HARNESS = """
+import sys
+from benchmarks.contenders.contender import Contender
+from benchmarks.measurement import Job
+from benchmarks.processes import measure
+
+waits = "import os, sys, threading; print(os.getpid(), file=open(sys.argv[1], 'w')); threading.Event().wait()"
+command = [sys.executable, "-c", waits, sys.argv[1]]
+names = dict.fromkeys(("contender", "address", "application_id", "source", "state_dir"), "")
+job = Job(work="read", records=1, results=1, grace_ms=0, **names)
+measure(Contender("", "", lambda _job: command, str), job)
+"""
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended may still be listed until it is waited for."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def _until(condition: Callable[[], object]) -> None:
+    waiting = threading.Event()
+    for _ in range(6_000):
+        if condition():
+            return
+        waiting.wait(0.02)
+    raise AssertionError("two minutes were not enough")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_who_measures_ends_with_the_harness(number: signal.Signals, tmp_path: Path) -> None:
+    said = tmp_path / "pid"
+    harness = subprocess.Popen([sys.executable, "-c", _HARNESS, str(said)])
+    try:
+        _until(lambda: harness.poll() is not None or (said.exists() and said.read_text(encoding="utf-8")))
+        measuring = int(said.read_text(encoding="utf-8"))
+        assert _alive(measuring)
+    finally:
+        harness.send_signal(number)
+        harness.wait()
+    _until(lambda: not _alive(measuring))
 
 
 def test_options() -> None:

@@ -7,7 +7,7 @@ call, no question.
 
 ```
 records        filter ------------> map ------------> sink
-one of 64      filter' -> timed --> map' -> timed --> sink'
+one of 256     filter' -> timed --> map' -> timed --> sink'
 ```
 
 What an object holds (a processor's context, a store's `on_flush`, rows of a join that wait) cannot have a
