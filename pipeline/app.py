@@ -52,7 +52,7 @@ from pipeline.runtime.worker import Worker
 from pipeline.settings import AppSettings, broker_address, client_settings, engine_settings, split_settings
 from pipeline.shell import BoundedWorker
 from pipeline.state.provider import RocksDBProvider
-from pipeline.state.rocksdb import RocksDBSettings
+from pipeline.state.rocksdb_settings import RocksDBSettings
 from pipeline.topology import OffsetReset, TimestampExtractor, Topology
 from pipeline.web.owners import client_id
 from pipeline.web.server import WebServer

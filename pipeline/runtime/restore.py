@@ -125,6 +125,7 @@ class Restoration:
         start = store.position()
         if start < log_end:
             self._targets[log] = _Target(task, name, store, start, end, rows, log_end, position=start)
+            store.expect(end - start)
             self._reader.add(log, start, log_end)
             self._progress.begin(log_end - start)
             self._registry.progress(task.id, name, 0, end - start)
@@ -188,6 +189,7 @@ class Restoration:
         if target.store.position() < target.end:
             # The last offsets may be holes: compaction removed what stood there.
             target.store.restore((), target.end)
+        target.store.expect(0)
         if target.uncommitted:
             self._log_again(target)
 

@@ -146,6 +146,10 @@ class TypedStore(Generic[K, V]):
         """What of it is committed and not written yet; None: all is written when it is committed."""
         return self._engine if isinstance(self._engine, WriteBehind) else None
 
+    def expect(self, records: int) -> None:
+        """Make ready for about so many changelog records to be applied; for 0, go on as usual."""
+        self._engine.expect(records)
+
     def position(self) -> int:
         """Return the changelog position of what is committed."""
         return self._engine.position()

@@ -252,12 +252,12 @@ class KeyValueStore(CachingStore[K, V]):
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
         """Apply changelog records: they are what is stored."""
-        changes = dict(records)
-        self._engine.write(changes, position)
         if self._clean:
             # Of a table that is read while it changes, most is left as it was.
-            for key in changes:
+            records = list(records)
+            for key, _ in records:
                 self._clean.pop(key, None)
+        self._engine.load(records, position)
         self._start_over()
 
     def _start_over(self) -> None:

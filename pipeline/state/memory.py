@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from weakref import WeakSet
 
@@ -72,6 +72,13 @@ class MemoryStore:
                 else:
                     self._entries[key] = value
             self._position = position
+
+    def load(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+        """Apply the rows, set the position."""
+        self.write(dict(rows), position)
+
+    def expect(self, rows: int) -> None:
+        """Do nothing: it is always ready."""
 
     def _finish_scans(self) -> None:
         """Let every scan that goes on take the rest of what it is to see: that is about to change."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from pipeline.state.store import BytesStore
@@ -67,9 +68,21 @@ class PartitionedStore:
     ) -> None:
         """Apply changes to rows, drop ranges of them, and note how far partitions are read."""
         written = {_ROWS + key: value for key, value in changes.items()}
-        written |= {_POSITIONS + _NUMBER.pack(p): _PROGRESS.pack(*r) for p, r in self._reached.items()}
+        written.update(self._progressed())
         self._engine.write(written, position, [(_ROWS + start, _ROWS + end) for start, end in drop])
         self._reached.clear()
+
+    def load(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+        """Apply rows in their order, and after them note how far partitions are read."""
+        self._engine.load(chain(((_ROWS + key, value) for key, value in rows), self._progressed()), position)
+        self._reached.clear()
+
+    def _progressed(self) -> Iterator[tuple[bytes, bytes]]:
+        return ((_POSITIONS + _NUMBER.pack(p), _PROGRESS.pack(*r)) for p, r in self._reached.items())
+
+    def expect(self, rows: int) -> None:
+        """Have the other store make ready for so many rows."""
+        self._engine.expect(rows)
 
     def approximate_count(self) -> int:
         """Return about how many rows there are, without reading them."""

@@ -10,7 +10,8 @@ from typing import Protocol
 from pipeline.record import TaskId
 from pipeline.state.directory import StateDirectory
 from pipeline.state.memory import MemoryStore
-from pipeline.state.rocksdb import RocksDBSettings, RocksDBStore
+from pipeline.state.rocksdb import RocksDBStore
+from pipeline.state.rocksdb_settings import RocksDBSettings
 from pipeline.state.store import BytesStore
 
 

@@ -1,28 +1,19 @@
-"""An ordered map of bytes on disk: RocksDB. The only module that imports its bindings."""
+"""An ordered map of bytes on disk: RocksDB. Beside its settings the only module that imports its bindings."""
 
 from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakSet
 
-from rocksdict import (
-    BlockBasedOptions,
-    Cache,
-    DbClosedError,
-    Options,
-    Rdict,
-    ReadOptions,
-    WriteBatch,
-    WriteBufferManager,
-    WriteOptions,
-)
+from rocksdict import DbClosedError, Rdict, ReadOptions, WriteBatch, WriteOptions
 
 from pipeline.errors import CorruptStoreError, StateError
+from pipeline.state.rocksdb_settings import RocksDBSettings
 
 _META = "meta"
 _POSITION = b"position"
@@ -55,50 +46,6 @@ PROPERTIES: Final = (
     "block-cache-usage",
     "block-cache-pinned-usage",
 )
-
-
-class RocksDBSettings:
-    """What the stores of one process share.
-
-    Args:
-        block_cache_bytes: one cache for all stores, index and filter blocks included.
-        write_buffer_bytes: of each store, before it is written to a file.
-        write_buffers_bytes: of all stores together, likewise.
-        max_open_files: of each store.
-    """
-
-    def __init__(
-        self,
-        block_cache_bytes: int = 32 * 1024 * 1024,
-        write_buffer_bytes: int = 16 * 1024 * 1024,
-        write_buffers_bytes: int = 32 * 1024 * 1024,
-        max_open_files: int = 256,
-    ) -> None:
-        self._cache = Cache(block_cache_bytes)
-        self._write_buffer_bytes = write_buffer_bytes
-        # Without stalling: stores are written in turn by one thread, which would wait for itself.
-        self._write_buffers = WriteBufferManager(write_buffers_bytes, False)
-        self._max_open_files = max_open_files
-
-    def options(self) -> Options:
-        """Return the options of one database."""
-        table = BlockBasedOptions()
-        table.set_block_cache(self._cache)
-        table.set_cache_index_and_filter_blocks(True)
-        table.set_pin_l0_filter_and_index_blocks_in_cache(True)
-        table.set_bloom_filter(10, False)
-        options = Options(raw_mode=True)
-        options.create_if_missing(True)
-        options.create_missing_column_families(True)
-        # Without a write-ahead log, this keeps data and position in step across column families.
-        options.set_atomic_flush(True)
-        options.set_block_based_table_factory(table)
-        options.set_write_buffer_size(self._write_buffer_bytes)
-        options.set_write_buffer_manager(self._write_buffers)
-        options.set_max_open_files(self._max_open_files)
-        # Every opening starts a new one.
-        options.set_keep_log_file_num(2)
-        return options
 
 
 class RocksDBStore:
@@ -148,6 +95,8 @@ class RocksDBStore:
             ) from error
         self._meta: Any = self._db.get_column_family(_META)
         self._meta_handle: Any = self._db.get_column_family_handle(_META)
+        #: How many times smaller than usual its write buffer is.
+        self._shrinks = 1
 
     def _known_damage(self) -> str | None:
         """Return what was found before; or that what RocksDB starts from is missing: it would begin anew."""
@@ -205,23 +154,44 @@ class RocksDBStore:
             if start < end:
                 batch.delete_range(start, end)
         # In order: what is inserted into a skip list beside the last finds its place in a third of the time.
-        keys, left = iter(sorted(changes)), len(changes)
-        while left:
-            put = batch.put
-            for key in islice(keys, _CHUNK):
-                value = changes[key]
+        keys = sorted(changes)
+        self._apply(batch, zip(keys, map(changes.__getitem__, keys), strict=True), position)
+
+    def load(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+        """Apply the rows, set the position, in several batches likewise.
+
+        In the order of the log: to sort takes as long as it saves where the write buffer is small.
+        """
+        self._apply(WriteBatch(raw_mode=True), iter(rows), position)
+
+    def _apply(self, batch: WriteBatch, rows: Iterator[tuple[bytes, bytes | None]], position: int) -> None:
+        while True:
+            put, before = batch.put, batch.len()
+            for key, value in islice(rows, _CHUNK):
                 if value is None:
                     batch.delete(key)
                 else:
                     put(key, value)
-            left = max(0, left - _CHUNK)
-            if left:
-                self._write(batch)
-                batch = WriteBatch(raw_mode=True)
+            if batch.len() - before < _CHUNK:
+                break
+            self._write(batch)
+            batch = WriteBatch(raw_mode=True)
         with self._lock:
             self._check_open()
             batch.put(_POSITION, position.to_bytes(8, "big"), self._meta_handle)
             self._write(batch)
+
+    def expect(self, rows: int) -> None:
+        """Have RocksDB take many rows fast, or go on as usual; see `RocksDBSettings.shrinks`."""
+        shrinks = self._settings.shrinks(rows)
+        with self._lock:
+            self._check_open()
+            if shrinks != self._shrinks:
+                try:
+                    self._db.set_options(self._settings.changed(shrinks))
+                except Exception as error:
+                    raise self._failed("set options of", error) from error
+                self._shrinks = shrinks
 
     def _write(self, batch: WriteBatch) -> None:
         with self._lock:

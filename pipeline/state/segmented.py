@@ -206,15 +206,19 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         By the time that `resume` was told, if it was told one: a changelog also holds what a crashed
         worker had logged and not committed, and by its time windows would be gone that are not.
         """
-        size, time_of = self._layout.size, self._layout.time_of
         if not self._resumed:
             records = list(records)
-            suffixes = {data[-size:] for data, _ in records}
-            self._time = max(self._time, max(map(time_of, suffixes), default=-1))
+            time_of = self._layout.time_of
+            self._time = max(self._time, max((time_of(data) for data, _ in records), default=-1))
+        self._engine.load(self._rows(records), position)
+        self.forget()
+
+    def _rows(self, records: Iterable[tuple[bytes, bytes | None]]) -> Iterator[tuple[bytes, bytes | None]]:
+        """Iterate changelog records as they are stored, without those that have expired."""
+        size, time_of = self._layout.size, self._layout.time_of
         horizon, segment_ms = self._time - self.retention_ms, self._segment_ms
         # The windows of many keys end alike: what is before and after a key is made once for all.
         frames: dict[bytes, tuple[bytes, bytes, bool]] = {}
-        changes: dict[bytes, bytes | None] = {}
         for data, stored in records:
             suffix = data[-size:]
             try:
@@ -226,9 +230,7 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
             # What is deleted may be here from a time that was before this one, and that it goes back to.
             if lives or stored is None:
                 key = data[:-size]
-                changes[segment + (escape_zeros(key) if 0 in key else key) + rest] = stored
-        self._engine.write(changes, position)
-        self.forget()
+                yield segment + (escape_zeros(key) if 0 in key else key) + rest, stored
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
         """Return what is committed under changelog keys, as changelog records."""

@@ -55,6 +55,17 @@ class BytesStore(Protocol):
         """
         ...
 
+    def load(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+        """Apply rows of a log in their order, the last of a key counts; then set the position.
+
+        After a crash some of the rows may be there with the position before them: they are loaded again.
+        """
+        ...
+
+    def expect(self, rows: int) -> None:
+        """Make ready for about so many rows to be loaded; for 0, go on as usual."""
+        ...
+
     def approximate_count(self) -> int:
         """Return about how many entries there are, without reading them."""
         ...
@@ -118,6 +129,10 @@ class StateStore(Protocol):
 
     def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
         """Apply changelog records, in order; `position` follows the last one."""
+        ...
+
+    def expect(self, records: int) -> None:
+        """Make ready for about so many changelog records to be applied; for 0, go on as usual."""
         ...
 
     def stored(self, keys: Iterable[bytes]) -> Iterable[tuple[bytes, bytes | None]]:

@@ -253,10 +253,10 @@ class VersionedStore(TypedStore[K, V]):
         Time is what `resume` was told, if it was told one: versions that a crashed worker had logged and
         not committed would move it.
         """
-        last = dict(records)
         if not self._resumed:
-            self._time = max(self._time, max(map(time_of, last), default=-1))
-        self._engine.write(last, position)
+            records = list(records)
+            self._time = max(self._time, max((time_of(key) for key, _ in records), default=-1))
+        self._engine.load(records, position)
         self.forget()
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:

@@ -14,7 +14,7 @@ to its files.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Final
@@ -76,6 +76,17 @@ class WriteBehind:
             else:
                 self._waiting = changes
             self._position = position
+
+    def load(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+        """Write what waits, then the rows, at once: while a store is restored there is nothing else to do."""
+        with self._lock:
+            self.catch_up()
+            self._store.load(rows, position)
+            self._position = position
+
+    def expect(self, rows: int) -> None:
+        """Have the store make ready for so many rows."""
+        self._store.expect(rows)
 
     def catch_up(self) -> None:
         """Write what waits."""

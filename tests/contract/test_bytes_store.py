@@ -52,6 +52,29 @@ def test_get_returns_the_last_value_written(
     assert store.get(key) == expected
 
 
+@pytest.mark.parametrize("expected", [0, 1_000_000])
+def test_rows_are_loaded_in_their_order(open_store: Open, expected: int) -> None:
+    """The last row of a key counts, after what was written before and in as many batches as it takes."""
+    store = open_store()
+    store.expect(expected)
+    store.write({b"a": b"old", b"gone": b"old", b"kept": b"old"}, 1)
+    rows: list[tuple[bytes, bytes | None]] = [(b"%06d" % number, b"1") for number in range(8_000)]
+    rows += [(b"a", b"1"), (b"gone", None), (b"b", None), (b"b", b"2"), (b"000007", None), (b"a", b"2")]
+    store.load(iter(rows), 9_000)
+    store.expect(0)
+    assert store.position() == 9_000
+    assert [store.get(key) for key in (b"a", b"b", b"gone", b"kept", b"000007")] == [
+        b"2",
+        b"2",
+        None,
+        b"old",
+        None,
+    ]
+    assert keys(store) == [b"%06d" % number for number in range(8_000) if number != 7] + [b"a", b"b", b"kept"]
+    store.load((), 9_001)
+    assert store.position() == 9_001
+
+
 @pytest.mark.parametrize(
     ("start", "end", "expected"),
     [

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StateError
-from pipeline.state.rocksdb import RocksDBSettings, RocksDBStore
+from pipeline.state.rocksdb import RocksDBStore
+from pipeline.state.rocksdb_settings import RocksDBSettings
 
 # Every write sets all keys to its position. The write buffer is small, so that RocksDB flushes
 # on its own, at moments that nobody chose.
@@ -18,7 +19,8 @@ WRITER = """
 import sys
 from itertools import count
 from pathlib import Path
-from pipeline.state.rocksdb import RocksDBSettings, RocksDBStore
+from pipeline.state.rocksdb import RocksDBStore
+from pipeline.state.rocksdb_settings import RocksDBSettings
 
 path, keys = Path(sys.argv[1]), [b"%06d" % n for n in range(int(sys.argv[2]))]
 store = RocksDBStore(path, RocksDBSettings(write_buffer_bytes=256 * 1024))
@@ -32,7 +34,8 @@ OPENER = """
 import sys
 from pathlib import Path
 from pipeline.errors import StateError
-from pipeline.state.rocksdb import RocksDBSettings, RocksDBStore
+from pipeline.state.rocksdb import RocksDBStore
+from pipeline.state.rocksdb_settings import RocksDBSettings
 
 try:
     RocksDBStore(Path(sys.argv[1]), RocksDBSettings())
@@ -54,6 +57,30 @@ def written_until_killed(path: Path, keys: int, writes: int) -> int:
                 writer.send_signal(signal.SIGKILL)
         assert writer.wait(30) == -signal.SIGKILL
     return last
+
+
+@pytest.mark.parametrize(
+    ("expected", "files"), [(0, False), (99_999, False), (100_000, True), (10_000_000, True)]
+)
+def test_many_rows_go_through_a_smaller_write_buffer(tmp_path: Path, expected: int, *, files: bool) -> None:
+    """What is loaded then is in files long before the usual buffer is full; and afterwards it is as usual."""
+    store = RocksDBStore(tmp_path / "db", RocksDBSettings())
+
+    def load(name: str, mebibytes: int) -> int:
+        rows = ((b"%s%06d" % (name.encode(), number), bytes(1024)) for number in range(1024 * mebibytes))
+        store.load(rows, 1)
+        return store.properties()["num-immutable-mem-table"] + store.properties()["live-sst-files-size"]
+
+    try:
+        store.expect(expected)
+        assert (load("before", 6) > 0) is files
+        store.expect(0)
+        store.load([(b"next", b"buffer")], 2)
+        buffered = store.properties()["num-entries-active-mem-table"]
+        load("after", 6)
+        assert store.properties()["num-entries-active-mem-table"] >= buffered + 6 * 1024
+    finally:
+        store.close()
 
 
 @pytest.mark.parametrize("writes", [40, 67, 100])
