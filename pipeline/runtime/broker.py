@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pipeline.record import Headers, TopicPartition
+from pipeline.runtime.background import Background
 from pipeline.runtime.deletion import Deletion
 from pipeline.runtime.group import Member
 from pipeline.runtime.producer import Producer, TransactionalProducer
@@ -120,7 +121,7 @@ class Consumer(Protocol):
         ...
 
     def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
-        """Commit all of it in one request, and return when the broker has taken it.
+        """Commit all of it in one request, and return when the broker has taken it. From any thread.
 
         Partitions of topics that are not subscribed to, such as changelogs, can be committed too:
         a group keeps offsets of any topic for its members.
@@ -135,7 +136,7 @@ class Consumer(Protocol):
         ...
 
     def group_metadata(self) -> object:
-        """Return what a transaction needs to know of this member, to commit its offsets."""
+        """Return what a transaction needs to know of this member, to commit its offsets. From any thread."""
         ...
 
     def end_offset(self, partition: TopicPartition) -> int | None:
@@ -221,7 +222,7 @@ class Admin(Protocol):
     def end_offsets(
         self, partitions: Sequence[TopicPartition], *, stable: bool = False
     ) -> dict[TopicPartition, int]:
-        """Return the offset that the next record will get, by partition.
+        """Return the offset that the next record will get, by partition. From any thread.
 
         Args:
             partitions: of which.
@@ -306,6 +307,10 @@ class Broker(Protocol):
             BrokerUnreachableError: no broker answers.
             ConfigError: the broker has no transactions that readers respect.
         """
+        ...
+
+    def background(self, client_id: str) -> Background:
+        """Return what makes calls beside a worker."""
         ...
 
     def admin(self) -> Admin:

@@ -3,15 +3,30 @@
 What is delivered before offsets are committed can repeat after a crash, but never get lost. What is
 written to a store after offsets are committed is never ahead of them: a crash in between is made
 good from the changelog, up to the position committed beside the offset.
+
+Steps 2 and 3 wait for the broker. What writes at its commits alone, as aggregations do with what their
+caches hold, goes on processing meanwhile: nothing that it puts is part of the commit, and nothing is
+produced before the broker has taken it.
+
+```
+step        1 flush      2 deliver, 3 commit offsets      4 write stores, 5 report
+worker      |-------|--- processes on, into its caches ---|---|
+broker's            |-------------------------------------|
+```
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 
 from pipeline.errors import BrokerError, BrokerUnreachableError, DeliveryError, RewindError
 from pipeline.record import TopicPartition
+from pipeline.runtime.background import AtOnce, Background, Running
 from pipeline.runtime.broker import Admin, Committed, Consumer
+from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.chosen_topics import in_the_middle
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.task import Task
@@ -21,19 +36,56 @@ from pipeline.runtime.undelivered import Undelivered
 FLUSH_S = 1.0
 
 
-class Committer:
-    """Commits tasks; an attempt that fails because the broker is away can be made again."""
+@dataclass(slots=True)
+class _Commit:
+    """A commit, from the flush of its tasks' caches on.
 
-    def __init__(self, environment: TaskEnvironment, consumer: Consumer, admin: Admin) -> None:
+    Attributes:
+        of: what of each task is committed.
+        whole: whether that is all that the tasks have done.
+        partitions: those that were written to, of which it has to know where they end.
+        dead_letters: how many there were when it began.
+        spent_ns: how long the worker was kept busy until it asked the broker.
+        refused: records that were not delivered, if there are any: then no offset is committed yet.
+        offsets: what was committed.
+    """
+
+    of: Sequence[tuple[Task, Checkpoint]]
+    whole: bool
+    partitions: Sequence[TopicPartition]
+    dead_letters: int
+    spent_ns: int = 0
+    refused: Sequence[Undelivered] = ()
+    offsets: Mapping[TopicPartition, Committed] = field(default_factory=dict)
+
+
+class Committer:
+    """Commits tasks; an attempt that fails because the broker is away can be made again.
+
+    Args:
+        environment: what tasks share.
+        consumer: the member whose offsets are committed.
+        admin: knows where partitions end.
+        background: where the broker is waited for while the worker goes on.
+    """
+
+    def __init__(
+        self, environment: TaskEnvironment, consumer: Consumer, admin: Admin, background: Background
+    ) -> None:
         self._environment, self._consumer, self._admin = environment, consumer, admin
+        self._background, self._here = background, AtOnce()
         #: At the last commit: global tables put records aside without a task.
         self._dead_letters = environment.counters["dead_letters"]
         self._internal = environment.plan.internal_topics
+        #: What the broker is asked to take.
+        self._under_way: tuple[_Commit, Running] | None = None
         #: What a transaction was asked to commit, until the answer comes.
-        self._asked: tuple[list[Task], dict[TopicPartition, Committed]] | None = None
+        self._asked: _Commit | None = None
+        #: How many records had been produced when caches had been flushed.
+        self._produced = -1
 
     def commit(self, tasks: Iterable[Task], *, leaving: bool = False) -> bool:
-        """Commit everything that `tasks` have done so far.
+        """Commit everything that `tasks` have done so far, and wait for it.
 
         Args:
             tasks: what to commit.
@@ -49,56 +101,112 @@ class Committer:
             RewindError: records were not acknowledged in time; the worker must begin again.
             TaskMigratedError: another worker owns the partitions by now.
         """
-        tasks = list(tasks)
-        recorder = self._environment.recorder
+        with self._failures_counted():
+            self._settle()
+            return self._begin(list(tasks), self._here, leaving=leaving)
+
+    def advance(self, tasks: Iterable[Task], *, wait: bool) -> bool:
+        """Begin to commit everything, or go on with the commit that is under way.
+
+        Args:
+            tasks: what to commit.
+            wait: whether one that is under way has to end before anything is processed.
+
+        Returns:
+            Whether a commit has ended, and it was everything. Raises as `commit` does.
+        """
+        with self._failures_counted():
+            if self._under_way is None:
+                background = self._background if self._writes_at_commits_alone else self._here
+                return self._begin(list(tasks), background)
+            if wait or self._under_way[1].done:
+                self._settle()
+            return self._under_way is None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a commit is."""
+        return self._under_way is not None
+
+    @property
+    def _writes_at_commits_alone(self) -> bool:
+        """Whether nothing was produced since caches were flushed last: probably nothing is until the next.
+
+        Not with agents: what they have in flight, and write to global tables, is committed with them.
+        """
+        produced = self._environment.recorder.traffic.records_produced
+        return produced == self._produced and not self._environment.has_agents
+
+    def settle(self) -> None:
+        """Wait for the commit that is under way, if one is, and take note of it. Raises as `commit` does."""
+        with self._failures_counted():
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._under_way is not None:
+            (commit, running), self._under_way = self._under_way, None
+            self._environment.producer.release()
+            with self._environment.recorder.committing.resumed(commit.spent_ns):
+                running.wait()
+                self._finish(commit)
+
+    @contextmanager
+    def _failures_counted(self) -> Iterator[None]:
         try:
-            if self._asked is not None:
-                # It may be committed, and the partitions with others who have gone on from there: what
-                # changelogs hold by now says nothing about this worker's stores any more.
-                asked, offsets = self._asked
-                # Tasks that were closed meanwhile have no stores to write to: they start from the commit.
-                held = set(map(id, tasks))
-                self._end_transaction([task for task in asked if id(task) in held], offsets)
-            now = self._environment.clock.now_ms()
-            due = [task for task in tasks if task.needs_commit(now, leaving=leaving)]
-            if not due and self._environment.counters["dead_letters"] == self._dead_letters:
-                return True
-            with recorder.committing:
-                return self._commit(due)
+            yield
         except BrokerError:
-            recorder.commit_failures += 1
+            self._environment.recorder.commit_failures += 1
+            # Until one has succeeded, the worker waits for each.
+            self._produced = -1
             raise
 
-    def _commit(self, due: list[Task]) -> bool:
+    def abandon(self) -> None:
+        """Wait until nothing is asked of the broker any more; no task hears of what came of it."""
+        if self._under_way is not None:
+            (_, running), self._under_way = self._under_way, None
+            self._environment.producer.release()
+            with suppress(BrokerError):
+                # What was to be committed is done again.
+                running.wait()
+
+    def _begin(self, tasks: list[Task], background: Background, *, leaving: bool = False) -> bool:
+        if self._asked is not None:
+            self._ask_again(tasks)
+        now = self._environment.clock.now_ms()
+        due = [task for task in tasks if task.needs_commit(now, leaving=leaving)]
+        if not due and self._environment.counters["dead_letters"] == self._dead_letters:
+            return True
+        begun_ns = self._environment.clock.now_ns()
+        commit = self._flushed(due)
+        if commit is None:
+            return False
+        running = background.begin(partial(self._ask, commit))
+        commit.spent_ns = self._environment.clock.now_ns() - begun_ns
+        self._under_way = commit, running
+        if running.done:
+            self._settle()
+            return commit.whole
+        self._environment.producer.hold(running.wait)
+        return False
+
+    def _flushed(self, due: list[Task]) -> _Commit | None:
+        """Do step 1, and return what is to be committed; None: nothing can be yet."""
+        environment = self._environment
         # 1. Flush caches: updates are forwarded downstream, changelog records are produced.
         settled = self._flush(due)
         whole = len(settled) == len(due)
-        if not whole and (self._environment.transactions is not None or not settled):
-            return False
-        due = settled
-        writes = self._environment.global_writes
-        writes.flush(due)
+        if not whole and (environment.transactions is not None or not settled):
+            return None
+        environment.global_writes.flush(settled)
         # While the client sends. All that is written was committed before.
-        for task in due:
+        for task in settled:
             for behind in task.behind:
                 behind.catch_up()
-        # 2. Flush the producer: every record is acknowledged, or has gone to the dead letters.
-        self._deliver()
-        logged = [*(changelog for task in due for changelog in task.logged), *writes.partitions]
-        ends = self._admin.end_offsets(logged) if logged else {}
-        writes.delivered(ends)
-        # 3. Commit offsets, and with them the changelog positions that belong to them.
-        offsets: dict[TopicPartition, Committed] = {}
-        for task in due:
-            offsets |= task.offsets(ends)
-        if self._environment.transactions is not None:
-            self._end_transaction(due, offsets)
-            return whole
-        if offsets:
-            self._consumer.commit(offsets)
-        self._environment.purge.committed(offsets)
-        self._take_note(due)
-        return whole
+        self._produced = environment.recorder.traffic.records_produced
+        of = [(task, task.checkpoint()) for task in settled]
+        written = [partition for _, checkpoint in of for partition in checkpoint.written]
+        written += environment.global_writes.partitions
+        return _Commit(of, whole, written, environment.counters["dead_letters"])
 
     def _flush(self, due: list[Task]) -> list[Task]:
         """Flush the tasks that have nothing in flight, and return those that have nothing in flight then."""
@@ -112,28 +220,64 @@ class Committer:
             # An update was forwarded in part, and its store has not logged it: a second attempt would not.
             raise in_the_middle(error) from error
 
-    def _end_transaction(self, due: list[Task], offsets: dict[TopicPartition, Committed]) -> None:
-        assert self._environment.transactions is not None  # noqa: S101 - who asks has one
-        self._asked = (due, offsets)
-        self._environment.transactions.commit(offsets, self._consumer)
-        self._asked = None
-        self._environment.purge.committed(offsets)
-        self._take_note(due)
+    def _ask(self, commit: _Commit) -> None:
+        """Do steps 2 and 3, beside the worker's thread or in it; without 3 if records were refused."""
+        # 2. Flush the producer: every record is acknowledged, or has gone to the dead letters.
+        commit.refused = self._environment.producer.flush(FLUSH_S)
+        if not commit.refused:
+            self._commit_offsets(commit)
+        elif self._environment.transactions is not None:
+            raise _transaction_failed(commit.refused[0])
 
-    def _take_note(self, due: list[Task]) -> None:
+    def _commit_offsets(self, commit: _Commit) -> None:
+        # 3. Commit offsets, and with them the changelog positions that belong to them.
+        ends = self._admin.end_offsets(commit.partitions) if commit.partitions else {}
+        self._environment.global_writes.delivered(ends)
+        offsets: dict[TopicPartition, Committed] = {}
+        for _, checkpoint in commit.of:
+            offsets |= checkpoint.offsets(ends)
+        commit.offsets = offsets
+        if self._environment.transactions is not None:
+            self._end_transaction(commit)
+        elif offsets:
+            self._consumer.commit(offsets)
+
+    def _end_transaction(self, commit: _Commit) -> None:
+        assert self._environment.transactions is not None  # noqa: S101 - who asks has one
+        self._asked = commit
+        self._environment.transactions.commit(commit.offsets, self._consumer)
+        self._asked = None
+
+    def _ask_again(self, tasks: Collection[Task]) -> None:
+        """Ask for the same commit once more.
+
+        It may be committed, and the partitions with others who have gone on from there: what changelogs
+        hold by now says nothing about this worker's stores any more.
+        """
+        assert self._asked is not None  # noqa: S101 - so it was asked for
+        commit = self._asked
+        self._end_transaction(commit)
+        # Tasks that were closed meanwhile have no stores to write to: they start from the commit.
+        commit.of = [(task, checkpoint) for task, checkpoint in commit.of if task in tasks]
+        self._finish(commit)
+
+    def _finish(self, commit: _Commit) -> None:
+        """Do what is left, in the worker's thread."""
+        if commit.refused:
+            self._put_aside(commit.refused)
+            commit.dead_letters = self._environment.counters["dead_letters"]
+            self._commit_offsets(commit)
+        self._environment.purge.committed(commit.offsets)
         # 4. Write each store's batch with its changelog position.
         now = self._environment.clock.now_ms()
-        for task in due:
-            task.commit(now)
+        for task, checkpoint in commit.of:
+            task.commit(checkpoint, now)
         self._environment.global_writes.committed()
         # 5. Report.
-        self._dead_letters = self._environment.counters["dead_letters"]
+        self._dead_letters = commit.dead_letters
         self._environment.counters["commits"] += 1
 
-    def _deliver(self) -> None:
-        refused = self._environment.producer.flush(FLUSH_S)
-        if refused and self._environment.transactions is not None:
-            raise _transaction_failed(refused[0])
+    def _put_aside(self, refused: Sequence[Undelivered]) -> None:
         while refused:
             self._environment.failures.undelivered(refused, self._internal)
             refused = self._environment.producer.flush(FLUSH_S)

@@ -12,6 +12,7 @@ from pipeline.plan.serdes import prepare_serdes
 from pipeline.record import TaskId
 from pipeline.runtime.broker import Admin, Broker, Consumer
 from pipeline.runtime.chosen_topics import chosen_counts
+from pipeline.runtime.commit import Committer
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.global_state import GlobalState, open_global_stores
 from pipeline.runtime.metrics.recorder import Recorder
@@ -154,8 +155,11 @@ class Connector:
             )
             opened.callback(global_state.close)
             standbys = self._standbys(environment, consumer, admin, engines, counts, opened)
+            background = broker.background(self._client_id)
+            opened.callback(background.close)
+            committer = Committer(environment, consumer, admin, background)
             tasks = TaskManager(
-                environment, consumer, admin, engines, restoration, registry, counts, standbys
+                environment, consumer, admin, engines, restoration, registry, counts, committer, standbys
             )
             opened.callback(environment.close)
             opened.callback(tasks.abandon)

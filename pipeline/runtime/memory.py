@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.clock import Clock
 from pipeline.errors import BrokerError, BrokerUnreachableError, TopicGoneError
 from pipeline.record import TopicPartition
+from pipeline.runtime.background import AtOnce, Background
 from pipeline.runtime.broker import Committed, TopicSpec
 from pipeline.runtime.group import Member
 from pipeline.runtime.memory_deletion import MemoryDeletion, deleted
@@ -69,6 +70,10 @@ class MemoryBroker:
         producer = MemoryTransactionalProducer(self, client_id, timeout_ms)
         self._transactional[transactional_id] = producer
         return producer
+
+    def background(self, client_id: str) -> Background:  # noqa: ARG002 - nobody asks who
+        """Return what makes calls at once."""
+        return AtOnce()
 
     def admin(self) -> MemoryAdmin:
         """Return a new admin client."""

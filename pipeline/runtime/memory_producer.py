@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import RecordTooLargeError, TaskMigratedError
@@ -41,6 +41,7 @@ class MemoryProducer:
         self._queue: list[Undelivered] = []
         self._undelivered: list[Undelivered] = []
         self._transaction: MemoryTransaction | None = None
+        self._until: Callable[[], None] | None = None
 
     def produce(
         self,
@@ -56,6 +57,8 @@ class MemoryProducer:
         Raises:
             RecordTooLargeError: the record exceeds the producer's limit; nothing was queued.
         """
+        if self._until is not None:
+            self._until()
         check_size(topic, key, value)
         self._queue.append(Undelivered(topic, partition, key, value, timestamp, tuple(headers), ""))
         if self._broker.reachable:
@@ -65,6 +68,14 @@ class MemoryProducer:
         """Produce records, given by key and value, without headers, at the time of writing."""
         for key, value in records:
             self.produce(topic, value, key, partition, -1, NO_HEADERS)
+
+    def hold(self, until: Callable[[], None]) -> None:
+        """Queue nothing more before `until` has returned."""
+        self._until = until
+
+    def release(self) -> None:
+        """Queue again what is produced."""
+        self._until = None
 
     def flush(self, timeout_s: float) -> Sequence[Undelivered]:  # noqa: ARG002 (never waits)
         """Return the records that failed since the last flush, in the order they failed.

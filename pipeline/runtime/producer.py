@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline.record import Headers, TopicPartition
@@ -44,8 +44,19 @@ class Producer(Protocol):
         """Queue records, given by key and value, without headers, at the time of writing; raises likewise."""
         ...
 
+    def hold(self, until: Callable[[], None]) -> None:
+        """Queue nothing more before `until` has returned: what is queued is being committed.
+
+        It is called by who produces, until `release`; what it raises, `produce` and `log` raise.
+        """
+        ...
+
+    def release(self) -> None:
+        """Queue again what is produced."""
+        ...
+
     def flush(self, timeout_s: float) -> Sequence[Undelivered]:
-        """Wait until everything queued is acknowledged or has failed.
+        """Wait until everything queued is acknowledged or has failed. May be called from any thread.
 
         Returns:
             The records that failed since the last flush, in the order they failed.
@@ -88,6 +99,8 @@ class TransactionalProducer(Producer, Protocol):
 
     def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
         """Commit what was produced and flushed, with the offsets of a group member, and begin anew.
+
+        May be called from any thread, while nothing is produced.
 
         Raises:
             BrokerUnreachableError: not now; call again with the same offsets, before producing more.

@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 from pipeline.agents.in_flight import InFlight
-from pipeline.errors import NoTimeError, RecordError, TaskMigratedError
+from pipeline.errors import NoTimeError, RecordError
 from pipeline.plan.compiler import compile_subtopology, inputs_of_sources
 from pipeline.plan.planner import SubTopology
 from pipeline.processor import Punctuations
 from pipeline.record import NO_HEADERS, TaskId, TopicPartition
 from pipeline.runtime.broker import Committed, Message
+from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.failures import InHand, Punctuation, Update
 from pipeline.runtime.forwarding import forwarding
@@ -282,63 +283,55 @@ class Task:
                         self._positions[name] += len(log)
         self.flushing = False
 
-    @property
-    def logged(self) -> list[TopicPartition]:
-        """The changelog partitions that were written since the last commit."""
-        return [self.changelogs[name] for name in sorted(self._logged)]
-
     def changelog(self, store: str) -> TopicPartition:
         """Return what names one of its stores: the changelog partition that it has, or would have."""
         return TopicPartition(self.environment.plan.changelog(store), self.id.partition)
 
-    def offsets(self, changelog_ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, Committed]:
-        """Return what to commit, all in one request.
+    def checkpoint(self) -> Checkpoint:
+        """Return what a commit commits of it now that its caches are flushed.
 
-        The next offset of each source partition, with the task's times beside it; and of each changelog
-        partition the position that belongs to these offsets. While it is restored, what it began with: so
-        that in a transaction only whoever has the partitions commits what is logged again.
-
-        Args:
-            changelog_ends: of the partitions that were written, everything being acknowledged.
-
-        Raises:
-            TaskMigratedError: somebody else has written to a changelog, between what this worker logged.
+        While it is restored, what it began with: so that in a transaction only whoever has the partitions
+        commits what is logged again.
         """
+        shared = self.environment.transactions is not None
         if not self.started:
-            return self.begins
-        for name in self._logged:
-            changelog = self.changelogs[name]
-            end = changelog_ends[changelog]
-            # In a transaction, records of another worker between them are of an aborted one.
-            if end != self.log_ends[name] and self.environment.transactions is None:
-                raise TaskMigratedError(
-                    f"changelog {changelog} ends at {end} and not at {self.log_ends[name]}: "
-                    "another worker writes to it, which had this task before or has it now"
-                )
-            self._positions[name] = end
-        offsets = {changelog: Committed(self._positions[name]) for name, changelog in self.changelogs.items()}
+            return Checkpoint(self._processed_since_commit, {}, self.begins, {}, {}, {}, shared)
         times = {name: time.ms for name, time in self.time.operators.items()}
         numbers = {name: kept for name, store in self.stores.items() if (kept := store.progress())}
+        sources = {}
         for partition, queue in self.queues.items():
             if queue.next_offset is not None:
                 progress = Progress(times, numbers, queue.partition_time, self.time.stream)
                 first = self.in_flight.first(partition)
                 offset = queue.next_offset if first is None else first
-                offsets[partition] = Committed(offset, encode_progress(progress))
+                sources[partition] = Committed(offset, encode_progress(progress))
         for name, partition in self.source_logs.items():
-            if partition in offsets:
-                self._positions[name] = offsets[partition].offset
-        return offsets
+            if partition in sources:
+                self._positions[name] = sources[partition].offset
+        return Checkpoint(
+            processed=self._processed_since_commit,
+            reached={partition: queue.next_offset for partition, queue in self.queues.items()},
+            sources=sources,
+            changelogs=self.changelogs,
+            positions=dict(self._positions),
+            logged={name: self.log_ends[name] for name in self._logged},
+            shared=shared,
+        )
 
-    def commit(self, now_ms: int) -> None:
-        """Write every store's batch with its changelog position: offsets are committed by now."""
-        if self.started:
+    def commit(self, checkpoint: Checkpoint, now_ms: int) -> None:
+        """Write every store's batch with its changelog position: offsets are committed by now.
+
+        What was processed since the checkpoint was taken stays uncommitted; nothing was flushed since.
+        """
+        # Of a task that has been started since, there is nothing to write.
+        if checkpoint.reached:
+            self._positions |= checkpoint.positions
             for name, store in self.stores.items():
                 store.commit(self._positions[name])
-            for queue in self.queues.values():
-                queue.committed_offset = queue.next_offset
+            for partition, reached in checkpoint.reached.items():
+                self.queues[partition].committed_offset = reached
             self._logged.clear()
-        self._processed_since_commit = 0
+        self._processed_since_commit -= checkpoint.processed
         self.time.moved = False
         self.in_flight.committed()
         self._committed_ms = now_ms

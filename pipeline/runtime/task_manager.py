@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 
 from pipeline.errors import BrokerUnreachableError, RewindError, StateError, TaskMigratedError
@@ -15,6 +17,7 @@ from pipeline.runtime.cache_bound import Cache, CacheBound
 from pipeline.runtime.commit import Committer
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.idle import IdleSources
+from pipeline.runtime.log_ends import log_ends
 from pipeline.runtime.metrics.snapshot import Sources
 from pipeline.runtime.pending import pending
 from pipeline.runtime.processing import Processing
@@ -26,6 +29,7 @@ from pipeline.runtime.standby import Standbys
 from pipeline.runtime.start_offsets import StartOffsets
 from pipeline.runtime.stores import Engines
 from pipeline.runtime.task import Task
+from pipeline.runtime.topics import possible_tasks
 
 #: How long a batch of changelog records is gathered: tasks that are whole already wait so long at most.
 _GATHER_S = 0.01
@@ -46,6 +50,7 @@ class TaskManager:
         restoration: brings stores up to date.
         registry: where restored stores are shown to queries.
         counts: partition counts by topic.
+        committer: commits tasks.
         standbys: the copies that are kept here, for tasks to take over; None: none are.
     """
 
@@ -58,12 +63,13 @@ class TaskManager:
         restoration: Restoration,
         registry: StoreRegistry,
         counts: Mapping[str, int],
+        committer: Committer,
         standbys: Standbys | None = None,
     ) -> None:
         self._environment, self._consumer, self._admin = environment, consumer, admin
         self._engines, self._restoration, self._registry = engines, restoration, registry
         self._counts, self._standbys = counts, standbys
-        self._committer = Committer(environment, consumer, admin)
+        self._committer = committer
         self._starts = StartOffsets(environment.plan, admin, environment.clock, environment.counters)
         self._idle_sources = IdleSources(admin, consumer.end_offset)
         self._tasks: dict[tuple[TopicPartition, ...], Task] = {}
@@ -139,7 +145,7 @@ class TaskManager:
         self._offsets |= offsets
         self._committed |= committed
         self._assigned = True
-        for task_id, sub, needed in self._possible_tasks():
+        for task_id, sub, needed in possible_tasks(self._environment.plan, self._counts):
             if needed not in self._tasks and all(partition in self._offsets for partition in needed):
                 self._open(task_id, sub, needed)
         return offsets
@@ -189,6 +195,7 @@ class TaskManager:
             TaskMigratedError: with exactly-once: the transaction holds what these tasks did.
             StuckError: this happens again and again, before anything was committed.
         """
+        self._settle()
         tasks = self._tasks_of(partitions)
         begins = [text for task in tasks for text in pending(task)]
         self._close(tasks, partitions)
@@ -211,29 +218,16 @@ class TaskManager:
             task.skip_to(partition, found)
         return found
 
+    def _settle(self) -> None:
+        """Wait for a commit that is under way; what it did not commit is committed anew, or done again."""
+        with suppress(BrokerUnreachableError, TaskMigratedError):
+            self._committer.settle()
+
     def _give_up_transaction(self, partitions: Sequence[TopicPartition]) -> None:
         if self._environment.transactions is not None and self._assigned:
             self.broken = True
             names = ", ".join(map(str, partitions))
             raise TaskMigratedError(f"{names} went away with work that was not committed: it is done again")
-
-    def _possible_tasks(self) -> Iterator[tuple[TaskId, SubTopology, tuple[TopicPartition, ...]]]:
-        """Yield every task there could be, with the partitions it needs.
-
-        Topics of a sub-topology with stores have equal partition counts, and the group's assignor
-        gives partitions of one number to one member. Without stores the counts may differ, and so
-        may the members: then each partition is a task.
-        """
-        for sub in self._environment.plan.subtopologies:
-            counts = {topic: self._counts[topic] for topic in sub.topics if topic in self._counts}
-            for number in range(max(counts.values(), default=0)):
-                needed = tuple(
-                    TopicPartition(topic, number) for topic, count in counts.items() if number < count
-                )
-                alike = len(set(counts.values())) == 1
-                together = [needed] if alike else [(partition,) for partition in needed]
-                for partitions in together:
-                    yield TaskId(sub.id, number), sub, partitions
 
     def _tasks_of(self, partitions: Sequence[TopicPartition]) -> list[Task]:
         tasks = {id(task): task for part in partitions if (task := self._by_partition.get(part))}
@@ -254,24 +248,8 @@ class TaskManager:
         if changelogs or sources:
             positions = self._consumer.committed(changelogs) if changelogs else {}
             positions |= {each: self._committed[each] for each in sources if each in self._committed}
-            ends = self._log_ends([*changelogs, *sources], positions)
+            ends = log_ends(self._admin, [*changelogs, *sources], positions)
             self._restoration.add(task, positions, ends, known=bool(progress))
-
-    def _log_ends(
-        self, changelogs: Sequence[TopicPartition], positions: Mapping[TopicPartition, Committed]
-    ) -> dict[TopicPartition, int]:
-        """Return how far each changelog is to be read: all that is settled, and to what is committed.
-
-        What is committed can lie behind the open transaction of a worker that is gone: then reading
-        waits until the broker gives that up.
-        """
-        ends = self._admin.end_offsets(changelogs, stable=True)
-        hidden = {each: positions[each].offset for each in changelogs if each in positions}
-        hidden = {each: position for each, position in hidden.items() if position > ends[each]}
-        if hidden:
-            written = self._admin.end_offsets(sorted(hidden))
-            ends |= {each: min(position, written[each]) for each, position in hidden.items()}
-        return ends
 
     def _close(self, tasks: Sequence[Task], partitions: Sequence[TopicPartition]) -> None:
         if self._standbys is not None:
@@ -350,7 +328,11 @@ class TaskManager:
         """Return the tasks whose time is to go on without records; see `IdleSources.find`."""
         if self._environment.config.source_idle_ms is None:
             return []
-        return self._idle_sources.find((task for task in self._tasks.values() if task.started), now_ms)
+        idle = self._idle_sources.find((task for task in self._tasks.values() if task.started), now_ms)
+        if idle:
+            # They flush caches before time goes on.
+            self._committer.settle()
+        return idle
 
     def _has_lag(self, partition: TopicPartition, position: int) -> bool:
         """Whether the broker may have records of `partition` from `position` on that are not here yet."""
@@ -370,10 +352,11 @@ class TaskManager:
         return fired
 
     @property
-    def cache_full(self) -> bool:
-        """Whether a store holds as many uncommitted entries as it may, or all of them as much memory."""
-        full = any(task.cache_full for task in self._tasks.values()) or self._environment.global_writes.full
-        return full or self._cache_bound.passed_by(self._caches())
+    def full(self) -> bool:
+        """Whether a commit is due: caches hold as much as they may, or the producer's queue half of that."""
+        environment = self._environment
+        full = any(task.cache_full for task in self._tasks.values()) or environment.global_writes.full
+        return full or self._cache_bound.passed_by(self._caches()) or environment.producer.crowded
 
     def _caches(self) -> list[Cache]:
         stores = [store for task in self._tasks.values() for store in (*task.stores.values(), *task.behind)]
@@ -381,13 +364,26 @@ class TaskManager:
 
     def commit(self, *, leaving: bool) -> bool:
         """Commit all tasks, and return whether it was everything; see `Committer.commit`."""
+        commit = self._commit_whole if leaving else self._committer.commit
+        return self._trimmed(partial(commit, self._tasks.values()))
+
+    def advance_commit(self) -> bool:
+        """Begin to commit all tasks, or go on with that, and wait if no more can be processed meanwhile.
+
+        See `Committer.advance`.
+        """
+        wait = self._committer.under_way and self.full
+        return self._trimmed(partial(self._committer.advance, self._tasks.values(), wait=wait))
+
+    def _trimmed(self, commit: Callable[[], bool]) -> bool:
+        """Commit, then have caches keep what they may; return whether all was committed."""
         try:
-            commit = self._commit_whole if leaving else self._committer.commit
-            whole = commit(self._tasks.values())
+            whole = commit()
         except RewindError:
             self.broken = True
             raise
-        self._cache_bound.trim(self._caches())
+        if not self._committer.under_way:
+            self._cache_bound.trim(self._caches())
         return whole
 
     def uncommitted(self) -> list[str]:
@@ -397,4 +393,5 @@ class TaskManager:
     def abandon(self) -> None:
         """Close all tasks without committing."""
         self._assigned = False
+        self._committer.abandon()
         self._close(list(self._tasks.values()), list(self._offsets))

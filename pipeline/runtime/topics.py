@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 
 from pipeline.config import StreamsConfig
 from pipeline.errors import TopologyError
 from pipeline.plan.partitions import resolve_partitions
 from pipeline.plan.planner import Plan, SubTopology
+from pipeline.record import TaskId, TopicPartition
 from pipeline.runtime.broker import Admin, TopicSpec
 from pipeline.runtime.source_log import check_kept
 from pipeline.runtime.topic_check import InternalTopic, TopicCheck
@@ -80,6 +82,24 @@ def task_count(sub: SubTopology, counts: dict[str, int]) -> int:
     None, while no topic matches its patterns.
     """
     return max((counts[topic] for topic in sub.topics if topic in counts), default=0)
+
+
+def possible_tasks(
+    plan: Plan, counts: Mapping[str, int]
+) -> Iterator[tuple[TaskId, SubTopology, tuple[TopicPartition, ...]]]:
+    """Yield every task there could be, with the partitions it needs.
+
+    Topics of a sub-topology with stores have equal partition counts, and the group's assignor
+    gives partitions of one number to one member. Without stores the counts may differ, and so
+    may the members: then each partition is a task.
+    """
+    for sub in plan.subtopologies:
+        own = {topic: counts[topic] for topic in sub.topics if topic in counts}
+        for number in range(max(own.values(), default=0)):
+            needed = tuple(TopicPartition(topic, number) for topic, count in own.items() if number < count)
+            alike = len(set(own.values())) == 1
+            for partitions in [needed] if alike else [(partition,) for partition in needed]:
+                yield TaskId(sub.id, number), sub, partitions
 
 
 def changelog_config(store: StoreSpec, config: StreamsConfig) -> dict[str, str]:

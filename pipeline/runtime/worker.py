@@ -205,7 +205,7 @@ class Worker:
             tasks.commit(leaving=True)
             self._disconnect()
             return 1
-        if now_ms >= self._next_commit_ms or tasks.cache_full or connection.producer.crowded:
+        if now_ms >= self._next_commit_ms or tasks.full:
             # Owed until it succeeds: a cache that is full was flushed by the attempt that fails.
             self._next_commit_ms = now_ms
             if self._commit(connection):
@@ -237,13 +237,13 @@ class Worker:
         return moved + connection.keep_house(now_ms)
 
     def _commit(self, connection: Connection) -> bool:
-        """Commit, and return whether it was everything; if the broker does not take it, stay a member.
+        """Begin a commit or go on with it, and return whether all was committed; stay a member if it fails.
 
         Records are taken on meanwhile and not processed: partitions are paused when they have enough, and
         the group hears that this member is alive.
         """
         try:
-            return connection.tasks.commit(leaving=False)
+            return connection.tasks.advance_commit()
         except BrokerUnreachableError:
             connection.tasks.dispatch(connection.consumer.poll(self._config.poll_records, 0.0))
             raise

@@ -66,6 +66,8 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         self._layout, self._cache = layout, cache
         self._segment_ms = max(retention_ms // 2, _MIN_SEGMENT_MS)
         self._time = -1
+        #: Stream time as of the last flush: what is put after it is not committed with what was flushed.
+        self._flushed_time = -1
         #: Whether the stream time is known, and not found out from what is restored.
         self._resumed = False
         self._dropped_before = 0
@@ -155,6 +157,7 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
                 error, ((key, entry) for key, _slot, entry in self._cache.changed())
             ) from error
         self._changes.update(changes)
+        self._flushed_time = self._time
         self._forwarded.clear()
         self._forward(changed)
         return log
@@ -188,12 +191,12 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
             changes = {key: stored for key, stored in changes.items() if key >= first_kept}
         if changes or expired or position != self._engine.position():
             self._engine.write(changes, position, expired)
-        self._cache.commit(self._time - self.retention_ms)
+        self._cache.commit(self._flushed_time - self.retention_ms)
         self._size.add(changes.values())
         self._changes = {}
 
     def _expired(self) -> list[tuple[bytes, bytes]]:
-        first_live = max(0, self._time - self.retention_ms + 1) // self._segment_ms
+        first_live = max(0, self._flushed_time - self.retention_ms + 1) // self._segment_ms
         if first_live <= self._dropped_before:
             return []
         dropped = (pack_segment(self._dropped_before), pack_segment(first_live))
@@ -263,6 +266,7 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
             self._time = max(self._time, progress["time"])
         elif not self._was_empty:
             self._time = max(self._time, self._last_time())
+        self._flushed_time = self._time
 
     def _last_time(self) -> int:
         newest = next(self._engine.scan(b"", None, reverse=True), None)
@@ -277,5 +281,6 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         self._cache.wipe()
         self._size.forget()
         self._changes, self._forwarded, self._was_empty = {}, {}, True
-        self._time, self._dropped_before = -1, 0
+        self._time = self._flushed_time = -1
+        self._dropped_before = 0
         self._engine.wipe()

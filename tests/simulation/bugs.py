@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import pytest
@@ -12,6 +13,7 @@ from pipeline.operators.agent import _AgentOperator
 from pipeline.record import TopicPartition
 from pipeline.runtime import memory_log, progress, standby
 from pipeline.runtime.broker import Committed, Consumer
+from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.commit import Committer
 from pipeline.runtime.failures import Failures
 from pipeline.runtime.memory import MemoryReader
@@ -45,10 +47,9 @@ class Bug(NamedTuple):
 
 def offsets_before_flush(patch: pytest.MonkeyPatch) -> None:
     """Commit what was read before its results are flushed."""
-    commit = Committer.commit
+    begin = Committer._begin
 
-    def early(self: Committer, tasks: Iterable[Task], *, leaving: bool = False) -> bool:
-        tasks = list(tasks)
+    def early(self: Committer, tasks: list[Task], *arguments: Any, **options: Any) -> bool:
         offsets = {
             partition: Committed(queue.next_offset)
             for task in tasks
@@ -57,9 +58,9 @@ def offsets_before_flush(patch: pytest.MonkeyPatch) -> None:
         }
         if offsets:
             self._consumer.commit(offsets)
-        return commit(self, tasks, leaving=leaving)
+        return begin(self, tasks, *arguments, **options)
 
-    patch.setattr(Committer, "commit", early)
+    patch.setattr(Committer, "_begin", early)
 
 
 def unflushed_producer(patch: pytest.MonkeyPatch) -> None:
@@ -168,16 +169,21 @@ def operator_time_lost(patch: pytest.MonkeyPatch) -> None:
 
 def offsets_of_what_was_fetched(patch: pytest.MonkeyPatch) -> None:
     """Commit what was fetched, processed or not: an offset outside of the batch."""
-    offsets = Task.offsets
+    checkpoint = Task.checkpoint
 
-    def fetched(self: Task, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, Committed]:
-        found = offsets(self, ends)
-        for partition, queue in self.queues.items():
-            if partition in found:
-                found[partition] = found[partition]._replace(offset=queue.fetched_offset)
-        return found
+    def fetched(self: Task) -> Checkpoint:
+        found = checkpoint(self)
+        return replace(
+            found,
+            sources={
+                partition: each._replace(offset=self.queues[partition].fetched_offset)
+                if partition in self.queues
+                else each
+                for partition, each in found.sources.items()
+            },
+        )
 
-    patch.setattr(Task, "offsets", fetched)
+    patch.setattr(Task, "checkpoint", fetched)
 
 
 def processing_after_revoke(patch: pytest.MonkeyPatch) -> None:
@@ -205,10 +211,9 @@ def position_too_high(patch: pytest.MonkeyPatch) -> None:
     """Store a changelog position past what was written."""
     commit = Task.commit
 
-    def ahead(self: Task, now_ms: int) -> None:
-        for name in self.changelogs:
-            self._positions[name] += 1
-        commit(self, now_ms)
+    def ahead(self: Task, checkpoint: Checkpoint, now_ms: int) -> None:
+        positions = {name: position + 1 for name, position in checkpoint.positions.items()}
+        commit(self, replace(checkpoint, positions=positions), now_ms)
 
     patch.setattr(Task, "commit", ahead)
 
@@ -234,10 +239,9 @@ def zombies_commit(patch: pytest.MonkeyPatch) -> None:
 def commit_asked_anew(patch: pytest.MonkeyPatch) -> None:
     """After an answer that got lost, work out anew which positions were committed."""
 
-    def anew(self: Committer, due: list[Task], offsets: dict[TopicPartition, Committed]) -> None:
+    def anew(self: Committer, commit: Any) -> None:
         assert self._environment.transactions is not None
-        self._environment.transactions.commit(offsets, self._consumer)
-        self._take_note(due)
+        self._environment.transactions.commit(commit.offsets, self._consumer)
 
     patch.setattr(Committer, "_end_transaction", anew)
 

@@ -18,7 +18,7 @@ def test_a_call_returns_and_its_error_is_the_callers() -> None:
     with pytest.raises(ZeroDivisionError):
         calls.call(lambda: 1 / 0, _PATIENCE_S)
     calls.call(lambda: done.append("second"), _PATIENCE_S)
-    assert calls.close(lambda: done.append("last"), _PATIENCE_S)
+    assert calls.close_with(lambda: done.append("last"), _PATIENCE_S)
 
     assert done == ["first", "second", "last"]
 
@@ -37,7 +37,7 @@ def test_a_call_that_does_not_return_is_left_behind_and_the_last_one_waits_for_i
 
     with pytest.raises(CallAbandonedError):
         calls.call(stuck, 0.01)
-    assert not calls.close(last, _PATIENCE_S)
+    assert not calls.close_with(last, _PATIENCE_S)
     assert order == []
     released.set()
 
@@ -52,7 +52,7 @@ def test_a_last_call_that_does_not_return_is_left_behind_too() -> None:
         released.wait(_PATIENCE_S)
         ended.set()
 
-    assert not calls.close(stuck, 0.01)
+    assert not calls.close_with(stuck, 0.01)
     released.set()
 
     assert ended.wait(_PATIENCE_S)

@@ -13,23 +13,50 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
 
 
 class CallAbandonedError(Exception):
     """The call has not returned in time, and may never: whatever it was made on can be used no more."""
 
 
-@dataclass(slots=True)
-class _Call:
-    function: Callable[[], Any]
-    done: threading.Event = field(default_factory=threading.Event)
-    failure: BaseException | None = None
+class Call:
+    """A call that a thread makes; satisfies `pipeline.runtime.background.Running`."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+
+    def make(self) -> None:
+        """Make it."""
+        try:
+            self._function()
+        except BaseException as error:  # noqa: BLE001 (raised by `wait`, in its caller's thread)
+            self._failure = error
+        self._ended.set()
+
+    @property
+    def done(self) -> bool:
+        """Whether it has returned, or raised."""
+        return self._ended.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Return when it does.
+
+        Raises:
+            CallAbandonedError: it has not returned within `timeout_s`.
+            Exception: what the call raised.
+        """
+        if not self._ended.wait(timeout_s):
+            raise CallAbandonedError
+        if self._failure is not None:
+            raise self._failure
 
 
 class CallThread:
     """Makes one call at a time in a thread of its own, which starts with the first.
+
+    Satisfies `pipeline.runtime.background.Background`.
 
     Args:
         name: of the thread.
@@ -42,6 +69,16 @@ class CallThread:
         #: Whether a call was left behind.
         self.abandoned = False
 
+    def begin(self, function: Callable[[], object]) -> Call:
+        """Begin a call."""
+        if self._thread is None:
+            # A daemon: what never returns must not keep the process from ending.
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+        call = Call(function)
+        self._calls.put(call.make)
+        return call
+
     def call(self, function: Callable[[], object], timeout_s: float) -> None:
         """Make a call, and return when it does.
 
@@ -49,19 +86,13 @@ class CallThread:
             CallAbandonedError: it has not returned within `timeout_s`.
             Exception: what the call raised.
         """
-        if self._thread is None:
-            # A daemon: what never returns must not keep the process from ending.
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
-        call = _Call(function)
-        self._calls.put(lambda: _make(call))
-        if not call.done.wait(timeout_s):
+        try:
+            self.begin(function).wait(timeout_s)
+        except CallAbandonedError:
             self.abandoned = True
-            raise CallAbandonedError
-        if call.failure is not None:
-            raise call.failure
+            raise
 
-    def close(self, last: Callable[[], object], timeout_s: float) -> bool:
+    def close_with(self, last: Callable[[], object], timeout_s: float) -> bool:
         """Have the thread make a last call, and end; return whether it has made it within `timeout_s`.
 
         One that was left behind returns first, if it does: nobody waits for that.
@@ -74,17 +105,13 @@ class CallThread:
         else:
             with suppress(CallAbandonedError):
                 self.call(last, timeout_s)
-        self._calls.put(None)
+        self.close()
         return not self.abandoned
+
+    def close(self) -> None:
+        """End when the calls that were begun have been made."""
+        self._calls.put(None)
 
     def _run(self) -> None:
         while (function := self._calls.get()) is not None:
             function()
-
-
-def _make(call: _Call) -> None:
-    try:
-        call.function()
-    except BaseException as error:  # noqa: BLE001 (raised by `call`, in its caller's thread)
-        call.failure = error
-    call.done.set()

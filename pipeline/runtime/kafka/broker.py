@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.errors import ConfigError
 from pipeline.record import TopicPartition
+from pipeline.runtime.kafka.abandoned import CallThread
 from pipeline.runtime.kafka.admin import KafkaAdmin
 from pipeline.runtime.kafka.consumer import KafkaConsumer
 from pipeline.runtime.kafka.ends import fetched_ends
@@ -79,6 +80,10 @@ class KafkaBroker:
             self._address, client_id, transactional_id, timeout_ms, self._settings
         )
         return KafkaTransactionalProducer(settings)
+
+    def background(self, client_id: str) -> CallThread:
+        """Return a thread that makes calls."""
+        return CallThread(f"commits of {client_id}")
 
     def admin(self) -> KafkaAdmin:
         """Return a new admin client."""

@@ -46,7 +46,7 @@ _UNKNOWN: Final = UNKNOWN_TOPIC | {KafkaError.UNKNOWN_TOPIC_OR_PART}
 
 
 class OffsetLookup:
-    """Asks for offsets. Methods may be called from any thread, one at a time.
+    """Asks for offsets. Methods may be called from any thread.
 
     Args:
         settings: of a reader; see `pipeline.runtime.kafka.settings`.
@@ -58,6 +58,8 @@ class OffsetLookup:
         self._settings = {**settings, "isolation.level": isolation}
         self._client: confluent_kafka.Consumer | None = None
         self._reports = Reports()
+        # A commit asks beside whoever else wants to know.
+        self._lock = threading.Lock()
 
     def find(self, partitions: Sequence[TopicPartition], timestamp: int) -> dict[TopicPartition, int]:
         """Return the offset of the first record at `timestamp` (ms) or later, or of LATEST or EARLIEST.
@@ -68,6 +70,10 @@ class OffsetLookup:
             BrokerUnreachableError: not all leaders answer within 30 s.
             BrokerError: a partition does not exist.
         """
+        with self._lock:
+            return self._find(partitions, timestamp)
+
+    def _find(self, partitions: Sequence[TopicPartition], timestamp: int) -> dict[TopicPartition, int]:
         offsets: dict[TopicPartition, int] = {}
         missing, waiting, left_ms = list(partitions), threading.Event(), _PATIENCE_MS
         while missing:
@@ -86,6 +92,10 @@ class OffsetLookup:
 
     def close(self) -> None:
         """Free the connection."""
+        with self._lock:
+            self._forget_client()
+
+    def _forget_client(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             client.close()
@@ -103,7 +113,7 @@ class OffsetLookup:
             self._reports.answered()
         except KafkaException as error:
             # It asks who it thinks the leader is, and does not look again: a new client does.
-            self.close()
+            self._forget_client()
             cause: KafkaError = self._reports.explained(error.args[0])
             return dict.fromkeys(partitions, _SILENT if cause.code() in UNREACHABLE else cause)
         return {

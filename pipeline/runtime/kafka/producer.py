@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -52,7 +52,8 @@ class KafkaProducer:
         self._crowd = number(settings, "queue.buffering.max.messages", 0) // 2
         # Delivered records never call Python (delivery.report.only.error): 0.3 us each saved.
         self._client = new_producer(settings, self._on_error, self._on_failure)
-        self._produce = self._client.produce
+        self._produce: Callable[..., None]
+        self.release()
 
     def produce(
         self,
@@ -101,6 +102,21 @@ class KafkaProducer:
             except (BufferError, KafkaException):
                 # Once more: it waits for room, or says what is wrong.
                 self.produce(topic, value, key, partition, -1, NO_HEADERS)
+
+    def hold(self, until: Callable[[], None]) -> None:
+        """Queue nothing more before `until` has returned."""
+        produce = self._client.produce
+
+        def held(*arguments: Any) -> None:
+            until()
+            produce(*arguments)
+
+        # Instead of a question that every record is asked.
+        self._produce = held
+
+    def release(self) -> None:
+        """Queue again what is produced."""
+        self._produce = self._client.produce
 
     def _produce_waiting(self, topic: str, value: bytes | None, key: bytes | None, *arguments: Any) -> None:
         """Queue a record, however long the local queue is full.

@@ -124,7 +124,7 @@ class KafkaTransactionalProducer(KafkaProducer):
 
     def close(self) -> None:
         """Abort what was not committed, and free the connection: later, if the client waits for a broker."""
-        if not self._thread.close(self._close, _CLOSE_S):
+        if not self._thread.close_with(self._close, _CLOSE_S):
             _log.warning(
                 "the producer of %s still waits for a broker, to abort its transaction: it is left to it; "
                 "who takes over its id goes on at once",

@@ -85,15 +85,21 @@ class Measured:
 class Timing(Measured):
     """Durations in ns of what is done within `with timing:`."""
 
-    __slots__ = ("_begun", "_now_ns")
+    __slots__ = ("_before_ns", "_begun", "_now_ns")
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._now_ns = clock.now_ns
-        self._begun = 0
+        self._begun = self._before_ns = 0
+
+    def resumed(self, before_ns: int) -> Self:
+        """Return what times the rest of something of which `before_ns` was done before."""
+        self._before_ns = before_ns
+        return self
 
     def __enter__(self) -> Self:
-        self._begun = self._now_ns()
+        self._begun = self._now_ns() - self._before_ns
+        self._before_ns = 0
         return self
 
     def __exit__(

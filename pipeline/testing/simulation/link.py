@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, cast
 
 from pipeline.errors import BrokerUnreachableError
 from pipeline.record import TopicPartition
+from pipeline.runtime.background import Background, Made, Running
 from pipeline.runtime.broker import (
     Admin,
     Committed,
@@ -52,6 +53,8 @@ class Link:
         self.down = False
         self._group = ""
         self._producers: list[LinkProducer] = []
+        #: The last call that was begun beside the worker.
+        self._running: Made | None = None
 
     @property
     def address(self) -> str:
@@ -103,11 +106,28 @@ class Link:
             self.counts["answers lost"] += 1
             raise BrokerUnreachableError(f"simulated: an answer gets lost ({what})")
 
-    def background(self) -> None:
-        """Let clients do what they do beside the worker: deliver some of their queues."""
+    def background(self, client_id: str) -> Background:  # noqa: ARG002 - nobody asks who
+        """Return what makes calls now, or later, or when they are waited for."""
+        return self
+
+    def begin(self, call: Callable[[], object]) -> Running:
+        """Begin a call beside the worker."""
+        self.counts["calls beside a worker"] += 1
+        self._running = Made(call, later=True)
+        return self._running
+
+    def close(self) -> None:
+        """End: no call is under way."""
+        self._running = None
+
+    def carry_on(self) -> None:
+        """Let clients do what they do beside the worker: deliver some of their queues, make a call."""
         if not self.down:
             for producer in self._producers:
                 producer.deliver_some()
+        if self._running is not None and not self._running.done and self.random.random() < 0.3:  # noqa: PLR2004 - or later
+            self.counts["calls made beside a worker"] += 1
+            self._running.make()
 
     def lose_leader(self, partitions: Sequence[TopicPartition]) -> None:
         """Let producers find out that these have no leader any more."""

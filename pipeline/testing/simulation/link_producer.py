@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pipeline.errors import BrokerUnreachableError, TaskMigratedError
@@ -35,6 +35,7 @@ class LinkProducer:
         #: Delivered to a leader that died before it said so.
         self._unacknowledged: set[TopicPartition] = set()
         self._failed: list[Undelivered] = []
+        self._until: Callable[[], None] | None = None
 
     def produce(
         self,
@@ -46,6 +47,8 @@ class LinkProducer:
         headers: Headers,
     ) -> None:
         """Queue one record; it is delivered now, or later."""
+        if self._until is not None:
+            self._until()
         check_size(topic, key, value)
         link = self._link
         if partition < 0 and link.broker.exists(topic):
@@ -65,6 +68,14 @@ class LinkProducer:
         """Produce records, given by key and value, without headers, at the time of writing."""
         for key, value in records:
             self.produce(topic, value, key, partition, -1, NO_HEADERS)
+
+    def hold(self, until: Callable[[], None]) -> None:
+        """Queue nothing more before `until` has returned."""
+        self._until = until
+
+    def release(self) -> None:
+        """Queue again what is produced."""
+        self._until = None
 
     def _wait_for_room(self, target: TopicPartition) -> None:
         """Deliver some of what is queued; if nobody takes it, give it up, as after the delivery timeout."""

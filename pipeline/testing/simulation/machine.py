@@ -106,7 +106,7 @@ class Machine:
         self._away().kill()
         if self._random.random() < 0.5:  # noqa: PLR2004 - as often as not
             # What was on its way arrives.
-            self.link.background()
+            self.link.carry_on()
         if lose_disk:
             self._counts["disks lost"] += 1
             self._disk = Disk(f"disk-{self._number}-{self._starts}", self._random)

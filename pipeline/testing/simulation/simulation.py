@@ -200,7 +200,7 @@ class Simulation:
         if self._leaders.elect(self.clock.now_ms()):
             self._note("there are leaders again")
         for machine in self._machines:
-            machine.link.background()
+            machine.link.carry_on()
             if machine.expire(SESSION_MS):
                 self._note(f"{machine} is given up by the group")
             if machine.wake():
