@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from confluent_kafka import Producer as Transactional
 
-from pipeline.errors import RecordTooLargeError
+from pipeline.errors import RecordTooLargeError, TaskMigratedError
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Broker, Message
 from pipeline.runtime.kafka import KafkaBroker
@@ -172,6 +172,43 @@ class TestProducer:
             assert producer.queued == 0
             one(producer, topic, b"value")
             assert producer.queued == 0
+
+    @pytest.mark.parametrize("headers", [NO_HEADERS, (("name", b"value"),)], ids=["bare", "headers"])
+    def test_who_is_held_produces_when_it_is_time(self, broker: Broker, topic: str, headers: Headers) -> None:
+        create(broker, topic)
+        partition = TopicPartition(topic, 0)
+        written: list[int] = []
+
+        def wait() -> None:
+            assert producer.flush(FLUSH_S) == []
+            written.append(ends(broker, partition)[partition])
+
+        with closing(broker.producer("writer")) as producer:
+            producer.hold(wait)
+            producer.produce(topic, b"held", b"key", 0, 1_000, headers)
+            producer.log(topic, 0, [(b"key", b"logged")])
+            producer.release()
+            producer.produce(topic, b"free", b"key", 0, 1_000, headers)
+            assert producer.flush(FLUSH_S) == []
+        # It was asked before each was queued.
+        assert written == [0, 1]
+        values = [message.value() for message in read_range(broker, partition, 0, 3)]
+        assert values == [b"held", b"logged", b"free"]
+
+    def test_what_a_held_producer_waits_for_can_fail(self, broker: Broker, topic: str) -> None:
+        create(broker, topic)
+
+        def fail() -> None:
+            raise TaskMigratedError("not any more")
+
+        with closing(broker.producer("writer")) as producer:
+            producer.hold(fail)
+            with pytest.raises(TaskMigratedError, match="not any more"):
+                producer.produce(topic, b"held", b"key", 0, 1_000, NO_HEADERS)
+            with pytest.raises(TaskMigratedError, match="not any more"):
+                producer.log(topic, 0, [(b"key", b"logged")])
+            assert producer.flush(FLUSH_S) == []
+        assert ends(broker, TopicPartition(topic, 0)) == {TopicPartition(topic, 0): 0}
 
     def test_a_client_without_a_broker_has_records_queued(self) -> None:
         broker = MemoryBroker(Epoch())

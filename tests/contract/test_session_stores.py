@@ -346,3 +346,22 @@ def test_queries_of_a_closed_store_are_refused(engine: Open, read: Callable[[Sto
     store.close()
     with pytest.raises(StateError, match="closed"):
         read(store)
+
+
+def test_what_is_put_after_a_flush_is_not_committed_with_it(engine: Open, make: Make) -> None:
+    store = make(engine())
+    store.put("a", "early", 0, MINUTE)
+    log, progress = list(store.flush()), store.progress()
+    # By this time the other has expired, and its segment is to be dropped: by the next commit.
+    store.put("b", "late", 0, 60 * MINUTE)
+    store.commit(len(log))
+    late = [(Windowed("b", 0, 60 * MINUTE), "late")]
+    assert list(store.all()) == late
+    store.close()
+    store = make(engine())
+    store.resume(progress)
+    assert list(store.all()) == [(Windowed("a", 0, MINUTE), "early")]
+    store.put("b", "late", 0, 60 * MINUTE)
+    log += store.flush()
+    store.commit(len(log))
+    assert list(store.all()) == late

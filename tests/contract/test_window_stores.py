@@ -452,3 +452,26 @@ def test_what_was_logged_and_not_committed_lets_no_window_expire(
         restored.restore([record], position)
     restored.resume({"time": 0})
     assert (restored.fetch("early", 0), restored.progress()) == ("a", {"time": 0})
+
+
+@pytest.mark.parametrize("dups", [False, True])
+def test_what_is_put_after_a_flush_is_not_committed_with_it(engine: Open, make: Make, *, dups: bool) -> None:
+    store = make(engine(), dups=dups)
+    store.put("a", "early", MINUTE)
+    log, progress = list(store.flush()), store.progress()
+    # By this time the other has expired, and its segment is to be dropped: by the next commit.
+    store.put("b", "late", 60 * MINUTE)
+    store.commit(len(log))
+    assert list(store.all()) == [(windowed("b", 60), "late")]
+    store.close()
+    store = make(engine(), dups=dups)
+    store.resume(progress)
+    assert list(store.all()) == [(windowed("a", 1), "early")]
+    store.put("b", "late", 60 * MINUTE)
+    log += store.flush()
+    store.commit(len(log))
+    assert list(store.all()) == [(windowed("b", 60), "late")]
+
+
+def windowed(key: str, minute: int) -> Windowed[str]:
+    return Windowed(key, minute * MINUTE, minute * MINUTE + 100)

@@ -65,7 +65,7 @@ def offsets_before_flush(patch: pytest.MonkeyPatch) -> None:
 
 def unflushed_producer(patch: pytest.MonkeyPatch) -> None:
     """Commit without waiting for acknowledgements."""
-    patch.setattr(Committer, "_deliver", lambda self: None)
+    patch.setattr(Committer, "_ask", Committer._commit_offsets)
 
 
 def restore_past_the_commit(patch: pytest.MonkeyPatch) -> None:
@@ -236,6 +236,34 @@ def zombies_commit(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryConsumer, "check_owned", lambda self, offsets: None)
 
 
+def produced_into_a_commit(patch: pytest.MonkeyPatch) -> None:
+    """While a commit is under way, produce what is not part of it."""
+    patch.setattr(LinkProducer, "hold", lambda self, until: None)
+
+
+def offsets_of_a_later_time(patch: pytest.MonkeyPatch) -> None:
+    """Commit what was processed while a commit was under way, not what was flushed for it."""
+    commit_offsets = Committer._commit_offsets
+
+    def later(self: Committer, commit: Any) -> None:
+        commit.of = [(task, task.checkpoint()) for task, _ in commit.of]
+        commit_offsets(self, commit)
+
+    patch.setattr(Committer, "_commit_offsets", later)
+
+
+def done_meanwhile_and_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Take what was processed while a commit was under way for committed."""
+    commit = Task.commit
+
+    def all_of_it(self: Task, checkpoint: Checkpoint, now_ms: int) -> None:
+        commit(self, replace(checkpoint, processed=self._processed_since_commit), now_ms)
+        for store in self.stores.values():
+            store.flush()
+
+    patch.setattr(Task, "commit", all_of_it)
+
+
 def commit_asked_anew(patch: pytest.MonkeyPatch) -> None:
     """After an answer that got lost, work out anew which positions were committed."""
 
@@ -373,6 +401,9 @@ BUGS: Final[Mapping[str, Bug]] = {
     "position too high": Bug("exactly_once", position_too_high),
     "restore of the uncommitted": Bug("exactly_once", restore_of_the_uncommitted),
     "zombies commit": Bug("exactly_once", zombies_commit),
+    "produced into a commit": Bug("exactly_once", produced_into_a_commit),
+    "offsets of a later time": Bug("exactly_once", offsets_of_a_later_time),
+    "done meanwhile and forgotten": Bug("exactly_once", done_meanwhile_and_forgotten),
     "commit asked anew": Bug("exactly_once", commit_asked_anew),
     "aborted and carried on": Bug("exactly_once", aborted_and_carried_on),
     "full queue drops": Bug("at_least_once", full_queue_drops),

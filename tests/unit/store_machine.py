@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from pipeline.state.provider import MemoryProvider, RocksDBProvider, StoreProvider
 
@@ -61,6 +63,59 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.close()
         self.provider.close()
         self.folder.cleanup()
+
+
+class Flushed(NamedTuple):
+    """What a commit commits: the log's end, the store's progress, contents and time, as they were."""
+
+    end: int
+    progress: dict[str, int]
+    contents: Any
+    time: int
+
+
+class TimedMachine(StoreMachine):
+    """The same for a store that has a stream time.
+
+    Attributes:
+        live: what the model says that it holds.
+        committed: what of it is committed.
+        time: stream time; -1 before the first put.
+    """
+
+    live: Any
+    committed: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = self.committed_time = -1
+        self.progress: dict[str, int] = {}
+        self.flushed = Flushed(0, {}, deepcopy(self.live), -1)
+
+    def note_flushed(self) -> None:
+        progress = dict(self.store.progress())
+        self.flushed = Flushed(len(self.log), progress, deepcopy(self.live), self.time)
+
+    @rule()
+    def flush(self) -> None:
+        self.log += self.store.flush()
+        self.note_flushed()
+
+    @rule()
+    def commit(self) -> None:
+        """What was put since the flush is no part of it."""
+        self.committed_end, self.progress, self.committed, self.committed_time = self.flushed
+        self.store.commit(self.committed_end)
+
+    @rule(lost=st.booleans(), chunk=st.integers(1, 5))
+    def crash(self, chunk: int, *, lost: bool) -> None:
+        self.store.close()
+        if lost:
+            self.new_provider()
+        self.crash_and_restore(chunk)
+        self.store.resume(self.progress)
+        self.live, self.time = deepcopy(self.committed), self.committed_time
+        self.note_flushed()
 
 
 def check_model(machine: type[StoreMachine], engine: str, **options: Any) -> None:

@@ -17,7 +17,7 @@ from pipeline.state.session import SessionStore
 from pipeline.state.version_keys import VERSION_SIZE, time_of, version_key
 from pipeline.state.version_sweep import Sweep
 from pipeline.state.versioned import LATEST, NOT_PUT, VersionedStore
-from tests.unit.store_machine import KEYS, StoreMachine, check_model
+from tests.unit.store_machine import KEYS, TimedMachine, check_model
 
 RETENTION = 150_000
 #: Times around the bounds of segments (75 s) and of the retention.
@@ -29,20 +29,18 @@ TIMES = st.one_of(
 Session: TypeAlias = tuple[bytes, int, int]
 
 
-class SessionMachine(StoreMachine):
+class SessionMachine(TimedMachine):
     caching: ClassVar[bool]
     cache_entries: ClassVar[int] = 4
     #: Whether every session is read after every step: then the cache knows most keys from reading them.
     reads_all: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        super().__init__()
         #: By key, end and start: the order of a key's sessions.
         self.live: dict[Session, int] = {}
         self.committed: dict[Session, int] = {}
         self.forwarded: dict[Session, int | None] = {}
-        self.time = self.committed_time = -1
-        self.progress: dict[str, int] = {}
+        super().__init__()
 
     def typed(self) -> SessionStore[bytes, int]:
         store = SessionStore(
@@ -98,23 +96,9 @@ class SessionMachine(StoreMachine):
         else:
             assert self.store.replace_entry(key, last, start, end, value, NO_HEADERS) is taken
 
-    @rule(commit=st.booleans())
-    def flush(self, *, commit: bool) -> None:
-        """A task commits right after it flushed, or not at all."""
-        self.log += self.store.flush()
-        if commit:
-            self.committed_end, self.progress = len(self.log), dict(self.store.progress())
-            self.store.commit(self.committed_end)
-            self.committed, self.committed_time = dict(self.live), self.time
-
     @rule(lost=st.booleans(), chunk=st.integers(1, 5))
     def crash(self, chunk: int, *, lost: bool) -> None:
-        self.store.close()
-        if lost:
-            self.new_provider()
-        self.crash_and_restore(chunk)
-        self.store.resume(self.progress)
-        self.live, self.time = dict(self.committed), self.committed_time
+        super().crash(chunk, lost=lost)
         self.forwarded = dict(self.committed)
 
     @rule(shrink=st.booleans())
@@ -132,6 +116,7 @@ class SessionMachine(StoreMachine):
         self.store.resume({})
         self.log, self.committed_end, self.progress = [], 0, {}
         self.live, self.committed, self.forwarded, self.time, self.committed_time = {}, {}, {}, -1, -1
+        self.note_flushed()
 
     @rule(key=st.sampled_from(KEYS), earliest_end=TIMES, latest_start=TIMES)
     def found_anywhere(self, key: bytes, earliest_end: int, latest_start: int) -> None:
@@ -210,16 +195,14 @@ def valid_at(versions: dict[int, int | None], time: int | None) -> tuple[int, in
     return None if newest is None or value is None else (value, newest)
 
 
-class VersionedMachine(StoreMachine):
+class VersionedMachine(TimedMachine):
     """The model never forgets: what the store has removed must make no difference."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.live: Versions = {key: {} for key in KEYS}
         self.committed: Versions = {key: {} for key in KEYS}
-        self.time = self.committed_time = -1
-        self.progress: dict[str, int] = {}
         self.told: list[tuple[Any, ...]] = []
+        super().__init__()
 
     def typed(self) -> VersionedStore[bytes, int]:
         store = VersionedStore(
@@ -251,26 +234,6 @@ class VersionedMachine(StoreMachine):
         self.told.clear()
         assert (of, until, entry.value, entry.timestamp) == (key, valid_to, value, time)
         assert old == (None if before is None else before[0])
-
-    @rule(commit=st.booleans())
-    def flush(self, *, commit: bool) -> None:
-        """A task commits right after it flushed, or not at all."""
-        self.log += self.store.flush()
-        if commit:
-            self.committed_end, self.progress = len(self.log), dict(self.store.progress())
-            self.store.commit(self.committed_end)
-            self.committed = {key: dict(versions) for key, versions in self.live.items()}
-            self.committed_time = self.time
-
-    @rule(lost=st.booleans(), chunk=st.integers(1, 5))
-    def crash(self, chunk: int, *, lost: bool) -> None:
-        self.store.close()
-        if lost:
-            self.new_provider()
-        self.crash_and_restore(chunk)
-        self.store.resume(self.progress)
-        self.live = {key: dict(versions) for key, versions in self.committed.items()}
-        self.time = self.committed_time
 
     def expected(self, versions: dict[int, int | None], time: int | None) -> tuple[int, int] | None:
         if time is not None and time < self.time - HISTORY and time < max(versions, default=0):

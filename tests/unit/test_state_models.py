@@ -12,7 +12,7 @@ from pipeline.record import TaskId, Windowed
 from pipeline.serde import BYTES, INT64
 from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.window import WindowStore
-from tests.unit.store_machine import KEYS, StoreMachine, check_model
+from tests.unit.store_machine import KEYS, StoreMachine, TimedMachine, check_model
 
 RETENTION = 150_000
 #: Starts around the bounds of segments (75 s) and of the retention.
@@ -116,17 +116,15 @@ class KeyValueMachine(StoreMachine):
         assert self.store.position() == self.committed_end
 
 
-class WindowMachine(StoreMachine):
+class WindowMachine(TimedMachine):
     duplicates: ClassVar[bool]
     caching: ClassVar[bool]
 
     def __init__(self) -> None:
-        super().__init__()
         self.live: Windows = {}
         self.forwarded: dict[tuple[bytes, int], int | None] = {}
         self.committed: Windows = {}
-        self.time = self.committed_time = -1
-        self.progress: dict[str, int] = {}
+        super().__init__()
 
     def typed(self) -> WindowStore[bytes, int]:
         store = WindowStore(
@@ -167,23 +165,9 @@ class WindowMachine(StoreMachine):
         if self.store.put(key, None, start) and not self.duplicates:
             self.live.pop((key, start), None)
 
-    @rule(commit=st.booleans())
-    def flush(self, *, commit: bool) -> None:
-        """A task commits right after it flushed, or not at all."""
-        self.log += self.store.flush()
-        if commit:
-            self.committed_end, self.progress = len(self.log), dict(self.store.progress())
-            self.store.commit(self.committed_end)
-            self.committed, self.committed_time = dict(self.live), self.time
-
     @rule(lost=st.booleans(), chunk=st.integers(1, 5))
     def crash(self, chunk: int, *, lost: bool) -> None:
-        self.store.close()
-        if lost:
-            self.new_provider()
-        self.crash_and_restore(chunk)
-        self.store.resume(self.progress)
-        self.live, self.time = dict(self.committed), self.committed_time
+        super().crash(chunk, lost=lost)
         self.forwarded = {slot: values[0] for slot, values in self.committed.items()}
 
     @rule(shrink=st.booleans())

@@ -48,6 +48,7 @@ class LinkProducer:
     ) -> None:
         """Queue one record; it is delivered now, or later."""
         if self._until is not None:
+            self._link.counts["records held back by a commit"] += 1
             self._until()
         check_size(topic, key, value)
         link = self._link
