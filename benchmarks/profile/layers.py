@@ -23,7 +23,9 @@ LAYERS: Final[Mapping[str, re.Pattern[str] | None]] = {
     "RocksDB": re.compile(r"\(rocksdict/"),
     "encoding JSON": re.compile(r"JSONEncoder_encode"),
     "producing": re.compile(r"Producer_produce |(produce|produce_waiting|log) \(.*kafka/producer\.py"),
-    "waiting for acknowledgements": re.compile(r"Producer_flush|_commit |_commit_tr|_offsets_to_tr"),
+    "waiting for acknowledgements": re.compile(
+        r"Producer_(flush|commit_tr|send_offsets)|Consumer_(commit|offsets_for_times)|wait \(.*threading\.py"
+    ),
 }
 
 #: Within these a record is worked on: what lies outside is start and end.

@@ -1,11 +1,11 @@
-"""A store on disk is one commit behind: it is written while the worker waits for the broker.
+"""A store on disk is one commit behind: it is written while the client sends what the next one has flushed.
 
 ```
 changelog     |-----------------------|- - - - - - - -|
               what the store holds     the last commit
 ```
 
-What a commit changes is kept in memory until the next one, which waits for acknowledgements: RocksDB is
+What a commit changes is kept in memory until the next one has handed its records to the client: RocksDB is
 written then, and not while nothing else is under way. A killed worker finds a store that is behind, at a
 position of its own, and restores the rest from the changelog, as it does with what RocksDB had not flushed
 to its files.
