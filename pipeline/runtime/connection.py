@@ -155,9 +155,7 @@ class Connector:
             )
             opened.callback(global_state.close)
             standbys = self._standbys(environment, consumer, admin, engines, counts, opened)
-            background = broker.background(self._client_id)
-            opened.callback(background.close)
-            committer = Committer(environment, consumer, admin, background)
+            committer = self._committer(environment, consumer, admin, opened)
             tasks = TaskManager(
                 environment, consumer, admin, engines, restoration, registry, counts, committer, standbys
             )
@@ -167,6 +165,13 @@ class Connector:
             clients = (tuple(topics), admin, global_state, consumer, producer, environment)
             stale = StaleStores(self._stores, config)
             return Connection(*clients, tasks, standbys, progress, stale, opened.pop_all())
+
+    def _committer(
+        self, environment: TaskEnvironment, consumer: Consumer, admin: Admin, opened: ExitStack
+    ) -> Committer:
+        background = self._broker.background(self._client_id)
+        opened.callback(background.close)
+        return Committer(environment, consumer, admin, background)
 
     def _standbys(
         self,
