@@ -12,7 +12,6 @@ from pipeline.runtime.kafka.settings import consumer_settings, reader_settings, 
 #: What the engine sets and whoever knows better may set otherwise.
 OPEN = {
     "batch.size",
-    "fetch.message.max.bytes",
     "fetch.queue.backoff.ms",
     "fetch.wait.max.ms",
     "group.protocol",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 import confluent_kafka
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from pipeline.record import TopicPartition
@@ -16,11 +16,13 @@ from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
     PARTITION_END,
     translated,
+    translated_exception,
 )
 from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings
 
 _error_of: Final = confluent_kafka.Message.error
+_TIMEOUT_S: Final = 4.0
 
 
 class KafkaReader:
@@ -36,6 +38,10 @@ class KafkaReader:
         self._ends: dict[TopicPartition, int] = {}
         self._endless: set[TopicPartition] = set()
         self._finished: list[TopicPartition] = []
+        #: Added since the last poll, and where to begin.
+        self._added: dict[TopicPartition, int] = {}
+        #: Topics that the client knows.
+        self._topics: set[str] = set()
         self._trouble: KafkaError | None = None
         self._client = new_consumer(settings, self._on_error)
 
@@ -48,14 +54,15 @@ class KafkaReader:
         else:
             self._finished.append(partition)
             return
-        self._client.incremental_assign([ClientPartition(*partition, start)])
+        self._added[partition] = start
 
     def remove(self, partition: TopicPartition) -> None:
         """Stop reading this partition."""
         if partition in self._endless or partition in self._ends:
             self._endless.discard(partition)
             self._ends.pop(partition, None)
-            self._client.incremental_unassign([ClientPartition(*partition)])
+            if self._added.pop(partition, None) is None:
+                self._client.incremental_unassign([ClientPartition(*partition)])
         elif partition in self._finished:
             self._finished.remove(partition)
 
@@ -68,6 +75,8 @@ class KafkaReader:
         """
         if not self._ends and not self._endless:
             return ()
+        if self._added:
+            self._begin()
         batch = self._client.consume(max_records, timeout_s)
         if not batch:
             self._raise_trouble()
@@ -85,6 +94,19 @@ class KafkaReader:
     def close(self) -> None:
         """Free the connection."""
         self._client.close()
+
+    def _begin(self) -> None:
+        """Read what was added. Topics that are new to the client are asked for: it would, once a second."""
+        for topic in {partition.topic for partition in self._added} - self._topics:
+            try:
+                self._client.list_topics(topic, _TIMEOUT_S)
+            except KafkaException as error:
+                raise translated_exception(error, self._address, f"looking for {topic}") from error
+            self._topics.add(topic)
+        self._client.incremental_assign(
+            [ClientPartition(*partition, start) for partition, start in self._added.items()]
+        )
+        self._added.clear()
 
     def _without_events(
         self, batch: list[confluent_kafka.Message], ended: dict[TopicPartition, int]

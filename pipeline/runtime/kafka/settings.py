@@ -115,7 +115,10 @@ def consumer_settings(
 
 
 def reader_settings(address: str, overrides: Mapping[str, Setting]) -> Settings:
-    """Return the settings of a reader: large fetches, and told where a partition ends."""
+    """Return the settings of a reader, which is told where a partition ends.
+
+    It fetches as consumers do: what is fetched further ahead is out of the processor's cache when it is read.
+    """
     own: Settings = {
         # The client insists on a group, even where none is joined and nothing is committed.
         "group.id": "headrace-reader",
@@ -123,8 +126,6 @@ def reader_settings(address: str, overrides: Mapping[str, Setting]) -> Settings:
         # A range begins at the first offset that is still held.
         "auto.offset.reset": "earliest",
         "enable.partition.eof": True,
-        "fetch.message.max.bytes": 4 * 1024 * 1024,
-        "queued.min.messages": 500_000,
     }
     membership = _CLASSIC.keys() | _CONSUMER.keys() | {"group.instance.id"}
     wanted = {k: v for k, v in _without_producers(overrides).items() if k not in membership}
