@@ -153,10 +153,10 @@ class StateDirectory:
     def _take_lock(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except BlockingIOError:
             raise StateError(
                 f"another worker uses the data folder {self._root}: give each one of its own (--datadir)"
-            ) from error
+            ) from None
 
     def _check_layout(self) -> None:
         found = self._written_once("layout", LAYOUT)

@@ -59,4 +59,4 @@ def _made(kind: Callable[..., Client], settings: dict[str, Any], logger: logging
     except KafkaException as error:
         # It names the setting, and values only of those that are chosen from a list.
         cause = cast("KafkaError", error.args[0])
-        raise ConfigError(f"broker_settings: {cause.str()}") from error
+        raise ConfigError(f"broker_settings: {cause.str()}") from None
