@@ -79,9 +79,12 @@ _NEVER: Final = 2**63
 
 _ByStart: TypeAlias = dict[int, dict[bytes, Entry]]
 
+#: No window was put into yet.
+_NOWHERE: Final[tuple[int | None, dict[bytes, Entry], dict[bytes, Entry]]] = (None, {}, {})
+
 
 class AggregateCache:
-    """By start, then key.
+    """By start, then key: what is in memory, and beside it what of that is not committed.
 
     Args:
         bound: number of committed entries that are kept; the oldest windows are forgotten first.
@@ -96,9 +99,11 @@ class AggregateCache:
         self.whole_from = _NEVER
         self._bound = bound
         self._remembered = 0
+        self._entries: _ByStart = {}
         self._dirty: _ByStart = {}
         self._flushed: _ByStart = {}
-        self._clean: _ByStart = {}
+        #: The window that was put into last, and its entries, all and dirty: most puts are into the same.
+        self._last = _NOWHERE
         self.gone: dict[int, KeyFilter] = {}
         #: By key, the starts of its uncommitted entries; made when a key is asked for.
         self._starts: dict[bytes, set[int]] | None = None
@@ -124,20 +129,12 @@ class AggregateCache:
 
     def get(self, key: bytes, start: int) -> Entry | None:
         """Return the entry, None if it is not in memory."""
-        if (entries := self._dirty.get(start)) and (entry := entries.get(key)) is not None:
-            return entry
-        if (entries := self._flushed.get(start)) and (entry := entries.get(key)) is not None:
-            return entry
-        if entries := self._clean.get(start):
-            return entries.get(key)
-        return None
+        entries = self._entries.get(start)
+        return None if entries is None else entries.get(key)
 
     def remember(self, key: bytes, start: int, entry: Entry) -> None:
         """Keep an entry that was read."""
-        entries = self._clean.get(start)
-        if entries is None:
-            entries = self._clean[start] = {}
-        entries[key] = entry
+        self._entries.setdefault(start, {})[key] = entry
         self._remembered += 1
         if self._remembered > self._bound:
             self._evict()
@@ -145,10 +142,11 @@ class AggregateCache:
     def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
         """Keep an entry until it is committed."""
         start = slot[0]
-        entries = self._dirty.get(start)
-        if entries is None:
-            entries = self._dirty[start] = {}
-        entries[key] = entry
+        last, entries, dirty = self._last
+        if start != last:
+            entries, dirty = self._entries.setdefault(start, {}), self._dirty.setdefault(start, {})
+            self._last = start, entries, dirty
+        entries[key] = dirty[key] = entry
         if self._starts is not None:
             self._starts.setdefault(key, set()).add(start)
 
@@ -171,7 +169,7 @@ class AggregateCache:
         """Iterate all uncommitted entries, in any order."""
         for start in {*self._flushed, *self._dirty}:
             slot = (start, 0)
-            for key, entry in {**self._flushed.get(start, {}), **self._dirty.get(start, {})}.items():
+            for key, entry in self._uncommitted_of(start).items():
                 yield key, slot, entry
 
     def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
@@ -196,38 +194,48 @@ class AggregateCache:
             keys = [segment + (escape_zeros(key) if 0 in key else key) + end for key in entries]
             changes |= zip(keys, stored, strict=True)
             _join(self._flushed, start, entries)
-        self._dirty = {}
+        self._dirty, self._last = {}, _NOWHERE
         return log, changes
 
     def commit(self, horizon: int) -> None:
         """Take what was flushed as committed; windows that start at `horizon` or before have expired."""
-        flushed, self._flushed, self._starts = self._flushed, {}, None
-        for start, entries in flushed.items():
-            _join(self._clean, start, entries)
-        for start in [start for start in self._clean if start <= horizon]:
-            del self._clean[start]
+        self._flushed, self._starts = {}, None
+        for start in [start for start in self._entries if start <= horizon]:
+            del self._entries[start]
         for start in [start for start in self.gone if start <= horizon]:
             del self.gone[start]
         self._evict()
 
     def _evict(self) -> None:
         """Forget the oldest windows, some more than must be: what follows need not look for them again."""
-        self._remembered = sum(map(len, self._clean.values()))
+        self._remembered = self._committed
         if self._remembered > self._bound:
             self._forget_down_to(self._bound * 7 // 8)
 
     def shrink(self) -> None:
         """Forget the oldest windows, until half of what is committed is left: new ones are asked for more."""
-        self._remembered = sum(map(len, self._clean.values()))
+        self._remembered = self._committed
         self._forget_down_to(self._remembered // 2)
 
     def _forget_down_to(self, most: int) -> None:
-        for start in sorted(self._clean):
+        for start in sorted(self._entries):
             if self._remembered <= most:
                 break
-            entries = self._clean.pop(start)
+            entries, kept = self._entries.pop(start), self._uncommitted_of(start)
+            if kept:
+                self._entries[start] = kept
+                entries = {key: entry for key, entry in entries.items() if key not in kept}
             self._remembered -= len(entries)
             self._note_gone(start, entries)
+        self._last = _NOWHERE
+
+    def _uncommitted_of(self, start: int) -> dict[bytes, Entry]:
+        return {**self._flushed.get(start, {}), **self._dirty.get(start, {})}
+
+    @property
+    def _committed(self) -> int:
+        """Number of entries that are kept and committed, or flushed and put since."""
+        return sum(map(len, self._entries.values())) - self.dirty
 
     def _note_gone(self, start: int, entries: dict[bytes, Entry]) -> None:
         if start in self.gone:
@@ -246,12 +254,13 @@ class AggregateCache:
 
     def committed(self) -> tuple[int, Iterable[Entry]]:
         """Return how many entries are kept that are committed, and some of them."""
-        kept = self._clean.values()
-        return sum(map(len, kept)), (entry for entries in kept for entry in sample_of(entries.values()))
+        kept = self._entries.values()
+        return self._committed, (entry for entries in kept for entry in sample_of(entries.values()))
 
     def forget(self) -> None:
         """Forget what is committed: the store was changed by another way, or memory is short."""
-        self._clean, self._remembered = {}, 0
+        self._entries = {start: self._uncommitted_of(start) for start in {*self._flushed, *self._dirty}}
+        self._remembered, self._last = 0, _NOWHERE
         self.whole_from, self.gone = _NEVER, {}
 
     def wipe(self) -> None:
