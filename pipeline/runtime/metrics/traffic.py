@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from pipeline.operators.context import Flow
 from pipeline.record import Headers
@@ -15,6 +15,8 @@ OTHER: Final = "(other)"
 
 #: Of a longer run of records, about so many are weighed, evenly spread: all of them cost 100 ns a record.
 _WEIGHED: Final = 16
+
+_Weighed = TypeVar("_Weighed")
 
 #: `runtime.producer.Producer.produce`.
 Produce: TypeAlias = Callable[[str, bytes | None, bytes | None, int, int, Headers], None]
@@ -35,9 +37,9 @@ class Traffic:
     def polled(self, topic: str, run: Sequence[Message]) -> None:
         """Count records of one topic that were polled."""
         flow = self.consumed.get(topic) or self._flow(self.consumed, topic)
-        flow.records += len(run)
-        weighed = run[:: max(1, len(run) // _WEIGHED)]
+        weighed = _some(run)
         size = sum([len(message.key() or b"") + len(message.value() or b"") for message in weighed])
+        flow.records += len(run)
         flow.bytes += size * len(run) // len(weighed)
 
     def metered(self, produce: Produce, *, sizes: bool) -> Produce:
@@ -87,9 +89,12 @@ class Traffic:
 
     def log(self, topic: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         """Count records that were produced in one go, given by key and value."""
-        flow = self.flow_to(topic)
+        if not records:
+            return
+        flow, weighed = self.flow_to(topic), _some(records)
+        size = sum(map(len, filter(None, chain.from_iterable(weighed))))
         flow.records += len(records)
-        flow.bytes += sum(map(len, filter(None, chain.from_iterable(records))))
+        flow.bytes += size * len(records) // len(weighed)
 
     @property
     def records_produced(self) -> int:
@@ -100,3 +105,8 @@ class Traffic:
         if topic not in flows and len(flows) >= self._bound:
             topic = OTHER
         return flows.setdefault(topic, Flow())
+
+
+def _some(run: Sequence[_Weighed]) -> Sequence[_Weighed]:
+    """Return those that are weighed for a run, which has some."""
+    return run[:: max(1, len(run) // _WEIGHED)]
