@@ -29,6 +29,7 @@ from pipeline.runtime.source_rows import SourceRows
 from pipeline.runtime.stores import Engines, open_store
 from pipeline.state.keyvalue import KeyValueStore
 from pipeline.state.partitioned import PartitionedStore, Progress
+from pipeline.state.rows import Rows
 from pipeline.topology import GlobalTable
 
 #: How long a batch is gathered while tables are loaded, as in restoring.
@@ -239,7 +240,7 @@ class _Reading:
             changes.update(self._sources[partition].read(run))
         for partition in runs:
             self._reached(partition)
-        self.rows.restore(changes.items(), 0)
+        self.rows.restore(Rows.of(changes.items()), 0)
 
     def _keyless(self, message: Message) -> None:
         error = ProcessingError(f"{self.table}: null key")
@@ -252,7 +253,7 @@ class _Reading:
         if queue.next_offset != end:
             queue.next_offset = end
             self._reached(partition)
-            self.rows.restore((), 0)
+            self.rows.restore(Rows.of(()), 0)
 
     def _reached(self, partition: TopicPartition) -> None:
         queue = self.queues[partition]

@@ -16,7 +16,7 @@ A store without a changelog starts from what it holds, unless its table's own to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -27,11 +27,12 @@ from pipeline.runtime.broker import Committed, Message, Reader
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore_progress import RestoreProgress
-from pipeline.runtime.source_rows import Row, handled_rows
+from pipeline.runtime.source_rows import handled_rows
 from pipeline.runtime.task import Task
+from pipeline.state.rows import Rows
 
 #: From the records of a log to rows as they are stored.
-ReadRows: TypeAlias = Callable[[Sequence[Message]], Iterable[Row]]
+ReadRows: TypeAlias = Callable[[Sequence[Message]], Rows]
 
 
 @dataclass(slots=True)
@@ -188,7 +189,7 @@ class Restoration:
         self._progress.finish()
         if target.store.position() < target.end:
             # The last offsets may be holes: compaction removed what stood there.
-            target.store.restore((), target.end)
+            target.store.restore(Rows.of(()), target.end)
         target.store.expect(0)
         if target.uncommitted:
             self._log_again(target)
@@ -198,12 +199,10 @@ class Restoration:
         self._reader.close()
 
 
-def logged_rows(run: Sequence[Message]) -> Iterable[Row]:
-    """Return the records of a changelog as rows, to be taken once."""
+def logged_rows(run: Sequence[Message]) -> Rows:
+    """Return the records of a changelog as rows."""
     # Keys are never null in a changelog; the type of a message cannot say so.
-    keys = [message.key() or b"" for message in run]
-    # Pairs are made as they are taken: thousands that live at once keep the collector busy.
-    return zip(keys, [message.value() for message in run], strict=True)
+    return Rows([message.key() or b"" for message in run], [message.value() for message in run])
 
 
 def _check_end(log: TopicPartition, end: int, log_end: int) -> None:

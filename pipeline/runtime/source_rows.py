@@ -9,7 +9,7 @@ was handled once.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from pipeline.errors import RecordError
 from pipeline.operators.context import unencodable
@@ -19,10 +19,8 @@ from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.record_queue import LAST_TIME_MS, RecordQueue
 from pipeline.runtime.task_time import TaskTime
 from pipeline.state.caching import pack_time
+from pipeline.state.rows import Row, Rows
 from pipeline.topology import GlobalTable, TableSource
-
-#: Key and value as a store has them; None deletes.
-Row: TypeAlias = tuple[bytes, bytes | None]
 
 
 class SourceRows:
@@ -60,12 +58,12 @@ class SourceRows:
             partition, source, self._take, environment.config, environment.clock, self, refuse
         )
 
-    def read(self, run: Sequence[Message]) -> list[Row]:
+    def read(self, run: Sequence[Message]) -> Rows:
         """Return the rows of some records, in their order."""
         self._rows = []
         self.queue.messages.extend(run)
         self.queue.run(len(run), LAST_TIME_MS)
-        return self._rows
+        return Rows.of(self._rows)
 
     def _take(self, key: Any, value: Any, timestamp: int, _headers: Headers) -> None:
         message = self.message
@@ -88,7 +86,7 @@ class SourceRows:
 
 def handled_rows(
     source: TableSource, partition: TopicPartition, environment: TaskEnvironment
-) -> Callable[[Sequence[Message]], list[Row]]:
+) -> Callable[[Sequence[Message]], Rows]:
     """Return what reads rows of records that were processed once: what was skipped then is, in silence."""
     return SourceRows(source, partition, environment, keyless=_skip, refuse=_skip_refused).read
 

@@ -16,7 +16,7 @@ When the task comes here, it takes the copy over as it is open, and restores the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,9 +29,10 @@ from pipeline.runtime.broker import Admin, Consumer, Message, Reader
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.progress import decode_each, tell_stores
 from pipeline.runtime.restore import ReadRows, logged_rows
-from pipeline.runtime.source_rows import Row, handled_rows
+from pipeline.runtime.source_rows import handled_rows
 from pipeline.runtime.standby_placement import keepers
 from pipeline.runtime.stores import Engines, open_store
+from pipeline.state.rows import Rows
 from pipeline.state.store import BytesStore
 from pipeline.topology import StoreSpec
 
@@ -263,11 +264,11 @@ class Standbys:
         target, copy.target = copy.target, None
         if target is not None and copy.position < target:
             # The last offsets may be holes: of compaction, of transactions.
-            self._restore(copy, (), target)
+            self._restore(copy, Rows.of(()), target)
         # Windows that have expired are dropped.
         copy.store.commit(copy.position)
 
-    def _restore(self, copy: _Copy, rows: Iterable[Row], position: int) -> None:
+    def _restore(self, copy: _Copy, rows: Rows, position: int) -> None:
         copy.store.restore(rows, position)
         copy.position = position
 

@@ -21,6 +21,7 @@ from pipeline.state.caching import (
     pack_time,
 )
 from pipeline.state.read_ahead import ReadAhead
+from pipeline.state.rows import Rows
 from pipeline.state.store import BytesStore, Entry
 
 K = TypeVar("K")
@@ -250,14 +251,13 @@ class KeyValueStore(CachingStore[K, V]):
         self._size.add(self._changes.values())
         self._flushed, self._changes = self._new_cache(), {}
 
-    def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+    def restore(self, rows: Rows, position: int) -> None:
         """Apply changelog records: they are what is stored."""
+        self._engine.load(rows, position)
         if self._clean:
             # Of a table that is read while it changes, most is left as it was.
-            records = list(records)
-            for key, _ in records:
+            for key in rows.all_keys:
                 self._clean.pop(key, None)
-        self._engine.load(records, position)
         self._start_over()
 
     def _start_over(self) -> None:

@@ -10,6 +10,7 @@ from weakref import WeakSet
 from sortedcontainers import SortedDict
 
 from pipeline.errors import StateError
+from pipeline.state.rows import Row
 
 #: Entries that a scan takes at once.
 _CHUNK = 32
@@ -73,7 +74,7 @@ class MemoryStore:
                     self._entries[key] = value
             self._position = position
 
-    def load(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+    def load(self, rows: Iterable[Row], position: int) -> None:
         """Apply the rows, set the position."""
         self.write(dict(rows), position)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
+from pipeline.state.rows import Row
 from pipeline.state.store import BytesStore
 
 _POSITIONS: Final = b"\x00"
@@ -72,7 +73,7 @@ class PartitionedStore:
         self._engine.write(written, position, [(_ROWS + start, _ROWS + end) for start, end in drop])
         self._reached.clear()
 
-    def load(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+    def load(self, rows: Iterable[Row], position: int) -> None:
         """Apply rows in their order, and after them note how far partitions are read."""
         self._engine.load(chain(((_ROWS + key, value) for key, value in rows), self._progressed()), position)
         self._reached.clear()

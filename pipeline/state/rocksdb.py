@@ -14,6 +14,7 @@ from rocksdict import DbClosedError, Rdict, ReadOptions, WriteBatch, WriteOption
 
 from pipeline.errors import CorruptStoreError, StateError
 from pipeline.state.rocksdb_settings import RocksDBSettings
+from pipeline.state.rows import Row
 
 _META = "meta"
 _POSITION = b"position"
@@ -157,14 +158,14 @@ class RocksDBStore:
         keys = sorted(changes)
         self._apply(batch, zip(keys, map(changes.__getitem__, keys), strict=True), position)
 
-    def load(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+    def load(self, rows: Iterable[Row], position: int) -> None:
         """Apply the rows, set the position, in several batches likewise.
 
         In the order of the log: to sort takes as long as it saves where the write buffer is small.
         """
         self._apply(WriteBatch(raw_mode=True), iter(rows), position)
 
-    def _apply(self, batch: WriteBatch, rows: Iterator[tuple[bytes, bytes | None]], position: int) -> None:
+    def _apply(self, batch: WriteBatch, rows: Iterator[Row], position: int) -> None:
         while True:
             put, before = batch.put, batch.len()
             for key, value in islice(rows, _CHUNK):

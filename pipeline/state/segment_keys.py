@@ -16,11 +16,15 @@ Changelog: key ‖ slot, as Kafka Streams' `WindowKeySchema` and `SessionKeySche
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 _SEGMENT = struct.Struct(">q")
 #: What a key in the store ends with.
 KEY_END = b"\0\0"
+
+#: Set between keys. It does not end as it begins, so it is found only where it was set, or within a key.
+_BETWEEN = b"\xff\x01\xfe\x02"
 
 pack_segment = _SEGMENT.pack
 
@@ -88,3 +92,21 @@ def unescaped(data: bytes) -> bytes:
 def escape_zeros(key: bytes) -> bytes:
     """Return the key so that it does not hold what ends it."""
     return key.replace(b"\0", b"\0\xff")
+
+
+def place_together(keys: Sequence[bytes], suffix: bytes, segment: bytes) -> list[bytes] | None:
+    """Return changelog keys as keys in the store, made all at once, which is faster than one by one.
+
+    Args:
+        keys: at least one; none is shorter than the suffix.
+        suffix: the slot that they are to have in common.
+        segment: before each of them.
+
+    Returns:
+        None if they have not this slot in common, or a key has to be escaped, or holds `_BETWEEN`.
+    """
+    text, mark = _BETWEEN.join((*keys, b"")), suffix + _BETWEEN
+    if text.count(mark) != len(keys) or text.count(0) != len(keys) * mark.count(0):
+        return None
+    found = (segment + text.replace(mark, KEY_END + mark + segment)).split(_BETWEEN)
+    return found[:-1] if len(found) == len(keys) + 1 else None

@@ -13,6 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from pipeline.serde import Serde
 from pipeline.state.caching import CachingStore, decode_entry, merge_scans
+from pipeline.state.rows import Row, Rows
 from pipeline.state.segment_keys import (
     KEY_END,
     Slot,
@@ -20,6 +21,7 @@ from pipeline.state.segment_keys import (
     escape_zeros,
     escaped,
     pack_segment,
+    place_together,
 )
 from pipeline.state.slot_cache import SlotCache
 from pipeline.state.store import BytesStore, Entry
@@ -203,26 +205,35 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         self._dropped_before = first_live
         return [dropped]
 
-    def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+    def restore(self, rows: Rows, position: int) -> None:
         """Apply changelog records, without those that have expired.
 
         By the time that `resume` was told, if it was told one: a changelog also holds what a crashed
         worker had logged and not committed, and by its time windows would be gone that are not.
         """
         if not self._resumed:
-            records = list(records)
-            time_of = self._layout.time_of
-            self._time = max(self._time, max((time_of(data) for data, _ in records), default=-1))
-        self._engine.load(self._rows(records), position)
+            self._time = max(self._time, max(map(self._layout.time_of, rows.all_keys), default=-1))
+        self._engine.load(self._placed_together(rows) or self._placed(rows), position)
         self.forget()
 
-    def _rows(self, records: Iterable[tuple[bytes, bytes | None]]) -> Iterator[tuple[bytes, bytes | None]]:
+    def _placed_together(self, rows: Rows) -> Rows | None:
+        """Return changelog records as they are stored if that is found out at once; see `place_together`."""
+        if not rows.all_keys:
+            return None
+        suffix = rows.all_keys[0][-self._layout.size :]
+        time = self._layout.time_of(suffix)
+        if time <= self._time - self.retention_ms:
+            return None
+        keys = place_together(rows.all_keys, suffix, pack_segment(time // self._segment_ms))
+        return None if keys is None else Rows(keys, rows.all_values)
+
+    def _placed(self, rows: Rows) -> Iterator[Row]:
         """Iterate changelog records as they are stored, without those that have expired."""
         size, time_of = self._layout.size, self._layout.time_of
         horizon, segment_ms = self._time - self.retention_ms, self._segment_ms
         # The windows of many keys end alike: what is before and after a key is made once for all.
         frames: dict[bytes, tuple[bytes, bytes, bool]] = {}
-        for data, stored in records:
+        for data, stored in rows:
             suffix = data[-size:]
             try:
                 segment, rest, lives = frames[suffix]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from pipeline.record import Headers
+from pipeline.state.rows import Row, Rows
 
 if TYPE_CHECKING:
     from pipeline.state.write_behind import WriteBehind
@@ -55,7 +56,7 @@ class BytesStore(Protocol):
         """
         ...
 
-    def load(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+    def load(self, rows: Iterable[Row], position: int) -> None:
         """Apply rows of a log in their order, the last of a key counts; then set the position.
 
         After a crash some of the rows may be there with the position before them: they are loaded again.
@@ -127,8 +128,8 @@ class StateStore(Protocol):
         """Write what was flushed, with the changelog position that follows it."""
         ...
 
-    def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
-        """Apply changelog records, in order; `position` follows the last one."""
+    def restore(self, rows: Rows, position: int) -> None:
+        """Apply changelog records; `position` follows the last one."""
         ...
 
     def expect(self, records: int) -> None:

@@ -25,6 +25,7 @@ from pipeline.record import NO_HEADERS, Headers
 from pipeline.serde import Serde
 from pipeline.state.cache_size import sample_of
 from pipeline.state.caching import TypedStore, ValueAndTimestamp, decode_entry, decode_value
+from pipeline.state.rows import Rows
 from pipeline.state.segment_keys import escape_zeros, escaped, unescaped
 from pipeline.state.store import BytesStore, Entry
 from pipeline.state.version_keys import VERSION_SIZE, after_versions, time_of, version_key
@@ -247,16 +248,15 @@ class VersionedStore(TypedStore[K, V]):
         self._size.add(self._flushed.values())
         self._flushed, self._removed = SortedDict(), []
 
-    def restore(self, records: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+    def restore(self, rows: Rows, position: int) -> None:
         """Apply changelog records: they are what is stored.
 
         Time is what `resume` was told, if it was told one: versions that a crashed worker had logged and
         not committed would move it.
         """
         if not self._resumed:
-            records = list(records)
-            self._time = max(self._time, max((time_of(key) for key, _ in records), default=-1))
-        self._engine.load(records, position)
+            self._time = max(self._time, max(map(time_of, rows.all_keys), default=-1))
+        self._engine.load(rows, position)
         self.forget()
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:

@@ -21,6 +21,7 @@ from typing import Final
 
 from pipeline.errors import CorruptStoreError
 from pipeline.state.cache_size import ENTRY_BYTES
+from pipeline.state.rows import Row
 from pipeline.state.store import BytesStore
 
 _ABSENT: Final = b"absent"
@@ -77,7 +78,7 @@ class WriteBehind:
                 self._waiting = changes
             self._position = position
 
-    def load(self, rows: Iterable[tuple[bytes, bytes | None]], position: int) -> None:
+    def load(self, rows: Iterable[Row], position: int) -> None:
         """Write what waits, then the rows, at once: while a store is restored there is nothing else to do."""
         with self._lock:
             self.catch_up()

@@ -12,6 +12,7 @@ from pipeline.errors import StateError
 from pipeline.record import NO_HEADERS, Windowed
 from pipeline.serde import STRING
 from pipeline.state.caching import ValueAndTimestamp
+from pipeline.state.rows import Rows
 from pipeline.state.session import SessionStore
 from pipeline.state.store import BytesStore, Entry
 from tests.contract.store_engines import (
@@ -257,8 +258,8 @@ def test_a9_b6_the_changelog_has_the_keys_of_kafka_streams_and_restores_the_stor
     assert log[0] == (b"a\0b" + b"\0" * 7 + b"\x01" + b"\0" * 7 + b"\x01", b"\0" * 8 + b"0")
     restored = sessions(other_engine)
     assert restored.fetch_all("a\0b") == []
-    restored.restore(log[:3], 3)
-    restored.restore(iter(log[3:]), 6)
+    restored.restore(Rows.of(log[:3]), 3)
+    restored.restore(Rows.of(log[3:]), 6)
     restored.resume(store.progress())
     assert restored.find_entries(b"a\0b", 0, 30 * MINUTE) == [(1, 20 * MINUTE, Entry("4", 4, NO_HEADERS))]
     assert list(restored.all()) == list(store.all())

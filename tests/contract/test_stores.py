@@ -14,6 +14,7 @@ from pipeline.record import NO_HEADERS
 from pipeline.serde import BYTES, JSON, STRING
 from pipeline.state.caching import ValueAndTimestamp
 from pipeline.state.keyvalue import KeyValueStore
+from pipeline.state.rows import Rows
 from pipeline.state.store import BytesStore, Entry
 from tests.contract.store_engines import BEHIND, CACHING, KINDS, STAGES, Log, Open, engines, forwarding, reach
 
@@ -190,7 +191,7 @@ def test_an_ordered_store_knows_where_it_begins(engine: Open, make: Make, stage:
     assert first() == ""
     store.put("x", "x", 1)
     assert first() == "x"
-    store.restore([(b"a", b"\0" * 8 + b"a")], 99)
+    store.restore(Rows.of([(b"a", b"\0" * 8 + b"a")]), 99)
     assert first() == "a"
     store.wipe()
     assert first() == ""
@@ -406,8 +407,8 @@ def test_a10_3_a_changelog_restores_the_store(engine: Open, make: Make, other_en
         log += store.flush()
     store.commit(len(log))
     restored = make(other_engine)
-    restored.restore(log[:2], 2)
-    restored.restore(iter(log[2:]), 5)
+    restored.restore(Rows.of(log[:2]), 2)
+    restored.restore(Rows.of(log[2:]), 5)
     assert list(restored.all()) == list(store.all()) == [("a", "2"), ("c", "3")]
     assert restored.get_with_timestamp("a") == ValueAndTimestamp("2", 7)
     assert restored.position() == 5
@@ -419,13 +420,13 @@ def test_restoring_replaces_what_was_read_before(engine: Open, make: Make) -> No
     log = store.flush()
     store.commit(1)
     assert store.get("a") == "1"
-    store.restore([(log[0][0], b"\0\0\0\0\0\0\0\x092")], 2)
+    store.restore(Rows.of([(log[0][0], b"\0\0\0\0\0\0\0\x092")]), 2)
     assert store.get_with_timestamp("a") == ValueAndTimestamp("2", 9)
 
 
 def test_restoring_nothing_moves_the_position(engine: Open, make: Make) -> None:
     store = make(engine())
-    store.restore((), 42)
+    store.restore(Rows.of(()), 42)
     assert store.position() == 42
 
 

@@ -12,6 +12,7 @@ from pipeline.errors import StateError
 from pipeline.record import NO_HEADERS
 from pipeline.serde import INT64, JSON, STRING
 from pipeline.state.caching import ValueAndTimestamp
+from pipeline.state.rows import Rows
 from pipeline.state.store import BytesStore, Entry
 from pipeline.state.versioned import LATEST, NOT_PUT, VersionedStore
 from tests.contract.store_engines import BEHIND, KINDS, STAGES, Log, Open, engines, reach, size
@@ -278,8 +279,8 @@ def test_b6_every_version_is_logged_and_the_changelog_restores_the_store(
     assert len(log) == 5
     restored = versioned(other_engine)
     assert restored.get("k") is None
-    restored.restore(log[:2], 2)
-    restored.restore(iter(log[2:]), 5)
+    restored.restore(Rows.of(log[:2]), 2)
+    restored.restore(Rows.of(log[2:]), 5)
     restored.resume({})
     times = range(9, 42)
     assert [restored.get("k", time) for time in times] == [store.get("k", time) for time in times]

@@ -12,6 +12,7 @@ from pipeline.errors import StateError
 from pipeline.record import NO_HEADERS, Windowed
 from pipeline.serde import STRING
 from pipeline.state.caching import ValueAndTimestamp
+from pipeline.state.rows import Rows
 from pipeline.state.store import BytesStore, Entry
 from pipeline.state.window import WindowStore
 from tests.contract.store_engines import (
@@ -202,7 +203,7 @@ def test_duplicates_put_after_a_full_restore_do_not_replace_restored_ones(
     log = store.flush()
     store.commit(3)
     restored = make(other_engine, dups=True)
-    restored.restore(log, 3)
+    restored.restore(Rows.of(log), 3)
     restored.resume(store.progress())
     restored.put("a", "3", 1)
     assert [value for _, value in restored.fetch_range("a", 0, 10)] == list("0123")
@@ -315,8 +316,8 @@ def test_a_window_changelog_restores_the_store(
         log += store.flush()
     store.commit(len(log))
     restored = make(other_engine, dups=dups)
-    restored.restore(log[:3], 3)
-    restored.restore(iter(log[3:]), 6)
+    restored.restore(Rows.of(log[:3]), 3)
+    restored.restore(Rows.of(log[3:]), 6)
     restored.resume(store.progress())
     found = restored.fetch_entries(b"a\0b", 0, 30 * MINUTE)
     assert found == store.fetch_entries(b"a\0b", 0, 30 * MINUTE)
@@ -335,7 +336,7 @@ def test_restoring_skips_what_has_expired(
         source.put("a", "v", start)
         log += source.flush()
     restored = make(other_engine)
-    restored.restore(log, 4)
+    restored.restore(Rows.of(log), 4)
     assert size(other_engine) == len(restored.fetch_range("a", 0, now))
     assert len(restored.fetch_range("a", 0, now)) == kept
 
@@ -350,9 +351,9 @@ def test_restoring_deletes_what_has_expired_meanwhile(
         source.put("a", "v", start)
         log += source.flush()
     restored = make(other_engine)
-    restored.restore(log[:1], 1)
-    restored.restore(log[1:], 2)
-    restored.restore([(key, None) for key, _ in log], 4)
+    restored.restore(Rows.of(log[:1]), 1)
+    restored.restore(Rows.of(log[1:]), 2)
+    restored.restore(Rows.of([(key, None) for key, _ in log]), 4)
     assert size(other_engine) == 0
 
 
@@ -449,7 +450,7 @@ def test_what_was_logged_and_not_committed_lets_no_window_expire(
     restored = window(other_engine)
     restored.resume({"time": 0})
     for position, record in enumerate(log, start=1):
-        restored.restore([record], position)
+        restored.restore(Rows.of([record]), position)
     restored.resume({"time": 0})
     assert (restored.fetch("early", 0), restored.progress()) == ("a", {"time": 0})
 

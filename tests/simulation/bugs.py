@@ -25,6 +25,7 @@ from pipeline.runtime.standby import Standbys
 from pipeline.runtime.task import Task
 from pipeline.runtime.task_manager import TaskManager
 from pipeline.state.memory import MemoryStore
+from pipeline.state.rows import Rows
 from pipeline.testing.simulation import Faults, disk
 from pipeline.testing.simulation.link_producer import LinkProducer, LinkTransactionalProducer
 
@@ -350,7 +351,7 @@ def standby_skips(patch: pytest.MonkeyPatch) -> None:
     """Keep copies of which some rows are missing, under the position of all of them."""
 
     def skip(self: Standbys, copy: Any, run: Any) -> None:
-        self._restore(copy, (), run[-1].offset() + 1)
+        self._restore(copy, Rows.of(()), run[-1].offset() + 1)
 
     patch.setattr(Standbys, "_apply", skip)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from pipeline.state.provider import MemoryProvider, RocksDBProvider, StoreProvider
+from pipeline.state.rows import Rows
 
 #: Keys that are prefixes of one another, and the bytes that layouts give a meaning to.
 KEYS = (b"", b"\0", b"\0\xff", b"a", b"a\0", b"a\0\0", b"ab", b"\xff", b"\xff\xff")
@@ -57,7 +58,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = self.typed()
         while (start := self.store.position()) < self.committed_end:
             end = min(start + chunk, self.committed_end)
-            self.store.restore((record for record in self.log[start:end] if record is not None), end)
+            rows = Rows.of(record for record in self.log[start:end] if record is not None)
+            self.store.restore(rows, end)
 
     def teardown(self) -> None:
         self.store.close()

@@ -14,6 +14,7 @@ from pipeline.state.segment_keys import (
     SlotLayout,
     escaped,
     pack_segment,
+    place_together,
     unescaped,
 )
 from pipeline.state.version_keys import VERSION_SIZE, after_versions, time_of, version_key
@@ -83,3 +84,31 @@ def test_b6_versions_sort_by_key_then_from_the_latest_to_the_first(
     assert (one < other) == ((key, -time) < (other_key, -other_time))
     assert (unescaped(one[:-VERSION_SIZE]), time_of(one)) == (key, time)
     assert (escaped(key) <= other < after_versions(escaped(key))) == (key == other_key)
+
+
+#: Bytes of what is set between keys that are placed together, cut anywhere, and of segments and times.
+PIECES = [b"\xff\x01\xfe\x02", b"\xff\x01", b"\xfe\x02", b"\0\0", b"\0", b"a"]
+TOGETHER = st.lists(st.lists(st.sampled_from(PIECES), max_size=4).map(b"".join), min_size=1, max_size=5)
+MARKED_TIMES = st.one_of(TIMES, st.sampled_from([0xFF01FE02, 0xFE02, 0xFF01, 0x02FF01FE]))
+
+
+@given(TOGETHER, MARKED_TIMES, MARKED_TIMES, st.sampled_from([WINDOWS, SESSIONS]), st.data())
+def test_keys_placed_together_are_where_each_is_placed_by_itself(
+    keys: list[bytes], time: int, segment: int, layout: SlotLayout, data: st.DataObject
+) -> None:
+    """Whatever the keys, the slots and the segment hold; or it is not known where they are."""
+    slot = (time, data.draw(st.sampled_from([0, 7, 0xFF01FE02])))
+    others = data.draw(st.lists(st.sampled_from([slot, (time, 1)]), min_size=len(keys), max_size=len(keys)))
+    log = [layout.changelog_key(key, other) for key, other in zip(keys, others, strict=True)]
+    found = place_together(log, layout.pack(*slot), pack_segment(segment))
+    expected = [
+        layout.store_key(segment, escaped(key), other) for key, other in zip(keys, others, strict=True)
+    ]
+    assert found is None or found == expected
+
+
+def test_keys_of_one_slot_are_placed_together() -> None:
+    keys, slot = [b"", b"a", b"user-7"], (1_700_000_000_000, 0)
+    log = [WINDOWS.changelog_key(key, slot) for key in keys]
+    found = place_together(log, WINDOWS.pack(*slot), pack_segment(5))
+    assert found == [WINDOWS.store_key(5, escaped(key), slot) for key in keys]
