@@ -1,4 +1,4 @@
-"""Names of Faust's that objects here do not have: each says what to use instead."""
+"""Names of Faust's and of Kafka Streams' that objects here do not have: each says what to use instead."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.errors import TopologyError
 
 
 class AbsentError(TopologyError, AttributeError):
-    """A name of Faust's API has no meaning here."""
+    """A name of Faust's API, or of Kafka Streams', has no meaning here."""
 
 
 class Absent:

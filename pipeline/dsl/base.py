@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from pipeline.dsl.elsewhere import OF_A_STREAM, Elsewhere
 from pipeline.dsl.graph import Graph
 from pipeline.serde import Serde
 from pipeline.topology import Node
@@ -15,7 +17,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class StreamBase(Generic[K, V]):
+class StreamBase(Elsewhere, Generic[K, V]):
     """A place in the graph, and how its keys and values are encoded.
 
     Attributes:
@@ -23,6 +25,8 @@ class StreamBase(Generic[K, V]):
         key_serde: how its keys are encoded; None if an operator changed them and nobody said.
         value_serde: how its values are encoded, likewise.
     """
+
+    ELSEWHERE: ClassVar[Mapping[str, str]] = OF_A_STREAM
 
     def __init__(self, graph: Graph, node: Node, key: Serde[Any] | None, value: Serde[Any] | None) -> None:
         self._graph = graph

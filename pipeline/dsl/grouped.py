@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, TypeVar, Unpack, overload
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Generic, TypeVar, Unpack, overload
 
 from pipeline.dsl.aggregation import Grouping, windowed
 from pipeline.dsl.cogrouped import CogroupedKStream
+from pipeline.dsl.elsewhere import OF_A_GROUP, Elsewhere
 from pipeline.dsl.functions import check_function
 from pipeline.dsl.options import StoreOptions
 from pipeline.dsl.table import KTable
@@ -20,12 +21,14 @@ V = TypeVar("V")
 A = TypeVar("A")
 
 
-class KGroupedStream(Generic[K, V]):
+class KGroupedStream(Elsewhere, Generic[K, V]):
     """A stream grouped by key: aggregate it into a table, or window it first.
 
     Attributes:
         grouping: what is declared so far.
     """
+
+    ELSEWHERE: ClassVar[Mapping[str, str]] = OF_A_GROUP
 
     def __init__(self, grouping: Grouping) -> None:
         self.grouping = grouping

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar, Unpack
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
+from pipeline.dsl.elsewhere import OF_A_GROUP, Elsewhere
 from pipeline.dsl.functions import check_function
 from pipeline.dsl.graph import Graph, known, required, resolve, told
 from pipeline.dsl.options import StoreOptions, table_store
@@ -17,12 +18,14 @@ V = TypeVar("V")
 A = TypeVar("A")
 
 
-class KGroupedTable(Generic[K, V]):
+class KGroupedTable(Elsewhere, Generic[K, V]):
     """The rows of a table by group. A row that changes is subtracted as it was, then added as it is.
 
     Made by `KTable.group_by`. Rows reach their group through a repartition topic: what a crash repeats
     there is folded twice, unless exactly-once is on.
     """
+
+    ELSEWHERE: ClassVar[Mapping[str, str]] = OF_A_GROUP
 
     def __init__(self, graph: Graph, node: Node, name: str, key: Serde[Any], value: Serde[Any]) -> None:
         self._graph = graph

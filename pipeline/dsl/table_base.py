@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from pipeline.dsl.elsewhere import OF_A_TABLE, Elsewhere
 from pipeline.dsl.graph import Graph
 from pipeline.serde import Serde
 from pipeline.topology import Node
@@ -15,7 +17,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class TableBase(Generic[K, V]):
+class TableBase(Elsewhere, Generic[K, V]):
     """A table's place in the graph, and how its keys and values are encoded.
 
     Attributes:
@@ -24,6 +26,8 @@ class TableBase(Generic[K, V]):
         key_serde: how its keys are encoded; those of a windowed table are `Windowed`.
         value_serde: how its values are encoded; None if an operator changed them and nobody said.
     """
+
+    ELSEWHERE: ClassVar[Mapping[str, str]] = OF_A_TABLE
 
     def __init__(self, graph: Graph, node: Node, key: Serde[Any], value: Serde[Any] | None) -> None:
         self._graph = graph

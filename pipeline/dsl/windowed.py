@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Generic, Self, TypeVar, Unpack
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Generic, Self, TypeVar, Unpack
 
 from pipeline.dsl.aggregation import Grouping
+from pipeline.dsl.elsewhere import OF_A_GROUP, Elsewhere
 from pipeline.dsl.options import StoreOptions
 from pipeline.dsl.table import WindowedKTable
 from pipeline.errors import TopologyError
@@ -19,8 +20,10 @@ V = TypeVar("V")
 A = TypeVar("A")
 
 
-class WindowedKStream(Generic[K, V]):
+class WindowedKStream(Elsewhere, Generic[K, V]):
     """What streams have in common that are grouped by key and window, whatever the windows."""
+
+    ELSEWHERE: ClassVar[Mapping[str, str]] = OF_A_GROUP
 
     def __init__(self, grouping: Grouping) -> None:
         self._grouping = grouping
