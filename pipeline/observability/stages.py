@@ -23,13 +23,21 @@ V = TypeVar("V")
 
 
 def normalise_logs(
-    stream: KStream[K, dict[str, Any]], *, times: TimestampParser = DEFAULT_TIMES
+    stream: KStream[K, dict[str, Any]],
+    *,
+    times: TimestampParser = DEFAULT_TIMES,
+    name: str = "normalise-logs",
 ) -> KStream[K, LogRecord]:
     """Make canonical log records of open events; see `normalise.normalise_log`.
 
     The observed time of a log is the broker's timestamp, unless the event says another.
+
+    Args:
+        stream: open events, such as `app.stream(..., value=dict[str, Any])`.
+        times: formats of the times in them.
+        name: of the operator; a second one needs another.
     """
-    return stream.process(lambda: _NormaliseLogs(times), name="normalise-logs", value=LogRecord)
+    return stream.process_values(lambda: _NormaliseLogs(times), name=name, value=LogRecord)
 
 
 def normalise_spans(
@@ -48,9 +56,11 @@ def redact(stream: KStream[K, V], redactor: Redactor, *, name: str = "redact") -
     Args:
         stream: records with values that `redactor.value` takes.
         redactor: the rules.
-        name: display name.
+        name: of the operator; a second one needs another.
     """
-    return stream.process(lambda: _Redact(redactor.value, redactor), name=name, value=stream.value_serde)
+    return stream.process_values(
+        lambda: _Redact(redactor.value, redactor), name=name, value=stream.value_serde
+    )
 
 
 class _NormaliseLogs(Processor[Any, dict[str, Any], Any, LogRecord]):

@@ -29,7 +29,11 @@ from tests.semantics.improvements import IMPROVEMENTS
 ROOT: Final = Path(__file__).parent.parent.parent
 README: Final = ROOT / "README.md"
 TABLES: Final = ROOT / "docs" / "from-kafka-streams.md"
-PAGES: Final = (README, TABLES, ROOT / "docs" / "from-faust.md", ROOT / "docs" / "avro.md")
+PAGES: Final = (
+    README,
+    TABLES,
+    *(ROOT / "docs" / f"{name}.md" for name in ("from-faust", "from-vector", "avro")),
+)
 
 #: What the tables call an object of a class.
 OBJECTS: Final[dict[str, type]] = {
@@ -84,6 +88,28 @@ def test_every_example_runs_and_its_topology_can_be_planned(block: str) -> None:
     assert apps, "an example without an application shows nothing"
     for app in apps:
         assert app.plan.subtopologies
+
+
+def test_the_program_of_from_vector_does_what_the_page_says() -> None:
+    names: dict[str, Any] = {"__name__": "example"}
+    (block,) = blocks(ROOT / "docs" / "from-vector.md")
+    exec(compile(block, "example.py", "exec"), names)  # noqa: S102 - the documentation's own code
+    told = '{"timestamp":"2026-11-26T23:00:0%dZ","level":"%s","message":"joe@example.com, token=abc"}'
+    with TopologyTestDriver(names["app"], topics=["splunk.logs", "archive.logs"]) as driver:
+        raw = driver.input_topic("raw.logs", value=bytes)
+        for number in range(100):
+            raw.pipe("k", (told % (number % 10, "info")).encode(), number)
+        for line in (told % (1, "error"), told % (1, "error"), told % (2, "warn"), "{", '{"timestamp":"?"}'):
+            raw.pipe("k", line.encode(), 0)
+        splunk, archive = (
+            [str(value) for value in driver.output_topic(topic).read_values()]
+            for topic in ("splunk.logs", "archive.logs")
+        )
+        assert len(driver.output_topic("dead.letters", value=bytes).read_all()) == 2
+    assert len(splunk) == 1
+    # Of ten different lines, each ten times: those whose hash says so.
+    assert 2 <= len(archive) < 12
+    assert all("[REDACTED:email], [REDACTED:token]" in line for line in splunk + archive)
 
 
 def test_the_readme_and_the_oracle_number_the_differences_alike() -> None:
