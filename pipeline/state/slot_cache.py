@@ -92,6 +92,7 @@ class AggregateCache:
     Attributes:
         whole_from: of windows that start at this time or later, every entry is in memory, or its key is
             in a filter. So it is of earlier ones that have a filter.
+        windows: by start, then key, every entry in memory; always the same dictionary.
         gone: by start, a filter of the keys of entries that were forgotten.
     """
 
@@ -99,7 +100,7 @@ class AggregateCache:
         self.whole_from = _NEVER
         self._bound = bound
         self._remembered = 0
-        self._entries: _ByStart = {}
+        self.windows: _ByStart = {}
         self._dirty: _ByStart = {}
         self._flushed: _ByStart = {}
         #: The window that was put into last, and its entries, all and dirty: most puts are into the same.
@@ -127,24 +128,18 @@ class AggregateCache:
         """Bytes of what is known of entries that were forgotten."""
         return sum(gone.size for gone in self.gone.values())
 
-    def get(self, key: bytes, start: int) -> Entry | None:
-        """Return the entry, None if it is not in memory."""
-        entries = self._entries.get(start)
-        return None if entries is None else entries.get(key)
-
     def remember(self, key: bytes, start: int, entry: Entry) -> None:
         """Keep an entry that was read."""
-        self._entries.setdefault(start, {})[key] = entry
+        self.windows.setdefault(start, {})[key] = entry
         self._remembered += 1
         if self._remembered > self._bound:
             self._evict()
 
-    def put(self, key: bytes, slot: Slot, entry: Entry) -> None:
+    def put(self, key: bytes, start: int, entry: Entry) -> None:
         """Keep an entry until it is committed."""
-        start = slot[0]
         last, entries, dirty = self._last
         if start != last:
-            entries, dirty = self._entries.setdefault(start, {}), self._dirty.setdefault(start, {})
+            entries, dirty = self.windows.setdefault(start, {}), self._dirty.setdefault(start, {})
             self._last = start, entries, dirty
         entries[key] = dirty[key] = entry
         if self._starts is not None:
@@ -200,8 +195,8 @@ class AggregateCache:
     def commit(self, horizon: int) -> None:
         """Take what was flushed as committed; windows that start at `horizon` or before have expired."""
         self._flushed, self._starts = {}, None
-        for start in [start for start in self._entries if start <= horizon]:
-            del self._entries[start]
+        for start in [start for start in self.windows if start <= horizon]:
+            del self.windows[start]
         for start in [start for start in self.gone if start <= horizon]:
             del self.gone[start]
         self._evict()
@@ -218,12 +213,12 @@ class AggregateCache:
         self._forget_down_to(self._remembered // 2)
 
     def _forget_down_to(self, most: int) -> None:
-        for start in sorted(self._entries):
+        for start in sorted(self.windows):
             if self._remembered <= most:
                 break
-            entries, kept = self._entries.pop(start), self._uncommitted_of(start)
+            entries, kept = self.windows.pop(start), self._uncommitted_of(start)
             if kept:
-                self._entries[start] = kept
+                self.windows[start] = kept
                 entries = {key: entry for key, entry in entries.items() if key not in kept}
             self._remembered -= len(entries)
             self._note_gone(start, entries)
@@ -235,7 +230,7 @@ class AggregateCache:
     @property
     def _committed(self) -> int:
         """Number of entries that are kept and committed, or flushed and put since."""
-        return sum(map(len, self._entries.values())) - self.dirty
+        return sum(map(len, self.windows.values())) - self.dirty
 
     def _note_gone(self, start: int, entries: dict[bytes, Entry]) -> None:
         if start in self.gone:
@@ -254,12 +249,13 @@ class AggregateCache:
 
     def committed(self) -> tuple[int, Iterable[Entry]]:
         """Return how many entries are kept that are committed, and some of them."""
-        kept = self._entries.values()
+        kept = self.windows.values()
         return self._committed, (entry for entries in kept for entry in sample_of(entries.values()))
 
     def forget(self) -> None:
         """Forget what is committed: the store was changed by another way, or memory is short."""
-        self._entries = {start: self._uncommitted_of(start) for start in {*self._flushed, *self._dirty}}
+        self.windows.clear()
+        self.windows |= {start: self._uncommitted_of(start) for start in {*self._flushed, *self._dirty}}
         self._remembered, self._last = 0, _NOWHERE
         self.whole_from, self.gone = _NEVER, {}
 

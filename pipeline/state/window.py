@@ -61,6 +61,7 @@ class WindowStore(SegmentedStore[K, V]):
         caching: bool = True,
     ) -> None:
         self._aggregates = AggregateCache(cache_entries)
+        self._windows = self._aggregates.windows
         self._joins = JoinCache(cache_entries, self._decoded)
         super().__init__(
             name,
@@ -100,9 +101,9 @@ class WindowStore(SegmentedStore[K, V]):
         """Return the entry of a window, uncommitted ones included; None if there is none to see."""
         if start <= self._time - self.retention_ms:
             return None
-        cache = self._aggregates
-        entry = cache.get(key, start)
-        # Whether there are filters is looked at here: mostly there are none, and no call is needed.
+        # Looked at here, without a call: mostly it is in memory, or there is none and there are no filters.
+        entries, cache = self._windows.get(start), self._aggregates
+        entry = None if entries is None else entries.get(key)
         if entry is None and (cache.gone or start < cache.whole_from) and not cache.lacks(key, start):
             entry = self._read(key, start)
         return None if entry is None or entry.value is None else entry
@@ -136,10 +137,9 @@ class WindowStore(SegmentedStore[K, V]):
             if (stored := self._encoded(key, entry)) is not None:
                 self.put_stored(key, start, stored)
             return True
-        slot = (start, 0)
-        self._aggregates.put(key, slot, entry)
+        self._aggregates.put(key, start, entry)
         if not self._caching:
-            self._forward_at_once(key, slot, entry)
+            self._forward_at_once(key, (start, 0), entry)
         return True
 
     def put_stored(self, key: bytes, start: int, stored: bytes) -> None:
