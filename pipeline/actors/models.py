@@ -27,6 +27,10 @@ def is_record(type_: Any) -> bool:
 _encode: Final = msgspec.json.Encoder(enc_hook=representation).encode
 
 
+#: Names of fields that an error shows.
+_SHOWN: Final = 20
+
+
 class RecordSerde:
     """JSON of a `faust.Record`: what its `to_representation` returns, read by its `from_data`.
 
@@ -36,15 +40,33 @@ class RecordSerde:
 
     def __init__(self, model: Any) -> None:
         self.name = f"record:{model.__name__}"
-        self._from_data = model.from_data
+        self._model, self._from_data = model, model.from_data
 
     def serialize(self, value: Any) -> bytes:
         """Return the record as JSON."""
         return _encode(value.to_representation())
 
     def deserialize(self, data: bytes) -> Any:
-        """Return the record that the JSON stands for."""
-        return self._from_data(JSON.deserialize(data))
+        """Return the record that the JSON stands for.
+
+        Raises:
+            TypeError: it is no object, or lacks a field.
+        """
+        found = JSON.deserialize(data)
+        try:
+            return self._from_data(found)
+        except (TypeError, AttributeError) as error:
+            raise self._unfit(found, error) from error
+
+    def _unfit(self, found: Any, error: Exception) -> TypeError:
+        """Say what Faust's generated code does not: it names no model."""
+        name, options = self._model.__name__, getattr(self._model, "_options", None)
+        if not isinstance(found, dict):
+            return TypeError(f"{name} is made of a JSON object, and this is of type {type(found).__name__}")
+        if options is None or not (missing := options.fieldset - options.optionalset - found.keys()):
+            return TypeError(f"{name}: {error}")
+        there = ", ".join(list(found)[:_SHOWN]) or "none"
+        return TypeError(f"{name} needs {', '.join(sorted(missing))}; the fields are: {there}")
 
 
 class OpenSerde:

@@ -236,6 +236,23 @@ def test_what_is_sent_is_of_the_topics_type(send: Any, message: str) -> None:
         driver.input_topic("in").pipe("k", 3, 5)
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b'{"acount":"a","amount":3}', "TypeError: Order needs account; the fields are: acount, amount"),
+        (b"{}", "TypeError: Order needs account, amount; the fields are: none"),
+        (b"[3]", "TypeError: Order is made of a JSON object, and this is of type list"),
+    ],
+)
+def test_what_is_no_record_says_why(data: bytes, says: str) -> None:
+    app = App("app")
+    app.agent(app.topic("in", value_type=Order))(plain)
+    with TopologyTestDriver(app) as driver:
+        topic = driver.input_topic("in", value=bytes)
+        with pytest.raises(UnhandledRecordError, match=f"record's value as record:Order: {says}"):
+            topic.pipe("k", data, 1)
+
+
 def test_an_agent_without_a_topic_has_one_of_its_own() -> None:
     app, seen = App("app"), []
 
