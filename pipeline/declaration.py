@@ -60,7 +60,7 @@ def describe_function(function: object) -> str:
     """Return a function's name with its file and line, for messages about what it did.
 
     Sees through decorators and `functools.partial`; of an object that is called, and of a class,
-    the line is that of its `__call__` or `__init__`.
+    the line is that of its `__call__` or `__init__`. What this library brings along has a name alone.
     """
     while isinstance(function, partial):
         function = function.func
@@ -72,7 +72,9 @@ def describe_function(function: object) -> str:
     if not hasattr(function, "__code__"):
         called = getattr(kind, "__init__" if kind is function else "__call__", None)
     code = getattr(called, "__code__", None)
-    return f"{name} ({_short(code.co_filename)}:{code.co_firstlineno})" if code else name
+    if code is None or code.co_filename.startswith(_PACKAGE):
+        return name
+    return f"{name} ({_short(code.co_filename)}:{code.co_firstlineno})"
 
 
 def describe_frame(frame: FrameType) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.errors import TopologyError
+from pipeline.timestamps import EventTime
 from pipeline.topology import Topology, check_topic_name, declaration_site, describe_function
 
 HERE = str(Path(__file__).relative_to(Path.cwd()))
@@ -63,7 +64,9 @@ def test_describe_a_lambda() -> None:
     assert describe_function(lambda: 0).endswith(f"<lambda> ({HERE}:{sys._getframe().f_lineno})")
 
 
-@pytest.mark.parametrize(("function", "name"), [(len, "len"), (str, "str"), (7, "int")])
+@pytest.mark.parametrize(
+    ("function", "name"), [(len, "len"), (str, "str"), (7, "int"), (EventTime("time"), "EventTime")]
+)
 def test_describe_what_has_no_line(function: object, name: str) -> None:
     assert describe_function(function) == name
 
