@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pipeline.errors import TopologyError
 from pipeline.timestamps import ByClock
-from pipeline.topology import Node, describe_function
+from pipeline.topology import FlatMap, FlatMapValues, Node, describe_function
 
 _KEY_VALUE: Final = ("key", "value")
 _SIDES: Final = ("key", "left", "right")
@@ -59,10 +59,11 @@ def check_functions(node: Node) -> None:
     for field in dataclasses.fields(node):
         if field.name in PARAMETERS:
             for function in _functions(field, getattr(node, field.name)):
-                check_function(function, _SINGULAR.get(field.name, field.name), str(node))
+                role = _SINGULAR.get(field.name, field.name)
+                check_function(function, role, str(node), yields=isinstance(node, FlatMap | FlatMapValues))
 
 
-def check_function(function: object, role: str, who: str) -> None:
+def check_function(function: object, role: str, who: str, *, yields: bool = False) -> None:
     """Check one function.
 
     Decorated functions are judged by what the decorator returned; functions that do not tell their
@@ -72,9 +73,11 @@ def check_function(function: object, role: str, who: str) -> None:
         function: what the user gave.
         role: its name in `PARAMETERS`.
         who: operator and line, for messages.
+        yields: whether it may be a generator, whose results are iterated over.
 
     Raises:
-        TopologyError: it is no function, is async (or not, for an agent), or cannot be called as it will be.
+        TopologyError: it is no function, is async (or not, for an agent), yields where nobody would iterate,
+            or cannot be called as it will be.
     """
     called_with = f"({', '.join(PARAMETERS[role])})"
     if not callable(function):
@@ -88,6 +91,11 @@ def check_function(function: object, role: str, who: str) -> None:
         raise TopologyError(
             f"{who}: {role} must be a plain function, and {describe_function(function)} is async: operators "
             "do not wait"
+        )
+    if inspect.isgeneratorfunction(function) and not yields:
+        raise TopologyError(
+            f"{who}: {role} must be a plain function, and {describe_function(function)} yields: "
+            "return what it makes; flat_map and flat_map_values take functions that yield"
         )
     try:
         signature = inspect.signature(function, follow_wrapped=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from pipeline.errors import ProcessingError, TopologyError
 from pipeline.operators.context import OperatorContext, failed, is_fatal
 from pipeline.processor import Processor
 from pipeline.record import Forward, Headers, Record
-from pipeline.topology import Process, ProcessValues
+from pipeline.topology import Process, ProcessValues, describe_function
 
 #: There is no record in hand: no key can be equal to it.
 _NO_KEY = object()
@@ -58,6 +59,7 @@ def build_process_values(node: ProcessValues, context: OperatorContext, forward:
 def _started(node: Process, context: OperatorContext, forward: Forward) -> Processor[Any, Any, Any, Any]:
     try:
         processor: Processor[Any, Any, Any, Any] = node.supplier()
+        _check_plain(node, processor)
         processor.init(context.processor_context(node, forward))
     except TopologyError:
         raise
@@ -65,6 +67,18 @@ def _started(node: Process, context: OperatorContext, forward: Forward) -> Proce
         raise failed(node, node.supplier, error) from error
     context.on_close(_closer(node, processor))
     return processor
+
+
+def _check_plain(node: Process, processor: Processor[Any, Any, Any, Any]) -> None:
+    """Refuse methods whose call alone does nothing: every record would be lost without a word."""
+    for method in (processor.init, processor.process, processor.close):
+        is_async = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+        if is_async or inspect.isgeneratorfunction(method):
+            how = "is async" if is_async else "yields"
+            raise TopologyError(
+                f"{node}: {describe_function(method)} {how}, and is called as a plain function: forward what "
+                "it makes by context.forward(record)"
+            )
 
 
 def _closer(node: Process, processor: Processor[Any, Any, Any, Any]) -> Callable[[], None]:

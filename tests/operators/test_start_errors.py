@@ -38,6 +38,16 @@ class Asking(Silent):
         context.store("mine")
 
 
+class Waiting(Processor[Any, Any, Any, Any]):
+    async def process(self, record: Record[Any, Any]) -> None:  # type: ignore[override]
+        pass
+
+
+class Yielding(Processor[Any, Any, Any, Any]):
+    def process(self, record: Record[Any, Any]) -> Any:
+        yield record
+
+
 def text(builder: StreamsBuilder, topic: str = "in") -> Any:
     """Any: what is called with the wrong types is to be called all the same."""
     return builder.stream(topic, key=str, value=str)
@@ -101,6 +111,16 @@ STARTED: dict[str, tuple[Declare, dict[str, int], tuple[str, ...]]] = {
         ),
         {"R": 2},
         ("j-subscribe-sink (", "'test-j-subscription-registration'", "no topic matches", "create one"),
+    ),
+    "processor-that-is-async": (
+        lambda b: text(b).process(Waiting, name="late"),
+        {"in": 1},
+        ("late (", "Waiting.process (", "is async", "context.forward(record)"),
+    ),
+    "processor-that-yields": (
+        lambda b: text(b).process_values(Yielding, name="kept"),
+        {"in": 1},
+        ("kept (", "Yielding.process (", "yields", "context.forward(record)"),
     ),
     "store-that-was-not-declared": (
         lambda b: text(b).process(Asking, Store("other"), name="asking"),

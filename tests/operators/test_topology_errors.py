@@ -57,6 +57,10 @@ def rekeyed(builder: StreamsBuilder) -> Any:
     return text(builder).select_key(lambda key, _: key, key=str)
 
 
+def yielding(*arguments: Any) -> Any:
+    yield arguments[1]
+
+
 def pair(*arguments: Any) -> Any:
     return arguments[1]
 
@@ -83,6 +87,16 @@ def unwindowed_join_of_a_windowed_table(builder: StreamsBuilder) -> None:
 
 #: Fails when it is declared or planned: what is declared, and what the message says.
 DECLARED: dict[str, tuple[Declare, tuple[str, ...]]] = {
+    # Functions that yield where nobody iterates.
+    "action-that-yields": (
+        lambda b: text(b).foreach(yielding),
+        ("foreach-1 (", "action", "yielding (", "yields"),
+    ),
+    "predicate-that-yields": (lambda b: text(b).filter(yielding), ("filter-1 (", "yields: return what it")),
+    "mapper-that-yields": (
+        lambda b: text(b).map_values(yielding, value=str),
+        ("map-values-1 (", "yielding (", "flat_map_values"),
+    ),
     # Types and serdes.
     "unknown-value-type": (lambda b: b.stream("in", value=Nothing), ("stream at", "no serde for", "Nothing")),
     "unknown-key-type": (lambda b: b.stream("in", key=object()), ("stream at", "no serde for", "object")),
