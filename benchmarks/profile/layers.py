@@ -32,6 +32,8 @@ LAYERS: Final[Mapping[str, re.Pattern[str] | None]] = {
 _MEASURED: Final = re.compile(
     r"^(_process|restore) \(.*benchmarks/engine\.py|^\w+ \(.*benchmarks/handwritten/"
 )
+#: These read back what came of it, when the time has been taken.
+_CHECKED: Final = re.compile(r"^(_stored \(.*benchmarks/engine|windows_digest \(.*benchmarks/windows)\.py")
 _PYTHON: Final = re.compile(r"\.py:\d+\)$")
 _IMPORTED: Final = re.compile(r"^<module> ")
 
@@ -48,7 +50,7 @@ def layer_of(stack: Sequence[str]) -> str | None:
     True
     """
     began = next((place for place, frame in enumerate(stack) if _MEASURED.search(frame)), None)
-    if began is None or any(map(_IMPORTED.search, stack[began:])):
+    if began is None or any(_IMPORTED.search(frame) or _CHECKED.search(frame) for frame in stack[began:]):
         return None
     inner = stack[began + 1 :]
     for layer, pattern in LAYERS.items():

@@ -14,6 +14,7 @@ from benchmarks.works.work import Case
 ENGINE = "main (benchmarks/measure.py:37);_process (/somewhere/benchmarks/engine.py:88)"
 OURS = f"{ENGINE};step (pipeline/runtime/worker.py:160)"
 BY_HAND = "main (benchmarks/measure.py:37);route (benchmarks/handwritten/route.py:38)"
+RESTORE = "run (/somewhere/benchmarks/engine.py:37);restore (/somewhere/benchmarks/engine.py:43)"
 CLIENT, JSON = "(confluent_kafka/cimpl.so)", "(msgspec/_core.so)"
 
 
@@ -37,6 +38,8 @@ SAMPLES: Final[list[tuple[str, str | None]]] = [
         "waiting for acknowledgements",
     ),
     (OURS, "runtime and operators"),
+    (f"{RESTORE};_stored (/somewhere/benchmarks/engine.py:110);value (rocksdict/rocksdict.so)", None),
+    (f"{RESTORE};step (pipeline/runtime/worker.py:160)", "runtime and operators"),
     (BY_HAND, "the loop itself"),
     (f"{BY_HAND};Consumer_consume {CLIENT}", "fetching"),
     (f"{BY_HAND};Message_value {CLIENT}", "the loop itself"),
