@@ -45,7 +45,8 @@ class StreamsConfig:
             and 256 for each entry, and has them forget what is committed: of windows the older half if that
             is enough. Decoded, JSON takes up to three times as much.
         block_cache_bytes: of RocksDB, for all stores of the worker; index and filter blocks included.
-        write_buffer_bytes: of each store, before RocksDB writes them to a file.
+        write_buffer_bytes: of each store, before RocksDB writes them to a file; in parts of 2 MiB while many
+            records are restored (100,000 or more).
         write_buffers_bytes: of all stores of the worker together, likewise.
         store_open_files: files that RocksDB keeps open of each store.
         max_record_bytes: a larger value (bytes) read or produced is an error of that record.
