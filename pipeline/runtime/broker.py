@@ -121,7 +121,7 @@ class Consumer(Protocol):
         ...
 
     def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
-        """Commit all of it in one request, and return when the broker has taken it. From any thread.
+        """Commit all of it in one request, and return when the broker has taken it.
 
         Partitions of topics that are not subscribed to, such as changelogs, can be committed too:
         a group keeps offsets of any topic for its members.
@@ -136,7 +136,7 @@ class Consumer(Protocol):
         ...
 
     def group_metadata(self) -> object:
-        """Return what a transaction needs to know of this member, to commit its offsets. From any thread."""
+        """Return what a transaction needs to know of this member, to commit its offsets."""
         ...
 
     def end_offset(self, partition: TopicPartition) -> int | None:

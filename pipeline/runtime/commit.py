@@ -9,17 +9,19 @@ caches hold, goes on processing meanwhile: nothing that it puts is part of the c
 produced before the broker has taken it.
 
 ```
-step        1 flush      2 deliver, 3 commit offsets      4 write stores, 5 report
-worker      |-------|--- processes on, into its caches ---|---|
-broker's            |-------------------------------------|
+step        1 flush    2 deliver                3 commit                      4 write stores, 5 report
+worker      |------|-- processes on, into its caches ----------------------|--|
+broker             |---------------------------|-- the transaction, if any --|
 ```
+
+A consumer's offsets are committed in the worker's own turn: a client that polls lets no other thread in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from pipeline.errors import BrokerError, BrokerUnreachableError, DeliveryError, RewindError
@@ -45,9 +47,10 @@ class _Commit:
         whole: whether that is all that the tasks have done.
         partitions: those that were written to, of which it has to know where they end.
         dead_letters: how many there were when it began.
-        spent_ns: how long the worker was kept busy until it asked the broker.
-        refused: records that were not delivered, if there are any: then no offset is committed yet.
-        offsets: what was committed.
+        spent_ns: how long the worker has been kept busy with it.
+        ends: where they end, all being delivered; None: records were not.
+        refused: those.
+        offsets: what the broker is asked to commit; None: it has not been asked yet.
     """
 
     of: Sequence[tuple[Task, Checkpoint]]
@@ -55,8 +58,9 @@ class _Commit:
     partitions: Sequence[TopicPartition]
     dead_letters: int
     spent_ns: int = 0
+    ends: Mapping[TopicPartition, int] | None = None
     refused: Sequence[Undelivered] = ()
-    offsets: Mapping[TopicPartition, Committed] = field(default_factory=dict)
+    offsets: Mapping[TopicPartition, Committed] | None = None
 
 
 class Committer:
@@ -105,23 +109,21 @@ class Committer:
             self._settle()
             return self._begin(list(tasks), self._here, leaving=leaving)
 
-    def advance(self, tasks: Iterable[Task], *, wait: bool) -> bool:
+    def advance(self, tasks: Iterable[Task], full: Callable[[], bool]) -> bool:
         """Begin to commit everything, or go on with the commit that is under way.
 
         Args:
             tasks: what to commit.
-            wait: whether one that is under way has to end before anything is processed.
+            full: says whether a commit has to end before anything more is processed.
 
         Returns:
             Whether a commit has ended, and it was everything. Raises as `commit` does.
         """
         with self._failures_counted():
             if self._under_way is None:
-                background = self._background if self._writes_at_commits_alone else self._here
-                return self._begin(list(tasks), background)
-            if wait or self._under_way[1].done:
-                self._settle()
-            return self._under_way is None
+                beside = self._writes_at_commits_alone and not full()
+                return self._begin(list(tasks), self._background if beside else self._here)
+            return self._go_on(self._here if full() else self._background)
 
     @property
     def under_way(self) -> bool:
@@ -144,11 +146,21 @@ class Committer:
 
     def _settle(self) -> None:
         if self._under_way is not None:
-            (commit, running), self._under_way = self._under_way, None
-            self._environment.producer.release()
+            commit, _ = self._under_way
             with self._environment.recorder.committing.resumed(commit.spent_ns):
-                running.wait()
+                self._wait()
+                self._end()
                 self._finish(commit)
+
+    def _end(self) -> None:
+        self._under_way = None
+        self._environment.producer.release()
+
+    def _wait(self) -> None:
+        """Have the broker take the commit that is under way: before anything else is produced, too."""
+        self._ask_to_commit(self._here)
+        assert self._under_way is not None  # noqa: S101 - it was asked for
+        self._under_way[1].wait()
 
     @contextmanager
     def _failures_counted(self) -> Iterator[None]:
@@ -156,6 +168,7 @@ class Committer:
             yield
         except BrokerError:
             self._environment.recorder.commit_failures += 1
+            self._end()
             # Until one has succeeded, the worker waits for each.
             self._produced = -1
             raise
@@ -163,8 +176,8 @@ class Committer:
     def abandon(self) -> None:
         """Wait until nothing is asked of the broker any more; no task hears of what came of it."""
         if self._under_way is not None:
-            (_, running), self._under_way = self._under_way, None
-            self._environment.producer.release()
+            _, running = self._under_way
+            self._end()
             with suppress(BrokerError):
                 # What was to be committed is done again.
                 running.wait()
@@ -180,14 +193,19 @@ class Committer:
         commit = self._flushed(due)
         if commit is None:
             return False
-        running = background.begin(partial(self._ask, commit))
+        self._under_way = commit, background.begin(partial(self._deliver, commit))
+        self._environment.producer.hold(self._wait)
         commit.spent_ns = self._environment.clock.now_ns() - begun_ns
-        self._under_way = commit, running
-        if running.done:
+        return self._go_on(background) and commit.whole
+
+    def _go_on(self, background: Background) -> bool:
+        """Take what is under way as far as it can be without waiting, or to its end; return whether it is."""
+        assert self._under_way is not None  # noqa: S101 - it was asked for
+        if background is not self._here and self._under_way[1].done:
+            self._ask_to_commit(background)
+        if background is self._here or self._under_way[1].done:
             self._settle()
-            return commit.whole
-        self._environment.producer.hold(running.wait)
-        return False
+        return self._under_way is None
 
     def _flushed(self, due: list[Task]) -> _Commit | None:
         """Do step 1, and return what is to be committed; None: nothing can be yet."""
@@ -220,32 +238,43 @@ class Committer:
             # An update was forwarded in part, and its store has not logged it: a second attempt would not.
             raise in_the_middle(error) from error
 
-    def _ask(self, commit: _Commit) -> None:
-        """Do steps 2 and 3, beside the worker's thread or in it; without 3 if records were refused."""
+    def _deliver(self, commit: _Commit) -> None:
+        """Do step 2, beside the worker's thread or in it."""
         # 2. Flush the producer: every record is acknowledged, or has gone to the dead letters.
         commit.refused = self._environment.producer.flush(FLUSH_S)
         if not commit.refused:
-            self._commit_offsets(commit)
-        elif self._environment.transactions is not None:
-            raise _transaction_failed(commit.refused[0])
+            commit.ends = self._admin.end_offsets(commit.partitions) if commit.partitions else {}
 
-    def _commit_offsets(self, commit: _Commit) -> None:
+    def _ask_to_commit(self, background: Background) -> None:
+        """Do step 3 when step 2 is done, unless that has been begun."""
+        assert self._under_way is not None  # noqa: S101 - it was asked for
+        commit, delivering = self._under_way
+        if commit.offsets is not None:
+            return
+        delivering.wait()
+        while commit.ends is None:
+            self._environment.producer.release()
+            self._put_aside(commit.refused)
+            commit.dead_letters = self._environment.counters["dead_letters"]
+            self._deliver(commit)
+        self._environment.global_writes.delivered(commit.ends)
         # 3. Commit offsets, and with them the changelog positions that belong to them.
-        ends = self._admin.end_offsets(commit.partitions) if commit.partitions else {}
-        self._environment.global_writes.delivered(ends)
-        offsets: dict[TopicPartition, Committed] = {}
+        commit.offsets = {}
         for _, checkpoint in commit.of:
-            offsets |= checkpoint.offsets(ends)
-        commit.offsets = offsets
+            commit.offsets |= checkpoint.offsets(commit.ends)
         if self._environment.transactions is not None:
-            self._end_transaction(commit)
-        elif offsets:
-            self._consumer.commit(offsets)
+            member = self._consumer.group_metadata()
+            end = partial(self._end_transaction, commit, commit.offsets, member)
+            self._under_way = commit, background.begin(end)
+        elif commit.offsets:
+            self._consumer.commit(commit.offsets)
 
-    def _end_transaction(self, commit: _Commit) -> None:
+    def _end_transaction(
+        self, commit: _Commit, offsets: Mapping[TopicPartition, Committed], member: object
+    ) -> None:
         assert self._environment.transactions is not None  # noqa: S101 - who asks has one
         self._asked = commit
-        self._environment.transactions.commit(commit.offsets, self._consumer)
+        self._environment.transactions.commit(offsets, member)
         self._asked = None
 
     def _ask_again(self, tasks: Collection[Task]) -> None:
@@ -254,20 +283,16 @@ class Committer:
         It may be committed, and the partitions with others who have gone on from there: what changelogs
         hold by now says nothing about this worker's stores any more.
         """
-        assert self._asked is not None  # noqa: S101 - so it was asked for
         commit = self._asked
-        self._end_transaction(commit)
+        assert commit is not None  # noqa: S101 - so it was asked for
+        self._end_transaction(commit, commit.offsets or {}, self._consumer.group_metadata())
         # Tasks that were closed meanwhile have no stores to write to: they start from the commit.
         commit.of = [(task, checkpoint) for task, checkpoint in commit.of if task in tasks]
         self._finish(commit)
 
     def _finish(self, commit: _Commit) -> None:
         """Do what is left, in the worker's thread."""
-        if commit.refused:
-            self._put_aside(commit.refused)
-            commit.dead_letters = self._environment.counters["dead_letters"]
-            self._commit_offsets(commit)
-        self._environment.purge.committed(commit.offsets)
+        self._environment.purge.committed(commit.offsets or {})
         # 4. Write each store's batch with its changelog position.
         now = self._environment.clock.now_ms()
         for task, checkpoint in commit.of:
@@ -278,9 +303,9 @@ class Committer:
         self._environment.counters["commits"] += 1
 
     def _put_aside(self, refused: Sequence[Undelivered]) -> None:
-        while refused:
-            self._environment.failures.undelivered(refused, self._internal)
-            refused = self._environment.producer.flush(FLUSH_S)
+        if self._environment.transactions is not None:
+            raise _transaction_failed(refused[0])
+        self._environment.failures.undelivered(refused, self._internal)
 
 
 def _transaction_failed(record: Undelivered) -> BrokerError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import RecordTooLargeError, TaskMigratedError
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
-from pipeline.runtime.broker import Committed, Consumer
+from pipeline.runtime.broker import Committed
 from pipeline.runtime.memory_group import MemoryConsumer
 from pipeline.runtime.memory_log import MemoryTopic, MemoryTransaction
 from pipeline.runtime.partitioner import partition_for
@@ -174,16 +174,15 @@ class MemoryTransactionalProducer(MemoryProducer):
         self.check_fenced()
         super().produce(topic, value, key, partition, timestamp, headers)
 
-    def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, Committed], member: object) -> None:
         """Commit records and offsets, all at once, and begin the next transaction."""
-        self.send_offsets(offsets, consumer)
+        self.send_offsets(offsets, member)
         self.end()
 
-    def send_offsets(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
+    def send_offsets(self, offsets: Mapping[TopicPartition, Committed], member: object) -> None:
         """Make a member's offsets part of the transaction: the first half of `commit`."""
         self.check_fenced()
         self._broker.check_reachable("committing a transaction")
-        member = consumer.group_metadata()
         if not isinstance(member, MemoryConsumer):
             raise TypeError(f"a consumer of the in-memory broker is needed, not {member!r}")
         member.send_to_transaction(offsets, self._open)

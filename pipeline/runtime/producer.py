@@ -9,7 +9,7 @@ from pipeline.record import Headers, TopicPartition
 from pipeline.runtime.undelivered import Undelivered
 
 if TYPE_CHECKING:
-    from pipeline.runtime.broker import Committed, Consumer
+    from pipeline.runtime.broker import Committed
 
 
 class Producer(Protocol):
@@ -97,10 +97,14 @@ class TransactionalProducer(Producer, Protocol):
     aborts it. Whoever consumes sees committed records only.
     """
 
-    def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, Committed], member: object) -> None:
         """Commit what was produced and flushed, with the offsets of a group member, and begin anew.
 
         May be called from any thread, while nothing is produced.
+
+        Args:
+            offsets: what to commit.
+            member: `Consumer.group_metadata` of whose they are.
 
         Raises:
             BrokerUnreachableError: not now; call again with the same offsets, before producing more.

@@ -351,9 +351,8 @@ class TaskManager:
         recorder.punctuated += fired
         return fired
 
-    @property
-    def full(self) -> bool:
-        """Whether a commit is due: caches hold as much as they may, or the producer's queue half of that."""
+    def is_full(self) -> bool:
+        """Return whether a commit is due: caches are full, or half of the producer's queue is."""
         environment = self._environment
         full = any(task.cache_full for task in self._tasks.values()) or environment.global_writes.full
         return full or self._cache_bound.passed_by(self._caches()) or environment.producer.crowded
@@ -368,12 +367,8 @@ class TaskManager:
         return self._trimmed(partial(commit, self._tasks.values()))
 
     def advance_commit(self) -> bool:
-        """Begin to commit all tasks, or go on with that, and wait if no more can be processed meanwhile.
-
-        See `Committer.advance`.
-        """
-        wait = self._committer.under_way and self.full
-        return self._trimmed(partial(self._committer.advance, self._tasks.values(), wait=wait))
+        """Begin to commit all tasks, or go on with that; see `Committer.advance`."""
+        return self._trimmed(partial(self._committer.advance, self._tasks.values(), self.is_full))
 
     def _trimmed(self, commit: Callable[[], bool]) -> bool:
         """Commit, then have caches keep what they may; return whether all was committed."""

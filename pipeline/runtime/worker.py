@@ -205,7 +205,7 @@ class Worker:
             tasks.commit(leaving=True)
             self._disconnect()
             return 1
-        if now_ms >= self._next_commit_ms or tasks.full:
+        if now_ms >= self._next_commit_ms or tasks.is_full():
             # Owed until it succeeds: a cache that is full was flushed by the attempt that fails.
             self._next_commit_ms = now_ms
             if self._commit(connection):

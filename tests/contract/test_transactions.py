@@ -72,11 +72,13 @@ def test_a10_2_records_and_offsets_appear_together(
         put(producer, out, b"1", b"2")
         assert settled(able, out) == []
         assert consumer.committed([source]) == {}
-        producer.commit({source: Committed(7), TopicPartition(out, 0): Committed(2)}, consumer)
+        producer.commit(
+            {source: Committed(7), TopicPartition(out, 0): Committed(2)}, consumer.group_metadata()
+        )
         until(lambda: settled(able, out) == [b"1", b"2"], consumer)
         assert consumer.committed([source])[source].offset == 7
         put(producer, out, b"3")
-        producer.commit({source: Committed(8)}, consumer)
+        producer.commit({source: Committed(8)}, consumer.group_metadata())
         until(lambda: settled(able, out) == [b"1", b"2", b"3"], consumer)
         assert consumer.committed([source])[source].offset == 8
 
@@ -106,7 +108,7 @@ def test_an_open_transaction_holds_back_what_follows_it(
         write(able, out, [b"after"])
         assert settled(able, out) == [b"before"]
         assert ends(able, partition) == {partition: 3}
-        producer.commit({source: Committed(1)}, consumer)
+        producer.commit({source: Committed(1)}, consumer.group_metadata())
         until(lambda: settled(able, out) == [b"before", b"open", b"after"], consumer)
         # Its marker takes an offset, too.
         assert ends(able, partition) == {partition: 4}
@@ -126,7 +128,7 @@ def test_a_consumer_sees_committed_records_only(
             put(producer, out, b"aborted")
         with closing(transactional(able, group)) as producer:
             put(producer, out, b"committed")
-            producer.commit({source: Committed(1)}, consumer)
+            producer.commit({source: Committed(1)}, consumer.group_metadata())
         (message,) = read_count(reader, 1)
         assert message.value() == b"committed"
         end = ends(able, TopicPartition(out, 0))[TopicPartition(out, 0)]
@@ -144,9 +146,9 @@ def test_a10_2_who_takes_over_an_id_fences_who_had_it(
         put(zombie, out, b"zombie")
         with closing(transactional(able, group)) as producer:
             with pytest.raises(TaskMigratedError):
-                zombie.commit({source: Committed(9)}, consumer)
+                zombie.commit({source: Committed(9)}, consumer.group_metadata())
             put(producer, out, b"new")
-            producer.commit({source: Committed(1)}, consumer)
+            producer.commit({source: Committed(1)}, consumer.group_metadata())
         until(lambda: settled(able, out) == [b"new"], consumer)
         assert consumer.committed([source])[source].offset == 1
 
@@ -162,5 +164,5 @@ def test_a_member_that_lost_its_partitions_commits_nothing(
         after = Listener()
         with closing(join(able, group, [source.topic], after, 1)) as heir:
             with pytest.raises((TaskMigratedError, RuntimeError)):
-                producer.commit({source: Committed(9)}, consumer)
+                producer.commit({source: Committed(9)}, consumer.group_metadata())
             assert heir.committed([source]) == {}

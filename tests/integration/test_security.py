@@ -107,7 +107,7 @@ def test_every_client_gets_in(broker: Secured, way: str) -> None:
         assert [message.value() for message in read_count(consumer, 1)] == [b"1"]
         producer.produce(topic, b"2", b"k", 0, 1_000, NO_HEADERS)
         assert producer.flush(FLUSH_S) == []
-        producer.commit({partition: Committed(1, "")}, consumer)
+        producer.commit({partition: Committed(1, "")}, consumer.group_metadata())
         assert consumer.committed([partition]) == {partition: Committed(1, "")}
     with closing(kafka.admin()) as admin:
         end = admin.end_offsets([partition], stable=True)[partition]

@@ -66,7 +66,11 @@ def offsets_before_flush(patch: pytest.MonkeyPatch) -> None:
 
 def unflushed_producer(patch: pytest.MonkeyPatch) -> None:
     """Commit without waiting for acknowledgements."""
-    patch.setattr(Committer, "_ask", Committer._commit_offsets)
+
+    def unflushed(self: Committer, commit: Any) -> None:
+        commit.ends = self._admin.end_offsets(commit.partitions) if commit.partitions else {}
+
+    patch.setattr(Committer, "_deliver", unflushed)
 
 
 def restore_past_the_commit(patch: pytest.MonkeyPatch) -> None:
@@ -244,13 +248,16 @@ def produced_into_a_commit(patch: pytest.MonkeyPatch) -> None:
 
 def offsets_of_a_later_time(patch: pytest.MonkeyPatch) -> None:
     """Commit what was processed while a commit was under way, not what was flushed for it."""
-    commit_offsets = Committer._commit_offsets
+    ask = Committer._ask_to_commit
 
-    def later(self: Committer, commit: Any) -> None:
-        commit.of = [(task, task.checkpoint()) for task, _ in commit.of]
-        commit_offsets(self, commit)
+    def later(self: Committer, background: Any) -> None:
+        assert self._under_way is not None
+        commit, _ = self._under_way
+        if commit.offsets is None:
+            commit.of = [(task, task.checkpoint()) for task, _ in commit.of]
+        ask(self, background)
 
-    patch.setattr(Committer, "_commit_offsets", later)
+    patch.setattr(Committer, "_ask_to_commit", later)
 
 
 def done_meanwhile_and_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -268,9 +275,9 @@ def done_meanwhile_and_forgotten(patch: pytest.MonkeyPatch) -> None:
 def commit_asked_anew(patch: pytest.MonkeyPatch) -> None:
     """After an answer that got lost, work out anew which positions were committed."""
 
-    def anew(self: Committer, commit: Any) -> None:
+    def anew(self: Committer, commit: Any, offsets: Any, member: Any) -> None:
         assert self._environment.transactions is not None
-        self._environment.transactions.commit(commit.offsets, self._consumer)
+        self._environment.transactions.commit(offsets, member)
 
     patch.setattr(Committer, "_end_transaction", anew)
 

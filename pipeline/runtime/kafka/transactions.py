@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 
 from pipeline.errors import BrokerUnreachableError, StreamsError, TaskMigratedError
 from pipeline.record import TopicPartition
-from pipeline.runtime.broker import Committed, Consumer
+from pipeline.runtime.broker import Committed
 from pipeline.runtime.kafka.abandoned import CallAbandonedError, CallThread
 from pipeline.runtime.kafka.errors import translated_exception, unreachable
 from pipeline.runtime.kafka.producer import KafkaProducer
@@ -91,7 +91,7 @@ class KafkaTransactionalProducer(KafkaProducer):
             what = f"producing to {', '.join(topics)} in the transaction of {self._id}"
             raise self._translated(error, what) from error
 
-    def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, Committed], member: object) -> None:
         """Commit what was produced and flushed, with the offsets of a group member, and begin anew.
 
         Raises:
@@ -104,7 +104,6 @@ class KafkaTransactionalProducer(KafkaProducer):
                 ClientPartition(topic, partition, offset, metadata)
                 for (topic, partition), (offset, metadata) in offsets.items()
             ]
-            member = consumer.group_metadata()
             send = partial(self._client.send_offsets_to_transaction, entries, member, _WAIT_S)
             topics = ", ".join(sorted({partition.topic for partition in offsets}))
             self._call(f"sending offsets of {topics} to", self._send, send)

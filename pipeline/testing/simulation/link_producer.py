@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pipeline.errors import BrokerUnreachableError, TaskMigratedError
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
-from pipeline.runtime.broker import Committed, Consumer
+from pipeline.runtime.broker import Committed
 from pipeline.runtime.memory_producer import check_size, choose_partition
 from pipeline.runtime.undelivered import Undelivered
 
@@ -204,13 +204,13 @@ class LinkTransactionalProducer(LinkProducer):
         self._inner.check_fenced()
         return super().flush(timeout_s)
 
-    def commit(self, offsets: Mapping[TopicPartition, Committed], consumer: Consumer) -> None:
+    def commit(self, offsets: Mapping[TopicPartition, Committed], member: object) -> None:
         """Send offsets, then commit; each may be done although the answer gets lost."""
         link, what = self._link, "commit of a transaction"
         if not self._committed:
             if not self._sent:
                 link.request("offsets of a transaction", self._coordinator)
-                self._inner.send_offsets(offsets, consumer)
+                self._inner.send_offsets(offsets, member)
                 link.respond("offsets of a transaction")
                 self._sent = True
             link.request(what, self._coordinator)
