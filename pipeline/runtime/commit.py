@@ -84,7 +84,7 @@ class Committer:
         #: What the broker is asked to take.
         self._under_way: tuple[_Commit, Running] | None = None
         #: What a transaction was asked to commit, until the answer comes.
-        self._asked: _Commit | None = None
+        self._asked: tuple[_Commit, Mapping[TopicPartition, Committed]] | None = None
         #: How many records had been produced when caches had been flushed.
         self._produced = -1
 
@@ -259,21 +259,21 @@ class Committer:
             self._deliver(commit)
         self._environment.global_writes.delivered(commit.ends)
         # 3. Commit offsets, and with them the changelog positions that belong to them.
-        commit.offsets = {}
+        offsets: dict[TopicPartition, Committed] = {}
         for _, checkpoint in commit.of:
-            commit.offsets |= checkpoint.offsets(commit.ends)
+            offsets |= checkpoint.offsets(commit.ends)
         if self._environment.transactions is not None:
-            member = self._consumer.group_metadata()
-            end = partial(self._end_transaction, commit, commit.offsets, member)
+            end = partial(self._end_transaction, commit, offsets, self._consumer.group_metadata())
             self._under_way = commit, background.begin(end)
-        elif commit.offsets:
-            self._consumer.commit(commit.offsets)
+        elif offsets:
+            self._consumer.commit(offsets)
+        commit.offsets = offsets
 
     def _end_transaction(
         self, commit: _Commit, offsets: Mapping[TopicPartition, Committed], member: object
     ) -> None:
         assert self._environment.transactions is not None  # noqa: S101 - who asks has one
-        self._asked = commit
+        self._asked = commit, offsets
         self._environment.transactions.commit(offsets, member)
         self._asked = None
 
@@ -283,9 +283,9 @@ class Committer:
         It may be committed, and the partitions with others who have gone on from there: what changelogs
         hold by now says nothing about this worker's stores any more.
         """
-        commit = self._asked
-        assert commit is not None  # noqa: S101 - so it was asked for
-        self._end_transaction(commit, commit.offsets or {}, self._consumer.group_metadata())
+        assert self._asked is not None  # noqa: S101 - so it was asked for
+        commit, offsets = self._asked
+        self._end_transaction(commit, offsets, self._consumer.group_metadata())
         # Tasks that were closed meanwhile have no stores to write to: they start from the commit.
         commit.of = [(task, checkpoint) for task, checkpoint in commit.of if task in tasks]
         self._finish(commit)
