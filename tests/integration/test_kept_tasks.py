@@ -20,7 +20,7 @@ from tests.contract.broker_clients import create, ends
 
 KEPT, MOVED = 0, 1
 #: What the task that moves is restored from, and how much of it in a turn.
-RESTORED, PER_TURN = 400, 5
+RESTORED, PER_TURN = 2_000, 5
 #: Records that are answered at least while it is restored.
 ANSWERED = 3
 DEADLINE_MS = 240_000
