@@ -39,8 +39,9 @@ class StreamsConfig:
             of them are processed.
         buffered_bytes: once the records that wait take more memory than this, those of all partitions
             together, every partition that has some is paused until half of it is free.
-        cache_entries: a task commits before a store's cache holds more uncommitted entries; of what agents
-            write to a global table, so many are held until they are read back, before anything is processed.
+        cache_entries: a task commits before a store's cache holds more uncommitted entries, those of a commit
+            that is under way apart; of what agents write to a global table, so many are held until they are
+            read back, before anything is processed.
         cache_bytes: a worker commits before the caches of all its stores hold more, counted as it is stored
             and 256 for each entry, and has them forget what is committed: of windows the older half if that
             is enough. Decoded, JSON takes up to three times as much.

@@ -202,7 +202,10 @@ class Committer:
         """Take what is under way as far as it can be without waiting, or to its end; return whether it is."""
         assert self._under_way is not None  # noqa: S101 - it was asked for
         if background is not self._here and self._under_way[1].done:
+            now_ns, commit = self._environment.clock.now_ns, self._under_way[0]
+            begun_ns = now_ns()
             self._ask_to_commit(background)
+            commit.spent_ns += now_ns() - begun_ns
         if background is self._here or self._under_way[1].done:
             self._settle()
         return self._under_way is None

@@ -295,7 +295,15 @@ class Task:
         """
         shared = self.environment.transactions is not None
         if not self.started:
-            return Checkpoint(self._processed_since_commit, {}, self.begins, {}, {}, {}, shared)
+            return Checkpoint(
+                processed=self._processed_since_commit,
+                reached={},
+                sources=self.begins,
+                changelogs={},
+                positions={},
+                logged={},
+                shared=shared,
+            )
         times = {name: time.ms for name, time in self.time.operators.items()}
         numbers = {name: kept for name, store in self.stores.items() if (kept := store.progress())}
         sources = {}

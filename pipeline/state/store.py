@@ -125,7 +125,7 @@ class StateStore(Protocol):
         ...
 
     def commit(self, position: int) -> None:
-        """Write what was flushed, with the changelog position that follows it."""
+        """Write what was flushed, with the changelog position that follows it; not what was put since."""
         ...
 
     def restore(self, rows: Rows, position: int) -> None:

@@ -93,10 +93,16 @@ def begin_commit(cluster: Cluster, worker: Worker, *words: str) -> None:
     worker.step()
 
 
+def committing(guarantee: str, **settings: object) -> tuple[Cluster, Slow, Worker]:
+    """A worker that counts, and has begun to commit a third word, "b"."""
+    cluster, broker, worker = started(counting(), processing_guarantee=guarantee, **settings)
+    begin_commit(cluster, worker, "b")
+    return cluster, broker, worker
+
+
 @pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_records_are_processed_while_a_commit_is_under_way_and_are_not_part_of_it(guarantee: str) -> None:
-    cluster, broker, worker = started(counting(), processing_guarantee=guarantee)
-    begin_commit(cluster, worker, "b")
+    cluster, broker, worker = committing(guarantee)
     assert broker.asking
     for word in ("b", "c"):
         cluster.send("in", word)
@@ -114,8 +120,7 @@ def test_records_are_processed_while_a_commit_is_under_way_and_are_not_part_of_i
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_the_next_commit_is_of_what_was_processed_meanwhile(guarantee: str) -> None:
-    cluster, broker, worker = started(counting(), processing_guarantee=guarantee)
-    begin_commit(cluster, worker, "b")
+    cluster, broker, worker = committing(guarantee)
     cluster.send("in", "c")
     worker.step()
     take_commit(broker, worker)
@@ -136,8 +141,7 @@ def test_what_produces_as_it_processes_waits_for_its_commits() -> None:
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_what_is_produced_all_the_same_waits_until_the_commit_has_ended(guarantee: str) -> None:
-    cluster, broker, worker = started(counting(), processing_guarantee=guarantee, dead_letter="dead")
-    begin_commit(cluster, worker, "b")
+    cluster, broker, worker = committing(guarantee, dead_letter="dead")
     cluster.send("in", "c", value=b"\xff")
     assert broker.asking
     worker.step()
@@ -151,8 +155,7 @@ def test_what_is_produced_all_the_same_waits_until_the_commit_has_ended(guarante
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_who_leaves_waits_for_the_commit_and_commits_the_rest(guarantee: str) -> None:
-    cluster, broker, worker = started(counting(), processing_guarantee=guarantee)
-    begin_commit(cluster, worker, "b")
+    cluster, broker, worker = committing(guarantee)
     cluster.send("in", "c")
     worker.step()
     assert broker.asking
@@ -163,8 +166,7 @@ def test_who_leaves_waits_for_the_commit_and_commits_the_rest(guarantee: str) ->
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_no_more_than_a_cache_holds_is_processed_meanwhile(guarantee: str) -> None:
-    cluster, broker, worker = started(counting(), processing_guarantee=guarantee, cache_entries=3)
-    begin_commit(cluster, worker, "b")
+    cluster, broker, worker = committing(guarantee, cache_entries=3)
     for word in "cdef":
         assert broker.asking
         cluster.send("in", word)
@@ -175,8 +177,7 @@ def test_no_more_than_a_cache_holds_is_processed_meanwhile(guarantee: str) -> No
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_a_commit_that_fails_is_made_again_before_anything_is_processed(guarantee: str) -> None:
-    cluster, broker, worker = started(counting(), processing_guarantee=guarantee)
-    begin_commit(cluster, worker, "b")
+    cluster, broker, worker = committing(guarantee)
     cluster.send("in", "c")
     worker.step()
     broker.reachable = False
@@ -199,8 +200,7 @@ def test_a_commit_that_fails_is_made_again_before_anything_is_processed(guarante
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_partitions_are_lost_while_a_commit_is_under_way(guarantee: str) -> None:
-    cluster, broker, worker = started(counting(), processing_guarantee=guarantee)
-    begin_commit(cluster, worker, "b")
+    cluster, broker, worker = committing(guarantee)
     cluster.send("in", "c")
     worker.step()
     broker.expire("app", "a")

@@ -53,7 +53,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.number += 1
         return self.number
 
-    def crash_and_restore(self, chunk: int) -> None:
+    def crash_and_restore(self, chunk: int, *, lost: bool) -> None:
+        self.store.close()
+        if lost:
+            self.new_provider()
         self.log[self.committed_end :] = [None] * (len(self.log) - self.committed_end)
         self.store = self.typed()
         while (start := self.store.position()) < self.committed_end:
@@ -111,10 +114,7 @@ class TimedMachine(StoreMachine):
 
     @rule(lost=st.booleans(), chunk=st.integers(1, 5))
     def crash(self, chunk: int, *, lost: bool) -> None:
-        self.store.close()
-        if lost:
-            self.new_provider()
-        self.crash_and_restore(chunk)
+        self.crash_and_restore(chunk, lost=lost)
         self.store.resume(self.progress)
         self.live, self.time = deepcopy(self.committed), self.committed_time
         self.note_flushed()

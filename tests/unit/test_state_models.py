@@ -78,10 +78,7 @@ class KeyValueMachine(StoreMachine):
 
     @rule(lost=st.booleans(), chunk=st.integers(1, 5))
     def crash(self, chunk: int, *, lost: bool) -> None:
-        self.store.close()
-        if lost:
-            self.new_provider()
-        self.crash_and_restore(chunk)
+        self.crash_and_restore(chunk, lost=lost)
         self.live, self.flushed = dict(self.committed), dict(self.committed)
         self.forwarded = dict(self.committed)
 
