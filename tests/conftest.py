@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pipeline.clock import SystemClock
 from pipeline.runtime.broker import Broker
@@ -15,6 +16,10 @@ from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.testing.brokers import ApacheKafka, EmbeddedBroker
 from pipeline.testing.kafka_jars import DIRECTORY_VARIABLE
+
+# How long an example takes is for benchmarks to say: by default a slow machine fails.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _PROJECT = Path(__file__).parent.parent
 

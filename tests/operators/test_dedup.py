@@ -105,7 +105,7 @@ histories = st.lists(
 
 @pytest.mark.parametrize("partitions", [1, 3])
 @given(histories, st.integers(0, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_with_enough_grace_it_is_its_definition_whatever_crashes(
     partitions: int, history: list[tuple[list[Event], int | None]], span: int
 ) -> None:

@@ -225,7 +225,7 @@ def test_a_record_that_one_aggregator_fails_on_names_it() -> None:
     ),
     partitions=st.sampled_from([1, 2, 5]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_cogroup_is_the_fold_of_all_records_of_a_key(
     records: list[tuple[str, str, int]], partitions: int
 ) -> None:

@@ -319,7 +319,7 @@ ARRIVALS = st.lists(
 
 
 @given(windows=KINDS, arrivals=ARRIVALS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_every_window_is_emitted_once_when_it_closes_as_its_last_update_left_it(
     windows: Windows, arrivals: list[tuple[str, int, str]]
 ) -> None:

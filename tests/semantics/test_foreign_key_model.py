@@ -97,7 +97,7 @@ def records_of(batch: list[Change]) -> list[tuple[str, str | None, str | None, i
     divided=partitions,
     caching=st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a6_9_deviation11_the_result_is_the_join_of_the_tables(
     kind: str, history: list[tuple[list[list[Change]], str]], divided: Partitions, *, caching: bool
 ) -> None:
@@ -121,7 +121,7 @@ def test_a6_9_deviation11_the_result_is_the_join_of_the_tables(
     history=st.lists(st.tuples(st.lists(changes, min_size=1, max_size=8), st.integers(0, 9)), max_size=6),
     divided=partitions,
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_crash_within_a_batch_changes_nothing(
     kind: str, history: list[tuple[list[Change], int]], divided: Partitions
 ) -> None:
@@ -141,7 +141,7 @@ def test_a_crash_within_a_batch_changes_nothing(
 
 
 @given(history=batches, divided=partitions)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_subscription_stays_that_no_row_needs(history: list[list[Change]], divided: Partitions) -> None:
     counts = {"L": divided.left, "R": divided.right}
     with TopologyTestDriver(topology("left_join"), partitions=counts, poll_records=1000) as driver:

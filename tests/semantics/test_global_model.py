@@ -71,7 +71,7 @@ def outputs_of(kind: str, history: list[Arrival]) -> list[list[Output]]:
 
 @pytest.mark.parametrize("kind", ["join", "left_join"])
 @given(history=arrivals, left=st.sampled_from([1, 2, 5]), right=st.sampled_from([1, 2, 5]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_output_is_the_models_whatever_the_partitions(
     kind: str, history: list[Arrival], left: int, right: int
 ) -> None:

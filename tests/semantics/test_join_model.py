@@ -172,7 +172,7 @@ def output(key: str | None, value: str, time: int) -> Output:
 
 @pytest.mark.parametrize("kind", [INNER, LEFT, OUTER], ids=["inner", "left", "outer"])
 @given(window=bounds, history=arrivals)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_output_is_the_models(kind: Kind, window: Bounds, history: list[Arrival]) -> None:
     model = Model(window, kind)
     expected = [model.take(number, record) for number, record in enumerate(history)]
@@ -180,7 +180,7 @@ def test_every_output_is_the_models(kind: Kind, window: Bounds, history: list[Ar
 
 
 @given(window=bounds, history=arrivals)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_in_order_of_time_the_join_is_its_definition(window: Bounds, history: list[Arrival]) -> None:
     """Without late records: exactly the pairs within bounds, and alone exactly the others."""
     history = sorted(history, key=lambda record: record.time)
@@ -210,7 +210,7 @@ def test_in_order_of_time_the_join_is_its_definition(window: Bounds, history: li
 
 @pytest.mark.parametrize("kind", [INNER, LEFT, OUTER], ids=["inner", "left", "outer"])
 @given(history=arrivals, partitions=st.sampled_from([2, 5]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_where_nothing_is_late_outputs_do_not_depend_on_the_number_of_partitions(
     kind: Kind, history: list[Arrival], partitions: int
 ) -> None:
@@ -232,7 +232,7 @@ def test_where_nothing_is_late_outputs_do_not_depend_on_the_number_of_partitions
     window=bounds,
     batches=st.lists(st.tuples(arrivals, st.none() | st.integers(0, 20)), max_size=4),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_crash_within_a_batch_changes_no_state_and_loses_no_output(
     window: Bounds, batches: list[tuple[list[Arrival], int | None]]
 ) -> None:

@@ -126,7 +126,7 @@ bounds = st.tuples(st.integers(-8, 15), st.integers(-8, 15)).map(
     within=bounds.map(lambda b: (ms(b[0]), ms(b[1]))),
     grace=st.sampled_from([0, 0, 3, 20]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a4_12_b2_one_store_gives_what_two_would(history: list[str], within: Within, grace: int) -> None:
     def outputs(sides: Sides) -> list[str]:
         with TopologyTestDriver(topology(join(sides, within, grace))) as driver:

@@ -344,7 +344,7 @@ def sessions_by_definition(gap: int, times: list[int]) -> dict[tuple[int, int], 
 
 
 @given(gap=st.integers(1, 10), times=st.lists(st.integers(0, 60), max_size=20), caching=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_where_nothing_is_late_sessions_are_those_of_the_definition(
     gap: int,
     times: list[int],

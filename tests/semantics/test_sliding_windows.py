@@ -308,7 +308,7 @@ def sorted_letters(*, final: bool) -> Declare:
     ],
 )
 @given(order=st.permutations(LETTERS))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_final_windows_do_not_depend_on_the_order_of_arrival(
     final: bool,  # noqa: FBT001 - pytest's parameter
     order: list[str],

@@ -103,7 +103,7 @@ def topology(table: Table, *, left_outer: bool) -> Topology:
 
 @pytest.mark.parametrize("left_outer", [False, True], ids=["inner", "left"])
 @given(table=tables, history=arrivals)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_output_is_the_models(*, left_outer: bool, table: Table, history: list[Arrival]) -> None:
     model = Model(table, left_outer=left_outer)
     expected = [" ".join(model.take(number, record)) for number, record in enumerate(history)]

@@ -113,7 +113,7 @@ def join_of(kind: str, rows: Rows) -> dict[str, tuple[str, int]]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     records=inputs,
     kind=st.sampled_from(list(JOINS)),
@@ -137,7 +137,7 @@ def counted(table: KTable[str, str]) -> KTable[str, str]:
     return counts.map_values(lambda _, count: str(count), value=str)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(records=inputs, kind=st.sampled_from([None, *JOINS]), caching=st.booleans())
 def test_a6_5_a_count_of_rows_is_that_of_the_rows_there_are(
     records: list[Given], kind: str | None, *, caching: bool
@@ -220,7 +220,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(records=inputs, kind=st.sampled_from(list(JOINS)), caching=st.booleans())
 def test_a6_7_a_table_on_both_sides_is_subtracted_as_it_was_added(
     shape: Shape, records: list[Given], kind: str, *, caching: bool
@@ -234,7 +234,7 @@ def test_a6_7_a_table_on_both_sides_is_subtracted_as_it_was_added(
     assert {key: count for key, count in counts.items() if count} == there
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(records=inputs, size=st.integers(1, 20), grace=st.integers(0, 20), caching=st.booleans())
 def test_a3_1_final_results_are_those_of_the_closed_windows_each_once(
     records: list[Given], size: int, grace: int, *, caching: bool
@@ -266,7 +266,7 @@ def test_a3_1_final_results_are_those_of_the_closed_windows_each_once(
     assert len(found) == len(closed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(records=inputs, at=st.integers(0, 39), size=st.integers(1, 20), caching=st.booleans())
 def test_a3_7_a_crash_amid_a_batch_repeats_final_results_and_changes_none(
     records: list[Given], at: int, size: int, *, caching: bool
@@ -292,7 +292,7 @@ def test_a3_7_a_crash_amid_a_batch_repeats_final_results_and_changes_none(
 
 
 @pytest.mark.parametrize("kind", ["sliding", "session"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(records=inputs, size=st.integers(1, 20), grace=st.integers(0, 20), caching=st.booleans())
 def test_a3_8_final_results_are_final_at_inclusive_ends(
     kind: str, records: list[Given], size: int, grace: int, *, caching: bool

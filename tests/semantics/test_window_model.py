@@ -105,7 +105,7 @@ class Model:
 
 @pytest.mark.parametrize("partitions", [1, 3])
 @given(history=batches, grace=st.sampled_from([0, 5, 30]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_windowed_aggregates_are_those_of_the_model(
     partitions: int, history: list[Batch], grace: int
 ) -> None:
@@ -136,7 +136,7 @@ def test_windowed_aggregates_are_those_of_the_model(
 
 
 @given(history=st.lists(arrivals.filter(lambda arrival: arrival.key is not None), max_size=30))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_where_nothing_is_late_the_number_of_partitions_does_not_matter(history: list[Arrival]) -> None:
     """Lateness is judged by each task's own time; what is on time comes out the same, key by key."""
     outputs = []
@@ -151,7 +151,7 @@ def test_where_nothing_is_late_the_number_of_partitions_does_not_matter(history:
 
 
 @given(history=batches, poll_records=st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_counting_through_a_repartition_topic_loses_nothing_and_time_does_not_matter(
     history: list[Batch], poll_records: int
 ) -> None:

@@ -100,7 +100,7 @@ def results(
 @pytest.mark.parametrize("caching", [True, False])
 @pytest.mark.parametrize("windows", KINDS)
 @given(history=BATCHES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_updates(windows: Windows, caching: bool, history: list[Batch]) -> None:  # noqa: FBT001 - pytest's parameter
     got = results(windows, history, interrupted=True, final=False, caching=caching)
     expected = results(windows, history, interrupted=False, final=False, caching=caching)
@@ -111,7 +111,7 @@ def test_updates(windows: Windows, caching: bool, history: list[Batch]) -> None:
 
 @pytest.mark.parametrize("windows", KINDS)
 @given(history=BATCHES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_emitted_on_close(windows: Windows, history: list[Batch]) -> None:
     got = results(windows, history, interrupted=True, final=True, caching=True)
     expected = results(windows, history, interrupted=False, final=True, caching=True)

@@ -138,7 +138,7 @@ _VALUES = st.recursive(
 
 
 @given(st.dictionaries(_WORDS.map(lambda word: f"x_{word}"), _VALUES, max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_fields_that_nobody_declared_survive(extra: dict[str, Any]) -> None:
     with flagship() as run:
         run.log(log() | extra)

@@ -288,7 +288,7 @@ STORED = st.dictionaries(st.tuples(st.sampled_from(KEYS[:4]), st.integers(0, 9))
     least=st.integers(1, 4),
     uncommitted=st.sets(st.sampled_from(KEYS[:4]), max_size=1),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_sweep_removes_all_that_cannot_be_reached_and_nothing_else(
     stored: dict[tuple[bytes, int], bool], horizons: list[int], least: int, uncommitted: set[bytes]
 ) -> None:
