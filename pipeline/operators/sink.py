@@ -48,8 +48,9 @@ def _to_topic(node: Sink, topic: str, context: OperatorContext) -> Forward:
         except Exception as error:
             fail(_unencodable_record(node, key, value, error))
             return
-        if value_bytes is not None and len(value_bytes) > limit:
-            fail(_too_large(node, len(value_bytes), limit))
+        size = 0 if value_bytes is None else len(value_bytes)
+        if size > limit:
+            fail(_too_large(node, size, limit))
             return
         try:
             partition = -1 if partition_of is None else partition_of(topic, key, value)
@@ -61,7 +62,7 @@ def _to_topic(node: Sink, topic: str, context: OperatorContext) -> Forward:
             fail(type(error)(f"{node}: {error}"))
             return
         flow.records += 1
-        flow.bytes += len(value_bytes or b"") + len(key_bytes or b"")
+        flow.bytes += size if key_bytes is None else size + len(key_bytes)
 
     return process
 

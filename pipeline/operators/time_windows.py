@@ -49,7 +49,7 @@ def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Inpu
                 aggregate = aggregator(key, value, so_far)
             except Exception as error:
                 fail(failed(node, function, error))
-                return
+                break
             latest = timestamp
             # Compared first: hardly any record is older than its window's last one.
             if entry is not None and entry.timestamp > timestamp:

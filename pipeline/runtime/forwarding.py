@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pipeline.plan.fusion import fuse
 from pipeline.runtime.failures import Update
 from pipeline.state.store import Entry
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 def forwarding(task: Task, name: str, on_flush: Callable[..., None]) -> Callable[..., None]:
     """Return what a task's store calls with each update instead of `on_flush`."""
     changelog, serialize = task.changelog(name), task.stores[name].value_serde.serialize
+    on_flush = fuse(on_flush)
 
     def forward(key: bytes, *rest: Any) -> None:
         entry: Entry = rest[-2]

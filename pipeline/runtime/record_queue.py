@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
 from pipeline.errors import BrokerError, NoTimeError, RecordError, SerdeError, StreamsError
+from pipeline.plan.fusion import fuse
 from pipeline.record import NO_HEADERS, Forward, Headers, Record, TopicPartition
 from pipeline.runtime.broker import Message
 from pipeline.runtime.task_time import TaskTime
@@ -27,6 +28,9 @@ MESSAGE_BYTES = 256
 
 #: A message, and what it is decoded to: key, value, event time in ms, headers.
 Head: TypeAlias = tuple[Message, Any, Any, int, Headers]
+
+#: Takes records: see `RecordQueue.run`.
+Run: TypeAlias = Callable[[int, int], int]
 
 
 class Taker(Protocol):
@@ -56,7 +60,7 @@ class RecordQueue:
     Args:
         partition: the partition.
         source: the node that reads it.
-        forward: where its records go.
+        forward: where its records go: raises what stops the worker alone.
         config: of the application: how large a value may be.
         clock: for extractors that want the wall clock.
         taker: whose it is.
@@ -75,11 +79,11 @@ class RecordQueue:
     ) -> None:
         self.partition = partition
         self.source = source
-        self.forward = forward
         self.messages: deque[Message] = deque()
         #: Of what was put at once and is not taken whole: how many had been put by then, and its bytes.
         self._runs: deque[tuple[int, int]] = deque()
         self._put = self._size = 0
+        self.forward = forward
         #: Largest event time seen, in ms; -1 before the first.
         self.partition_time = -1
         #: Offset after the last record taken off the queue, rejected ones included.
@@ -90,29 +94,33 @@ class RecordQueue:
         self.fetched_offset = -1
         #: Since when, by the wall clock, the task waits for more; None: it does not.
         self.empty_since_ms: int | None = None
-        self._head: Head | None = None
-        #: What a record is decoded with, and what it is taken with: read at once, for runs may be short.
-        self._decoding = (
-            source,
-            self.messages,
-            reject,
-            _decoding(source.key),
-            _decoding(source.value),
-            None if source.timestamp is None else self._extractor(source.timestamp, clock),
-            config.max_record_bytes,
-        )
-        # The list of schedules, for it costs less to see whether it is empty.
-        self._taking = (taker, taker.time, taker.blocked, taker.time.stream_punctuations.schedules)
+        #: Decoded, and not taken: it is later than the others' turn.
+        self.head: Head | None = None
+        #: Whether something of what waits may be larger than a value may be: few of them are weighed singly.
+        self.has_large = False
+        self._limit_bytes = config.max_record_bytes
+        extract = None if source.timestamp is None else self._extractor(source.timestamp, clock)
+        self._decoding = _decoding(source.key), _decoding(source.value), extract
+        self._taker, self._reject = taker, reject
+        #: `(limit, until)`: takes records as long as there are fewer than `limit`, and none is later than
+        #: `until`, in ms. Returns how many; the first that is later has been decoded.
+        self.run: Run = fuse(self.running(forward), "turn")
 
     def __len__(self) -> int:
-        return len(self.messages) + (self._head is not None)
+        return len(self.messages) + (self.head is not None)
 
     def put(self, messages: Sequence[Message]) -> None:
         """Add messages, of the offsets that follow."""
+        if not len(self):
+            # All that was put before is taken.
+            self._runs.clear()
+            self._size, self.has_large = 0, False
+        values = sum(map(len, messages))
+        self.has_large |= values > self._limit_bytes
         self.messages.extend(messages)
         self.empty_since_ms = None
         self.fetched_offset = messages[-1].offset() + 1
-        size = sum(map(len, messages)) + MESSAGE_BYTES * len(messages)
+        size = values + MESSAGE_BYTES * len(messages)
         self._put += len(messages)
         self._size += size
         self._runs.append((self._put, size))
@@ -127,66 +135,14 @@ class RecordQueue:
 
     def head_time(self) -> int | None:
         """Return the event time of the next record that can be processed; None if there is none."""
-        if self._head is None:
+        if self.head is None:
             # All are later than this.
             self.run(1, -1)
-        return None if self._head is None else self._head[3]
+        return None if self.head is None else self.head[3]
 
-    def run(self, limit: int, until: int) -> int:  # noqa: C901, PLR0912 - a call costs a tenth of what it does
-        """Take records as long as there are fewer than `limit`, and none is later than `until`, in ms.
-
-        Returns:
-            How many. The first that is later has been decoded.
-        """
-        source, messages, reject, decode_key, decode_value, extract, limit_bytes = self._decoding
-        taker, time, blocked, schedules = self._taking
-        # Read each time: timed records are forwarded elsewhere.
-        forward, partition_time = self.forward, self.partition_time
-        taken, count = None, 0
-        while count < limit and not blocked:
-            if self._head is not None:
-                message, key, value, timestamp, headers = self._head
-                self._head = None
-            elif messages:
-                message = messages.popleft()
-                key, value = message.key(), message.value()
-                try:
-                    if value is not None and len(value) > limit_bytes:
-                        raise _too_large(source, len(value), limit_bytes)
-                    try:
-                        if decode_key is not None and key is not None:
-                            key = decode_key(key)
-                        if decode_value is not None and value is not None:
-                            value = decode_value(value)
-                    except Exception as error:
-                        raise _undecodable(source, message, error) from error
-                    headers = message.headers() or NO_HEADERS
-                    timestamp = message.timestamp()[1]
-                    if extract is not None:
-                        timestamp = extract(Record(key, value, timestamp, headers))
-                    if not 0 <= timestamp <= LAST_TIME_MS:
-                        raise _no_time(source, timestamp)
-                except SerdeError as error:
-                    reject(message, error)
-                    taken = message
-                    continue
-            else:
-                break
-            if timestamp > until:
-                self._head = message, key, value, timestamp, headers
-                break
-            count += 1
-            taken = taker.message = message
-            if timestamp > partition_time:
-                partition_time = self.partition_time = timestamp
-                if timestamp > time.stream:  # noqa: PLR1730 - a call of max for every record
-                    time.stream = timestamp
-            forward(key, value, timestamp, headers)
-            if schedules:
-                taker.punctuate_stream()
-        if taken is not None:
-            self.next_offset = taken.offset() + 1
-        return count
+    def running(self, forward: Forward) -> Run:
+        """Return what `run` is when records go to `forward`."""
+        return _running(self, forward, self._taker, self._reject, *self._decoding, self._limit_bytes)
 
     def _extractor(self, given: TimestampExtractor, clock: Clock) -> Callable[[Record[Any, Any]], int]:
         extract = given.make(clock) if isinstance(given, ByClock) else given
@@ -202,6 +158,81 @@ class RecordQueue:
             return timestamp
 
         return extracted
+
+
+def _running(  # noqa: PLR0915 - what `run` says
+    queue: RecordQueue,
+    forward: Forward,
+    taker: Taker,
+    reject: Callable[[Message, RecordError], None],
+    decode_key: Callable[[bytes], Any] | None,
+    decode_value: Callable[[bytes], Any] | None,
+    extract: Callable[[Record[Any, Any]], int] | None,
+    limit_bytes: int,
+) -> Run:
+    """Return what takes a queue's records.
+
+    What it hands a record on by is the last that it does with it: so both are fused (`plan.fusion`).
+    """
+    messages, source, time, blocked = queue.messages, queue.source, taker.time, taker.blocked
+    popleft = messages.popleft
+    # The list of schedules, for it costs less to see whether it is empty.
+    schedules, punctuate = time.stream_punctuations.schedules, taker.punctuate_stream
+
+    def run(limit: int, until: int) -> int:  # noqa: C901, PLR0912 - a call costs a tenth of what it does
+        # Read once: others put and forward between two runs.
+        head, has_large, partition_time = queue.head, queue.has_large, queue.partition_time
+        taken, count = None, 0
+        while count < limit and not blocked:
+            if schedules and count:
+                punctuate()
+            if head is not None:
+                message, key, value, timestamp, headers = head
+                head = queue.head = None
+            elif messages:
+                message = popleft()
+                key, value = message.key(), message.value()
+                try:
+                    if has_large and value is not None and len(value) > limit_bytes:
+                        raise _too_large(source, len(value), limit_bytes)
+                    try:
+                        if decode_key is not None and key is not None:
+                            key = decode_key(key)
+                        if decode_value is not None and value is not None:
+                            value = decode_value(value)
+                    except Exception as error:
+                        raise _undecodable(source, message, error) from error
+                    headers = message.headers() or NO_HEADERS
+                    timestamp = message.timestamp()[1]
+                    if extract is not None:
+                        timestamp = extract(Record(key, value, timestamp, headers))
+                except SerdeError as error:
+                    reject(message, error)
+                    taken = message
+                    continue
+            else:
+                break
+            if not 0 <= timestamp <= until:
+                if 0 <= timestamp <= LAST_TIME_MS:
+                    queue.head = message, key, value, timestamp, headers
+                    break
+                reject(message, _no_time(source, timestamp))
+                taken = message
+                continue
+            count += 1
+            taken = taker.message = message
+            if timestamp > partition_time:
+                partition_time = queue.partition_time = timestamp
+                if timestamp > time.stream:  # noqa: PLR1730 - a call of max for every record
+                    time.stream = timestamp
+            forward(key, value, timestamp, headers)
+        if schedules and count:
+            punctuate()
+        if taken is not None:
+            queue.next_offset = taken.offset() + 1
+        return count
+
+    return run
 
 
 def _decoding(serde: Serde[Any]) -> Callable[[bytes], Any] | None:

@@ -61,7 +61,7 @@ class SourceRows:
     def read(self, run: Sequence[Message]) -> Rows:
         """Return the rows of some records, in their order."""
         self._rows = []
-        self.queue.messages.extend(run)
+        self.queue.put(run)
         self.queue.run(len(run), LAST_TIME_MS)
         return Rows.of(self._rows)
 

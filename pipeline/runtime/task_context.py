@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.agents.loop import AgentLoop
 from pipeline.errors import ProcessingError, StreamsError, TopologyError
 from pipeline.operators.context import StreamTime, failed
+from pipeline.plan.fusion import fuse
 from pipeline.plan.old_values import sending_old_values
 from pipeline.processor import Cancellable, PunctuationSchedule, PunctuationType
 from pipeline.record import Forward, Headers, Record, TaskId, TopicPartition
@@ -188,7 +189,7 @@ class ProcessorTaskContext:
     """Implements `processor.ProcessorContext` on a task."""
 
     def __init__(self, task: Task, node: Node, forward: Forward) -> None:
-        self._task, self._node, self._forward = task, node, forward
+        self._task, self._node, self._forward = task, node, fuse(forward)
         self._declared = {store.name for store in node.stores}
 
     @property

@@ -130,7 +130,6 @@ def check_model(machine: type[StoreMachine], engine: str, **options: Any) -> Non
         settings=settings(
             max_examples=examples,
             stateful_step_count=30,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )

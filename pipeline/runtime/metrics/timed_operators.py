@@ -34,7 +34,7 @@ def time_operators(task: Task, inputs: Inputs, contexts: Iterable[Any]) -> None:
         entering = task.sampling.entering(
             twins.of(queue.forward), task.metrics.node(queue.source.name), lambda: task.time.stream
         )
-        twins.exchanges.append(Exchange(queue, "forward", queue.forward, entering))
+        twins.exchanges.append(Exchange(queue, "run", queue.run, queue.running(entering)))
     task.sampling.begin(twins.exchanges)
 
 

@@ -79,7 +79,10 @@ class Twins:
 
     def _twin(self, thing: Any) -> Any:
         if isinstance(thing, FunctionType):
-            return self._function(thing) if thing.__module__.startswith(_OURS) else thing
+            if not thing.__module__.startswith(_OURS):
+                return thing
+            # Of a fused function, that of what it was made of: each operator by itself.
+            return self._function(getattr(thing, "__wrapped__", thing))
         if type(thing) is tuple:
             members = tuple(map(self.of, thing))
             return thing if all(map(_same, members, thing)) else members
