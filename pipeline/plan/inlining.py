@@ -15,7 +15,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from pipeline.plan.folding import Known, folded
 
@@ -134,8 +134,8 @@ def _bound(
 def _numbered(part: Part, number: int, names: Mapping[str, str]) -> ast.FunctionDef:
     """Return a copy of a part's text with numbered names; `names` are called otherwise."""
     own = {*_parameter_names(part.definition), *_stored(part.definition), *part.cells}
-    numbering = _Numbering(number, names, own)
-    return numbering.visit(deepcopy(part.definition))  # type: ignore[no-any-return] # it stays one
+    definition: ast.FunctionDef = _Numbering(number, names, own).visit(deepcopy(part.definition))
+    return definition
 
 
 class _Numbering(ast.NodeTransformer):
@@ -180,7 +180,7 @@ class _Returning(ast.NodeTransformer):
 
 
 def _site(body: list[ast.stmt], cells: Collection[str], where: Where) -> list[ast.stmt] | None:
-    """Return the statements of which the last is the one call that a function does last; None: it has none."""
+    """Return the statements of which the last is the one call that is done last; None: there is none."""
     if where == "turn":
         loops = (statement for statement in body if isinstance(statement, _LOOPS) and not statement.orelse)
         found = [site for loop in loops for site in _sites(loop.body, cells)]
@@ -227,16 +227,19 @@ def _name(name: str) -> ast.Name:
 
 
 def _written(code: CodeType) -> tuple[ast.FunctionDef, frozenset[str]] | None:
-    """Return the text of a function, and the names that it and its siblings rebind; None: it is not there."""
-    for outer in _module(code.co_filename):
-        if outer.lineno <= code.co_firstlineno <= (outer.end_lineno or 0):
-            nodes = list(ast.walk(outer))
-            rebound = frozenset(
-                name for node in nodes if isinstance(node, ast.Nonlocal) for name in node.names
-            )
-            for node in nodes:
-                if isinstance(node, ast.FunctionDef) and _is_of(node, code):
-                    return node, rebound
+    """Return the text of a function, and the names that it and its siblings rebind.
+
+    None: it is not there, or is not what runs: a file may have been replaced since it was imported.
+    """
+    module = _module(code.co_filename)
+    if module is None or code not in module.codes:
+        return None
+    for outer in module.tree.body:
+        nodes = list(ast.walk(outer))
+        for node in nodes:
+            if isinstance(node, ast.FunctionDef) and _is_of(node, code):
+                rebound = (name for node in nodes if isinstance(node, ast.Nonlocal) for name in node.names)
+                return node, frozenset(rebound)
     return None
 
 
@@ -247,8 +250,22 @@ def _is_of(definition: ast.FunctionDef, code: CodeType) -> bool:
     return plain and (definition.lineno, definition.name) == (code.co_firstlineno, code.co_name)
 
 
+class _Module(NamedTuple):
+    tree: ast.Module
+    codes: frozenset[CodeType]
+
+
 @lru_cache(maxsize=_MODULES)
-def _module(path: str) -> list[Any]:
-    """Return the functions and classes of a module; none if its text is not there."""
-    tree = ast.parse("".join(linecache.getlines(path)))
-    return [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+def _module(path: str) -> _Module | None:
+    """Return what a module's text says, and the code of all its functions; None: there is no text."""
+    text = "".join(linecache.getlines(path))
+    if not text:
+        return None
+    return _Module(ast.parse(text), frozenset(_codes(compile(text, path, "exec", dont_inherit=True))))
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)

@@ -160,7 +160,7 @@ class RecordQueue:
         return extracted
 
 
-def _running(  # noqa: PLR0915 - what `run` says
+def _running(  # noqa: C901, PLR0915 - all of it is `run`
     queue: RecordQueue,
     forward: Forward,
     taker: Taker,
