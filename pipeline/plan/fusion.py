@@ -79,7 +79,7 @@ def _chain(function: Callable[..., Any], where: Where) -> list[tuple[FunctionTyp
         part = part_of(called.__code__, _known(called), "end" if chain else where)
         if part is None or any(called is other for other, _ in chain):
             break
-        if chain and (arguments != called.__code__.co_argcount or not part.can_follow(chain[0][1])):
+        if chain and (arguments != called.__code__.co_argcount or where not in part.stands_in):
             break
         chain.append((called, part))
         if part.last_call is None:

@@ -13,7 +13,7 @@ import linecache
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import CodeType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -47,13 +47,13 @@ class Part:
     cells: tuple[str, ...]
     where: Where
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """All names that stand in it."""
         nodes = ast.walk(self.definition)
         return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
 
-    @property
+    @cached_property
     def last_call(self) -> tuple[str, int] | None:
         """Name of the cell whose function it calls last, and with how many arguments; None: it does not."""
         site = _site(self.definition.body, self.cells, self.where)
@@ -62,15 +62,16 @@ class Part:
         called, arguments = _called(site[-1])
         return called, len(arguments)
 
-    def can_follow(self, first: Part) -> bool:
-        """Whether its text can stand in place of a call, in one whose first part is `first`."""
+    @cached_property
+    def stands_in(self) -> frozenset[Where]:
+        """Where its text can stand in place of a call: at the end of the whole, or of a turn."""
         nodes = list(ast.walk(self.definition))
         if any(isinstance(node, ast.Return) and node.value is not None for node in nodes):
-            return False
+            return frozenset()
         loops = [node for node in nodes if isinstance(node, _LOOPS)]
         # From within a loop of its own, `continue` would go on with that.
         leaves_a_loop = any(isinstance(node, ast.Return) for loop in loops for node in ast.walk(loop))
-        return not (leaves_a_loop and first.where == "turn")
+        return frozenset({"end"} if leaves_a_loop else {"end", "turn"})
 
 
 @lru_cache(maxsize=_FUNCTIONS)
