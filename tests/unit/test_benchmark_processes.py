@@ -152,11 +152,13 @@ def test_questions_go_round_the_users() -> None:
 
 #: What measures: a harness that runs one measuring process, which says its number and waits for ever.
 _HARNESS = """
-import sys
+import signal, sys
 from benchmarks.contenders.contender import Contender
 from benchmarks.measurement import Job
 from benchmarks.processes import measure
 
+# Who is started in the background does not hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 waits = "import os, sys, threading; print(os.getpid(), file=open(sys.argv[1], 'w')); threading.Event().wait()"
 command = [sys.executable, "-c", waits, sys.argv[1]]
 names = dict.fromkeys(("contender", "address", "application_id", "source", "state_dir"), "")
