@@ -99,9 +99,11 @@ class RecordQueue:
         #: Whether something of what waits may be larger than a value may be: few of them are weighed singly.
         self.has_large = False
         self._limit_bytes = config.max_record_bytes
+        time = taker.time
+        # The list of schedules, for it costs less to see whether it is empty.
+        self._taking = taker, time, taker.blocked, time.stream_punctuations.schedules, reject
         extract = None if source.timestamp is None else self._extractor(source.timestamp, clock)
-        self._decoding = _decoding(source.key), _decoding(source.value), extract
-        self._taker, self._reject = taker, reject
+        self._decoding = _decoding(source.key), _decoding(source.value), extract, self._limit_bytes
         #: `(limit, until)`: takes records as long as there are fewer than `limit`, and none is later than
         #: `until`, in ms. Returns how many; the first that is later has been decoded.
         self.run: Run = fuse(self.running(forward), "turn")
@@ -142,7 +144,10 @@ class RecordQueue:
 
     def running(self, forward: Forward) -> Run:
         """Return what `run` is when records go to `forward`."""
-        return _running(self, forward, self._taker, self._reject, *self._decoding, self._limit_bytes)
+        messages = self.messages
+        return _running(
+            self, self.source, messages, messages.popleft, forward, *self._taking, *self._decoding
+        )
 
     def _extractor(self, given: TimestampExtractor, clock: Clock) -> Callable[[Record[Any, Any]], int]:
         extract = given.make(clock) if isinstance(given, ByClock) else given
@@ -160,10 +165,16 @@ class RecordQueue:
         return extracted
 
 
-def _running(  # noqa: C901, PLR0915 - all of it is `run`
+def _running(  # noqa: C901 - all of it is `run`
     queue: RecordQueue,
+    source: Source,
+    messages: Sequence[Message],
+    popleft: Callable[[], Message],
     forward: Forward,
     taker: Taker,
+    time: TaskTime,
+    blocked: Collection[object],
+    schedules: Collection[object],
     reject: Callable[[Message, RecordError], None],
     decode_key: Callable[[bytes], Any] | None,
     decode_value: Callable[[bytes], Any] | None,
@@ -174,22 +185,17 @@ def _running(  # noqa: C901, PLR0915 - all of it is `run`
 
     What it hands a record on by is the last that it does with it: so both are fused (`plan.fusion`).
     """
-    messages, source, time, blocked = queue.messages, queue.source, taker.time, taker.blocked
-    popleft = messages.popleft
-    # The list of schedules, for it costs less to see whether it is empty.
-    schedules, punctuate = time.stream_punctuations.schedules, taker.punctuate_stream
 
     def run(limit: int, until: int) -> int:  # noqa: C901, PLR0912 - a call costs a tenth of what it does
-        # Read once: others put and forward between two runs.
         head, has_large, partition_time = queue.head, queue.has_large, queue.partition_time
         taken, count = None, 0
-        while count < limit and not blocked:
+        while count < limit and not blocked and (messages or head is not None):
             if schedules and count:
-                punctuate()
+                taker.punctuate_stream()
             if head is not None:
                 message, key, value, timestamp, headers = head
                 head = queue.head = None
-            elif messages:
+            else:
                 message = popleft()
                 key, value = message.key(), message.value()
                 try:
@@ -206,19 +212,15 @@ def _running(  # noqa: C901, PLR0915 - all of it is `run`
                     timestamp = message.timestamp()[1]
                     if extract is not None:
                         timestamp = extract(Record(key, value, timestamp, headers))
+                    if not 0 <= timestamp <= LAST_TIME_MS:
+                        raise _no_time(source, timestamp)
                 except SerdeError as error:
                     reject(message, error)
                     taken = message
                     continue
-            else:
+            if timestamp > until:
+                queue.head = message, key, value, timestamp, headers
                 break
-            if not 0 <= timestamp <= until:
-                if 0 <= timestamp <= LAST_TIME_MS:
-                    queue.head = message, key, value, timestamp, headers
-                    break
-                reject(message, _no_time(source, timestamp))
-                taken = message
-                continue
             count += 1
             taken = taker.message = message
             if timestamp > partition_time:
@@ -227,7 +229,7 @@ def _running(  # noqa: C901, PLR0915 - all of it is `run`
                     time.stream = timestamp
             forward(key, value, timestamp, headers)
         if schedules and count:
-            punctuate()
+            taker.punctuate_stream()
         if taken is not None:
             queue.next_offset = taken.offset() + 1
         return count
