@@ -34,7 +34,8 @@ _MEASURED: Final = re.compile(
 )
 #: These read back what came of it, when the time has been taken.
 _CHECKED: Final = re.compile(r"^(_stored \(.*benchmarks/engine|windows_digest \(.*benchmarks/windows)\.py")
-_PYTHON: Final = re.compile(r"\.py:\d+\)$")
+#: Or what was made of several of these (`pipeline.plan.fusion`).
+_PYTHON: Final = re.compile(r"(\.py|\(<fused .*>):\d+\)$")
 _IMPORTED: Final = re.compile(r"^<module> ")
 
 

@@ -15,6 +15,7 @@ ENGINE = "main (benchmarks/measure.py:37);_process (/somewhere/benchmarks/engine
 OURS = f"{ENGINE};step (pipeline/runtime/worker.py:160)"
 BY_HAND = "main (benchmarks/measure.py:37);route (benchmarks/handwritten/route.py:38)"
 RESTORE = "run (/somewhere/benchmarks/engine.py:37);restore (/somewhere/benchmarks/engine.py:43)"
+FUSED = "<fused 1f95b3ea: _running, build_filter, _to_topic>"
 CLIENT, JSON = "(confluent_kafka/cimpl.so)", "(msgspec/_core.so)"
 
 
@@ -25,6 +26,9 @@ SAMPLES: Final[list[tuple[str, str | None]]] = [
     (f"{OURS};run (pipeline/runtime/record_queue.py:151);Message_key {CLIENT}", "runtime and operators"),
     (f"{OURS};process (pipeline/operators/sink.py:46);JSONEncoder_encode {JSON}", "encoding JSON"),
     (f"{OURS};process (pipeline/operators/stateless.py:82)", "runtime and operators"),
+    (f"{OURS};run ({FUSED}:31)", "runtime and operators"),
+    (f"{OURS};flush (pipeline/state/window.py:120);process ({FUSED}:31)", "runtime and operators"),
+    (f"{OURS};run ({FUSED}:31);put (pipeline/state/window.py:120)", "stores and their caches"),
     (f"{OURS};<lambda> (benchmarks/topologies.py:65);sub {JSON}", "the user's functions"),
     (f"{OURS};put (pipeline/state/window.py:120);hash (libpython.so)", "stores and their caches"),
     (f"{OURS};get (pipeline/state/rocksdb.py:9);Rdict::get (rocksdict/rocksdict.so)", "RocksDB"),
