@@ -13,38 +13,41 @@ from pipeline.operators.context import failed
 from pipeline.operators.materialize import deletes_at_record_time
 from pipeline.operators.windowed import FORGOTTEN, Input, Take
 from pipeline.record import Headers
+from pipeline.state.store import Entry
 from pipeline.windows import TimeWindows, UnlimitedWindows
 
 
 def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Input) -> Take:
     """Return what adds a record to each of its windows that is open (rules a2.2, a2.3)."""
     node, context, time, closing = source.node, source.context, source.time, source.closing
-    get, put = source.store.get_entry, source.store.put_entry
+    get, put, at_hand = source.store.get_entry, source.store.put_entry, source.store.at_hand
     initializer, aggregator, fail = node.initializer, source.aggregator, context.fail
     at_record_time = deletes_at_record_time(node)
-    size, starts, closed_until = windows.size_ms, windows.starts, windows.closed_until
-    # Of most records both are those of the record before: windows are long, and time passes slowly.
+    size, starts, retention = windows.size_ms, windows.starts, windows.retention_ms
+    # Of most records they are those of the record before: windows are long.
     follows_one_another = isinstance(windows, TimeWindows) and windows.advance_ms == size
-    containing, judged_at, last_closed_start = starts(0), -1, closed_until(-1) - size
+    containing = starts(0)
 
     def take(key_bytes: bytes, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-        nonlocal containing, judged_at, last_closed_start
+        nonlocal containing
         if not (follows_one_another and containing[0] <= timestamp < containing[0] + size):
             containing = starts(timestamp)
         if not containing:
             context.drop(node, "before the first window")
             return
-        if time.ms != judged_at:
-            judged_at = time.ms
-            last_closed_start = closed_until(judged_at) - size
+        last_closed_start = time.ms - retention
         for start in containing:
             if start <= last_closed_start:
                 context.drop(node, "late")
                 continue
-            entry = get(key_bytes, start)
+            # Mostly it is at hand: the store is called neither for what is there nor for what is put.
+            found = at_hand.get(start)
+            entry = get(key_bytes, start) if found is None else found[0].get(key_bytes)
+            so_far: Any = None if entry is None else entry.value
             function: object = initializer
             try:
-                so_far = initializer() if entry is None else entry.value
+                if so_far is None:
+                    entry, so_far = None, initializer()
                 function = aggregator
                 aggregate = aggregator(key, value, so_far)
             except Exception as error:
@@ -56,7 +59,9 @@ def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Inpu
                 latest = timestamp if aggregate is None and at_record_time else entry.timestamp
             if closing is not None and entry is None:
                 closing.opened(key_bytes, start, start + size, timestamp)
-            if not put(key_bytes, start, aggregate, latest, headers):
+            if found is not None:
+                found[0][key_bytes] = found[1][key_bytes] = Entry(aggregate, latest, headers)
+            elif not put(key_bytes, start, aggregate, latest, headers):
                 context.drop(node, FORGOTTEN)
 
     return take

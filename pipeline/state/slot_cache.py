@@ -79,8 +79,8 @@ _NEVER: Final = 2**63
 
 _ByStart: TypeAlias = dict[int, dict[bytes, Entry]]
 
-#: No window was put into yet.
-_NOWHERE: Final[tuple[int | None, dict[bytes, Entry], dict[bytes, Entry]]] = (None, {}, {})
+#: A window's entries by key, and those of them that were put since the last flush.
+AtHand: TypeAlias = tuple[dict[bytes, Entry], dict[bytes, Entry]]
 
 
 class AggregateCache:
@@ -88,23 +88,27 @@ class AggregateCache:
 
     Args:
         bound: number of committed entries that are kept; the oldest windows are forgotten first.
+        lends: whether there are windows at hand.
 
     Attributes:
         whole_from: of windows that start at this time or later, every entry is in memory, or its key is
             in a filter. So it is of earlier ones that have a filter.
         windows: by start, then key, every entry in memory; always the same dictionary.
         gone: by start, a filter of the keys of entries that were forgotten.
+        at_hand: by start, windows that were put into lately and of which every entry is in memory: to look
+            one up takes no call; to put one is to set it in both dictionaries, until the next flush. Always
+            the same dictionary. Its store empties it when stream time goes on, which may hide them.
     """
 
-    def __init__(self, bound: int) -> None:
+    def __init__(self, bound: int, *, lends: bool = True) -> None:
         self.whole_from = _NEVER
         self._bound = bound
         self._remembered = 0
         self.windows: _ByStart = {}
         self._dirty: _ByStart = {}
         self._flushed: _ByStart = {}
-        #: The window that was put into last, and its entries, all and dirty: most puts are into the same.
-        self._last = _NOWHERE
+        self._lends = lends
+        self.at_hand: dict[int, AtHand] = {}
         self.gone: dict[int, KeyFilter] = {}
         #: By key, the starts of its uncommitted entries; made when a key is asked for.
         self._starts: dict[bytes, set[int]] | None = None
@@ -137,18 +141,19 @@ class AggregateCache:
 
     def put(self, key: bytes, start: int, entry: Entry) -> None:
         """Keep an entry until it is committed."""
-        last, entries, dirty = self._last
-        if start != last:
-            entries, dirty = self.windows.setdefault(start, {}), self._dirty.setdefault(start, {})
-            self._last = start, entries, dirty
+        entries, dirty = self.windows.setdefault(start, {}), self._dirty.setdefault(start, {})
         entries[key] = dirty[key] = entry
         if self._starts is not None:
             self._starts.setdefault(key, set()).add(start)
+        elif self._lends and start >= self.whole_from and start not in self.gone:
+            self.at_hand[start] = entries, dirty
 
     def uncommitted(self, key: bytes, first: int, last: int) -> dict[int, Entry]:
         """Return a key's uncommitted entries with `first <= start <= last`, by start."""
         if self._starts is None:
             self._starts = {}
+            # What is put is noted there, too.
+            self.at_hand.clear()
             for cache in (self._flushed, self._dirty):
                 for start, entries in cache.items():
                     for other in entries:
@@ -189,7 +194,8 @@ class AggregateCache:
             keys = [segment + (escape_zeros(key) if 0 in key else key) + end for key in entries]
             changes |= zip(keys, stored, strict=True)
             _join(self._flushed, start, entries)
-        self._dirty, self._last = {}, _NOWHERE
+        self._dirty = {}
+        self.at_hand.clear()
         return log, changes
 
     def commit(self, horizon: int) -> None:
@@ -222,7 +228,7 @@ class AggregateCache:
                 entries = {key: entry for key, entry in entries.items() if key not in kept}
             self._remembered -= len(entries)
             self._note_gone(start, entries)
-        self._last = _NOWHERE
+        self.at_hand.clear()
 
     def _uncommitted_of(self, start: int) -> dict[bytes, Entry]:
         return {**self._flushed.get(start, {}), **self._dirty.get(start, {})}
@@ -256,8 +262,9 @@ class AggregateCache:
         """Forget what is committed: the store was changed by another way, or memory is short."""
         self.windows.clear()
         self.windows |= {start: self._uncommitted_of(start) for start in {*self._flushed, *self._dirty}}
-        self._remembered, self._last = 0, _NOWHERE
+        self._remembered = 0
         self.whole_from, self.gone = _NEVER, {}
+        self.at_hand.clear()
 
     def wipe(self) -> None:
         """Forget everything."""

@@ -42,6 +42,7 @@ class WindowStore(SegmentedStore[K, V]):
     Attributes:
         on_flush: called with key, start, entry and old value of each update that is forwarded.
         send_old_values: whether `on_flush` is told the old value.
+        at_hand: see `AggregateCache`; what is there can be seen.
     """
 
     on_flush: Callable[[bytes, int, Entry, V | None], None] | None
@@ -60,8 +61,8 @@ class WindowStore(SegmentedStore[K, V]):
         cache_entries: int,
         caching: bool = True,
     ) -> None:
-        self._aggregates = AggregateCache(cache_entries)
-        self._windows = self._aggregates.windows
+        self._aggregates = AggregateCache(cache_entries, lends=caching and not retain_duplicates)
+        self._windows, self.at_hand = self._aggregates.windows, self._aggregates.at_hand
         self._joins = JoinCache(cache_entries, self._decoded)
         super().__init__(
             name,
@@ -129,6 +130,7 @@ class WindowStore(SegmentedStore[K, V]):
         """Put a window's value, None deletes; return False, having done nothing, if it has expired."""
         if start > self._time:
             self._time = start
+            self.at_hand.clear()
         elif start <= self._time - self.retention_ms:
             return False
         entry = Entry(value, timestamp, headers)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from pipeline.record import TaskId, Windowed
+from pipeline.record import NO_HEADERS, TaskId, Windowed
 from pipeline.serde import BYTES, INT64
 from pipeline.state.keyvalue import KeyValueStore
+from pipeline.state.store import Entry
 from pipeline.state.window import WindowStore
 from tests.unit.store_machine import KEYS, StoreMachine, TimedMachine, check_model
 
@@ -156,6 +157,17 @@ class WindowMachine(TimedMachine):
             earlier = self.live.get((key, start), []) if self.duplicates else []
             self.live[key, start] = [*earlier, value]
 
+    @rule(key=st.sampled_from(KEYS), value=st.booleans())
+    def put_at_hand(self, key: bytes, *, value: bool) -> None:
+        """Put into the window that was put into last without calling the store, as operators do."""
+        for start, window in list(self.store.at_hand.items())[-1:]:
+            entry = Entry(self.next_value() if value else None, start, NO_HEADERS)
+            for entries in window:
+                entries[key] = entry
+            self.live.pop((key, start), None)
+            if value:
+                self.live[key, start] = [entry.value]
+
     @rule(key=st.sampled_from(KEYS), start=STARTS)
     def delete(self, key: bytes, start: int) -> None:
         self.time = max(self.time, start)
@@ -232,6 +244,9 @@ class WindowMachine(TimedMachine):
         if not self.duplicates:
             found = {slot: self.store.fetch(*slot) for slot in self.live}
             assert found == {slot: live[slot][0] if slot in live else None for slot in self.live}
+        for start, (entries, _) in self.store.at_hand.items():
+            known = {key: [entry.value] for key, entry in entries.items() if entry.value is not None}
+            assert known == {key: values for (key, window), values in live.items() if window == start}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.plan.compiler import Inputs
 from pipeline.runtime.metrics.twins import Exchange, Twins
+from pipeline.state.window import WindowStore
 from pipeline.topology import Source
 
 if TYPE_CHECKING:
@@ -58,3 +59,6 @@ def _watch_caches(task: Task, twins: Twins) -> None:
         if store.counts_reads:
             watched = task.sampling.looking_up(store, store.get_entry, task.metrics.store(name))
             twins.replace_method(store, "get_entry", watched)
+        if isinstance(store, WindowStore):
+            # Nothing is at hand: what is looked up there would not be counted.
+            twins.replace(store.at_hand, {})

@@ -47,9 +47,9 @@ class Twins:
         self._made: dict[int, tuple[Any, Any]] = {}
         self._methods: dict[tuple[int, str], Any] = {}
 
-    def replace(self, function: Callable[..., Any], twin: Callable[..., Any]) -> None:
-        """Say what stands for a function from now on."""
-        self._made[id(function)] = (function, twin)
+    def replace(self, thing: object, twin: object) -> None:
+        """Say what stands for a function, or whatever a closure holds, from now on."""
+        self._made[id(thing)] = (thing, twin)
 
     def replace_method(self, holder: Any, name: str, twin: Callable[..., Any]) -> None:
         """Say what stands for an object's method where a closure holds it."""
