@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.runtime.partitioner import partition_for
 from pipeline.runtime.producer import Producer, TransactionalProducer
 from pipeline.runtime.purge import Purge
 from pipeline.runtime.rewinds import Rewinds
+from pipeline.state.rows import Log
 
 
 class TaskEnvironment:
@@ -59,7 +60,7 @@ class TaskEnvironment:
         """The caches that belong to no task."""
         return (*self.global_stores.values(), self.global_writes)
 
-    def log(self, changelog: TopicPartition, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+    def log(self, changelog: TopicPartition, records: Log) -> None:
         """Produce a store's updates, given by key and value, to its changelog."""
         self.producer.log(*changelog, records)
         self.recorder.traffic.log(changelog.topic, records)

@@ -12,6 +12,7 @@ from pipeline.runtime.memory_group import MemoryConsumer
 from pipeline.runtime.memory_log import MemoryTopic, MemoryTransaction
 from pipeline.runtime.partitioner import partition_for
 from pipeline.runtime.undelivered import Undelivered
+from pipeline.state.rows import Log
 
 if TYPE_CHECKING:
     from pipeline.runtime.memory import MemoryBroker
@@ -64,7 +65,7 @@ class MemoryProducer:
         if self._broker.reachable:
             self._deliver()
 
-    def log(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+    def log(self, topic: str, partition: int, records: Log) -> None:
         """Produce records, given by key and value, without headers, at the time of writing."""
         for key, value in records:
             self.produce(topic, value, key, partition, -1, NO_HEADERS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pipeline.record import Headers, TopicPartition
 from pipeline.runtime.undelivered import Undelivered
+from pipeline.state.rows import Log
 
 if TYPE_CHECKING:
     from pipeline.runtime.broker import Committed
@@ -40,7 +41,7 @@ class Producer(Protocol):
         """
         ...
 
-    def log(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+    def log(self, topic: str, partition: int, records: Log) -> None:
         """Queue records, given by key and value, without headers, at the time of writing; raises likewise."""
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from pipeline.runtime.progress import Progress, encode_progress
 from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.task_context import TaskContext
 from pipeline.runtime.task_time import TaskTime
+from pipeline.state.rows import Log
 
 #: How old a task's last commit gets: well under any broker's `offsets.retention.minutes`.
 RENEWAL_MS = 3_600_000
@@ -155,7 +156,7 @@ class Task:
         self._log(name, self.stores[name].stored(keys))
         self._processed_since_commit += 1
 
-    def _log(self, name: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+    def _log(self, name: str, records: Log) -> None:
         self.environment.log(self.changelogs[name], records)
         self.log_ends[name] += len(records)
         self._logged.add(name)

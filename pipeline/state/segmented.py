@@ -13,7 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from pipeline.serde import Serde
 from pipeline.state.caching import CachingStore, decode_entry, merge_scans
-from pipeline.state.rows import Row, Rows
+from pipeline.state.rows import Log, Row, Rows
 from pipeline.state.segment_keys import (
     KEY_END,
     Slot,
@@ -143,7 +143,7 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
 
     # For the task.
 
-    def flush(self) -> list[tuple[bytes, bytes | None]]:
+    def flush(self) -> Log:
         """Forward what changed since the last flush, and return it as changelog records.
 
         What was not there at the last flush, and is not there now, is not told of. Forwarded last: who
@@ -158,7 +158,10 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
             raise self._unencodable(
                 error, ((key, entry) for key, _slot, entry in self._cache.changed())
             ) from error
-        self._changes.update(changes)
+        if self._changes:
+            self._changes.update(changes)
+        else:
+            self._changes = changes
         self._flushed_time = self._time
         self._forwarded.clear()
         self._forward(changed)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from pipeline.state.cache_size import sample_of
 from pipeline.state.caching import pack_time
 from pipeline.state.key_filter import KeyFilter
+from pipeline.state.rows import Log, Rows
 from pipeline.state.segment_keys import (
     KEY_END,
     WINDOWS,
@@ -24,7 +25,7 @@ from pipeline.state.segment_keys import (
 from pipeline.state.store import Entry
 
 #: What is to be logged, and what is to be stored.
-Encoded: TypeAlias = tuple[list[tuple[bytes, bytes | None]], dict[bytes, bytes | None]]
+Encoded: TypeAlias = tuple[Log, dict[bytes, bytes | None]]
 
 
 class SlotCache(Protocol):
@@ -141,7 +142,11 @@ class AggregateCache:
 
     def put(self, key: bytes, start: int, entry: Entry) -> None:
         """Keep an entry until it is committed."""
-        entries, dirty = self.windows.setdefault(start, {}), self._dirty.setdefault(start, {})
+        entries, dirty = self.windows.get(start), self._dirty.get(start)
+        if entries is None:
+            entries = self.windows[start] = {}
+        if dirty is None:
+            dirty = self._dirty[start] = {}
         entries[key] = dirty[key] = entry
         if self._starts is not None:
             self._starts.setdefault(key, set()).add(start)
@@ -181,7 +186,8 @@ class AggregateCache:
 
     def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
         """Take what was put since the last flush as flushed, and return it encoded."""
-        log: list[tuple[bytes, bytes | None]] = []
+        logged_keys: list[bytes] = []
+        logged: list[bytes | None] = []
         changes: dict[bytes, bytes | None] = {}
         for start, entries in self._dirty.items():
             segment, suffix = pack_segment(start // segment_ms), WINDOWS.pack(start, 0)
@@ -190,13 +196,14 @@ class AggregateCache:
                 None if (value := entry.value) is None else pack_time(entry.timestamp) + serialize(value)
                 for entry in entries.values()
             ]
-            log += zip([key + suffix for key in entries], stored, strict=True)
+            logged_keys += [key + suffix for key in entries]
+            logged += stored
             keys = [segment + (escape_zeros(key) if 0 in key else key) + end for key in entries]
             changes |= zip(keys, stored, strict=True)
             _join(self._flushed, start, entries)
         self._dirty = {}
         self.at_hand.clear()
-        return log, changes
+        return Rows(logged_keys, logged), changes
 
     def commit(self, horizon: int) -> None:
         """Take what was flushed as committed; windows that start at `horizon` or before have expired."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from pipeline.record import Headers
-from pipeline.state.rows import Row, Rows
+from pipeline.state.rows import Log, Row, Rows
 
 if TYPE_CHECKING:
     from pipeline.state.write_behind import WriteBehind
@@ -120,7 +120,7 @@ class StateStore(Protocol):
         """Number of entries put since the last flush: a task commits before it passes its bound."""
         ...
 
-    def flush(self) -> Sequence[tuple[bytes, bytes | None]]:
+    def flush(self) -> Log:
         """Forward what changed since the last flush, and return it as changelog records, none if clean."""
         ...
 

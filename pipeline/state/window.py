@@ -128,6 +128,9 @@ class WindowStore(SegmentedStore[K, V]):
 
     def put_entry(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> bool:
         """Put a window's value, None deletes; return False, having done nothing, if it has expired."""
+        if (found := self.at_hand.get(start)) is not None:
+            found[0][key] = found[1][key] = Entry(value, timestamp, headers)
+            return True
         if start > self._time:
             self._time = start
             self.at_hand.clear()

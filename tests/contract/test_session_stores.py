@@ -315,7 +315,7 @@ def test_session_queries_show_only_what_is_committed(engine: Open, make: Make) -
 def test_stored_is_what_is_committed_under_changelog_keys(engine: Open, make: Make) -> None:
     store = make(engine())
     store.put("a", "1", 2, 5)
-    log = store.flush()
+    log = list(store.flush())
     store.commit(1)
     store.put("a", "2", 2, 5)
     store.put("b", "2", 2, 5)
@@ -330,7 +330,7 @@ def test_wipe_forgets_every_stage(engine: Open, make: Make) -> None:
         reach(store, stage)
     store.wipe()
     assert (list(store.all()), store.fetch_all("put"), store.position()) == ([], [], 0)
-    assert (store.dirty, store.flush(), store.progress()) == (0, [], {"time": -1})
+    assert (store.dirty, list(store.flush()), store.progress()) == (0, [], {"time": -1})
 
 
 @pytest.mark.parametrize(

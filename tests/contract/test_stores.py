@@ -417,7 +417,7 @@ def test_a10_3_a_changelog_restores_the_store(engine: Open, make: Make, other_en
 def test_restoring_replaces_what_was_read_before(engine: Open, make: Make) -> None:
     store = make(engine())
     store.put("a", "1", 1)
-    log = store.flush()
+    log = list(store.flush())
     store.commit(1)
     assert store.get("a") == "1"
     store.restore(Rows.of([(log[0][0], b"\0\0\0\0\0\0\0\x092")]), 2)
@@ -436,7 +436,7 @@ def test_wipe_forgets_every_stage(engine: Open, make: Make) -> None:
         store.put(stage, "v", 1)
         reach(store, stage)
     store.wipe()
-    assert (list(store.all()), store.position(), store.dirty, store.flush()) == ([], 0, 0, [])
+    assert (list(store.all()), store.position(), store.dirty, list(store.flush())) == ([], 0, 0, [])
 
 
 @pytest.mark.parametrize(
@@ -460,7 +460,7 @@ def test_queries_of_a_closed_store_are_refused(
 def test_stored_is_what_is_committed_under_changelog_keys(engine: Open, make: Make) -> None:
     store = make(engine())
     store.put("a", "1", 1)
-    log = store.flush()
+    log = list(store.flush())
     store.commit(1)
     store.put("a", "2", 2)
     store.put("b", "2", 2)

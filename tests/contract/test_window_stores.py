@@ -200,7 +200,7 @@ def test_duplicates_put_after_a_full_restore_do_not_replace_restored_ones(
     store = make(engine(), dups=True)
     for number in range(3):
         store.put("a", str(number), 1)
-    log = store.flush()
+    log = list(store.flush())
     store.commit(3)
     restored = make(other_engine, dups=True)
     restored.restore(Rows.of(log), 3)
@@ -401,7 +401,7 @@ def test_window_queries_show_only_what_is_committed(engine: Open, make: Make) ->
 def test_stored_is_what_is_committed_under_changelog_keys(engine: Open, make: Make, *, dups: bool) -> None:
     store = make(engine(), dups=dups)
     store.put("a", "1", 5)
-    log = store.flush()
+    log = list(store.flush())
     store.commit(1)
     store.put("a", "2", 5)
     store.put("b", "2", 5)
@@ -416,7 +416,7 @@ def test_wipe_forgets_every_stage(engine: Open, make: Make) -> None:
         store.put(stage, "v", 1)
         reach(store, stage)
     store.wipe()
-    assert (list(store.all()), store.position(), store.dirty, store.flush()) == ([], 0, 0, [])
+    assert (list(store.all()), store.position(), store.dirty, list(store.flush())) == ([], 0, 0, [])
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pipeline.runtime.kafka.errors import (
 from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings, number
 from pipeline.runtime.undelivered import Undelivered
+from pipeline.state.rows import Log
 
 #: Of a record that failed before a partition was chosen for it.
 _NO_PARTITION: Final = -1
@@ -93,7 +94,7 @@ class KafkaProducer:
         on_failure = partial(self._on_failure, timestamp=timestamp, headers=headers) if headers else None
         self._produce_waiting(topic, value, key, partition, on_failure, None, timestamp, list(headers))
 
-    def log(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+    def log(self, topic: str, partition: int, records: Log) -> None:
         """Queue records, given by key and value, without headers, at the time of writing; raises likewise."""
         produce = self._produce
         for key, value in records:

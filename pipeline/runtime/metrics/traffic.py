@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from itertools import chain
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from pipeline.operators.context import Flow
 from pipeline.record import Headers
 from pipeline.runtime.broker import Message
+from pipeline.state.rows import Log
 
 #: What topics beyond the bound are counted as, together: no topic is called so.
 OTHER: Final = "(other)"
 
 #: Of a longer run of records, about so many are weighed, evenly spread: all of them cost 100 ns a record.
 _WEIGHED: Final = 16
-
-_Weighed = TypeVar("_Weighed")
 
 #: `runtime.producer.Producer.produce`.
 Produce: TypeAlias = Callable[[str, bytes | None, bytes | None, int, int, Headers], None]
@@ -37,7 +36,7 @@ class Traffic:
     def polled(self, topic: str, run: Sequence[Message]) -> None:
         """Count records of one topic that were polled."""
         flow = self.consumed.get(topic) or self._flow(self.consumed, topic)
-        weighed = _some(run)
+        weighed = run[_some(run)]
         size = sum([len(message.key() or b"") + len(message.value() or b"") for message in weighed])
         flow.records += len(run)
         flow.bytes += size * len(run) // len(weighed)
@@ -87,11 +86,11 @@ class Traffic:
         """Return where records produced to a topic are counted by who produces many, beside `produce`."""
         return self._flow(self.produced, topic)
 
-    def log(self, topic: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+    def log(self, topic: str, records: Log) -> None:
         """Count records that were produced in one go, given by key and value."""
         if not records:
             return
-        flow, weighed = self.flow_to(topic), _some(records)
+        flow, weighed = self.flow_to(topic), list(records[_some(records)])
         size = sum(map(len, filter(None, chain.from_iterable(weighed))))
         flow.records += len(records)
         flow.bytes += size * len(records) // len(weighed)
@@ -107,6 +106,6 @@ class Traffic:
         return flows.setdefault(topic, Flow())
 
 
-def _some(run: Sequence[_Weighed]) -> Sequence[_Weighed]:
-    """Return those that are weighed for a run, which has some."""
-    return run[:: max(1, len(run) // _WEIGHED)]
+def _some(run: Sized) -> slice:
+    """Return which are weighed for a run, which has some."""
+    return slice(None, None, max(1, len(run) // _WEIGHED))

@@ -11,6 +11,7 @@ from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Committed
 from pipeline.runtime.memory_producer import check_size, choose_partition
 from pipeline.runtime.undelivered import Undelivered
+from pipeline.state.rows import Log
 
 if TYPE_CHECKING:
     from pipeline.testing.simulation.link import Link
@@ -65,7 +66,7 @@ class LinkProducer:
         elif not link.down and random() >= faults.held_back:
             self._deliver(target, len(queue))
 
-    def log(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+    def log(self, topic: str, partition: int, records: Log) -> None:
         """Produce records, given by key and value, without headers, at the time of writing."""
         for key, value in records:
             self.produce(topic, value, key, partition, -1, NO_HEADERS)
