@@ -161,8 +161,7 @@ class Connector:
             )
             opened.callback(environment.close)
             opened.callback(tasks.abandon)
-            topics = sorted({name for sub in plan.subtopologies for name in sub.topics if name in counts})
-            clients = (tuple(topics), admin, global_state, consumer, producer, environment)
+            clients = (tuple(tasks.topics), admin, global_state, consumer, producer, environment)
             stale = StaleStores(self._stores, config)
             return Connection(*clients, tasks, standbys, progress, stale, opened.pop_all())
 

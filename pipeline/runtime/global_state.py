@@ -87,6 +87,7 @@ class GlobalState:
         self._awaited: dict[TopicPartition, int] = {}
         self._readings = [_Reading(store, environment, counts) for store in stores]
         self._by_partition = {part: reading for reading in self._readings for part in reading.queues}
+        self._topics = {partition.topic for partition in self._by_partition}
         begins = admin.beginning_offsets(list(self._by_partition))
         self._ends = admin.end_offsets(list(self._by_partition), stable=True)
         for reading in self._readings:
@@ -159,7 +160,7 @@ class GlobalState:
     def _read(self, timeout_s: float) -> int:
         messages = self._reader.poll(self._environment.config.restore_records, timeout_s)
         runs: dict[str, dict[TopicPartition, list[Message]]] = {}
-        for partition, run in by_partition(messages).items():
+        for partition, run in by_partition(messages, self._topics).items():
             runs.setdefault(partition.topic, {})[partition] = run
         for topic, topic_runs in runs.items():
             for run in topic_runs.values():

@@ -75,6 +75,8 @@ class Restoration:
         self._reader, self._registry, self._counters = reader, registry, counters
         self._progress, self._most_keys = progress, most_keys
         self._targets: dict[TopicPartition, _Target] = {}
+        #: The topics of all logs that were ever read.
+        self._topics: set[str] = set()
 
     @property
     def active(self) -> bool:
@@ -127,6 +129,7 @@ class Restoration:
         if start < log_end:
             self._targets[log] = _Target(task, name, store, start, end, rows, log_end, position=start)
             store.expect(end - start)
+            self._topics.add(log.topic)
             self._reader.add(log, start, log_end)
             self._progress.begin(log_end - start)
             self._registry.progress(task.id, name, 0, end - start)
@@ -147,7 +150,7 @@ class Restoration:
         """Read and apply up to `max_records` records, and return how many there were."""
         self._progress.report()
         messages = self._reader.poll(max_records, timeout_s)
-        for changelog, run in by_partition(messages).items():
+        for changelog, run in by_partition(messages, self._topics).items():
             target = self._targets.get(changelog)
             if target is not None:
                 self._apply(target, run)

@@ -100,6 +100,8 @@ class Standbys:
         self._reader, self._engines, self._counts = reader, engines, counts
         self._group = environment.config.application_id
         self._copies: dict[TopicPartition, _Copy] = {}
+        #: The topics of all logs that were ever read.
+        self._topics: set[str] = set()
         self._tasks: dict[TaskId, list[_Copy]] = {}
         self._missing: list[tuple[TaskId, SubTopology]] = []
         self._look_ms = self._ask_ms = 0
@@ -231,12 +233,13 @@ class Standbys:
                 self._wipe(copy)
             tell_stores({copy.name: copy.store}, decode_each(committed, copy.sources).values())
             if copy.position < copy.end:
+                self._topics.add(log.topic)
                 self._reader.add(log, copy.position, copy.end)
                 copy.target = copy.end
 
     def _follow(self) -> int:
         messages = self._reader.poll(self._environment.config.restore_records, 0)
-        for log, run in by_partition(messages).items():
+        for log, run in by_partition(messages, self._topics).items():
             copy = self._copies.get(log)
             if copy is not None:
                 self._apply(copy, run)

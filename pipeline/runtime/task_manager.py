@@ -52,6 +52,9 @@ class TaskManager:
         counts: partition counts by topic.
         committer: commits tasks.
         standbys: the copies that are kept here, for tasks to take over; None: none are.
+
+    Attributes:
+        topics: whose partitions tasks process: the consumer is to read these and no others.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class TaskManager:
         self._engines, self._restoration, self._registry = engines, restoration, registry
         self._counts, self._standbys = counts, standbys
         self._committer = committer
+        sources = (topic for sub in environment.plan.subtopologies for topic in sub.topics)
+        self.topics = sorted({topic for topic in sources if topic in counts})
         self._starts = StartOffsets(environment.plan, admin, environment.clock, environment.counters)
         self._idle_sources = IdleSources(admin, consumer.end_offset)
         self._tasks: dict[tuple[TopicPartition, ...], Task] = {}
@@ -293,7 +298,7 @@ class TaskManager:
 
     def dispatch(self, messages: Sequence[Message]) -> int:
         """Put polled records on their tasks' queues; pause partitions that have enough."""
-        for partition, run in by_partition(messages).items():
+        for partition, run in by_partition(messages, self.topics).items():
             self._environment.recorder.polled_from(partition.topic, run)
             task = self._by_partition.get(partition)
             if task is None:

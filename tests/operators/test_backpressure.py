@@ -72,7 +72,7 @@ class Member:
 
     def poll(self, most: int = 10) -> Iterator[int]:
         """Take records in; return how many wait of each partition."""
-        runs = by_partition(self.consumer.poll(most, 0))
+        runs = by_partition(self.consumer.poll(most, 0), {"in"})
         for partition, run in runs.items():
             self.queues[partition].put(run)
         if runs:

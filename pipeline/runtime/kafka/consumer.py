@@ -129,7 +129,7 @@ class KafkaConsumer:
         if self._failure is not None or self._trouble is not None:
             self._raise_failure()
             self._raise_trouble(batch)
-        if any(map(_error_of, batch)):
+        if next(filter(_error_of, batch), None) is not None:
             batch = self._without_events(batch)
         if revocations != self._revocations:
             batch = [message for message in batch if _partition_of(message) in self._assigned]

@@ -82,7 +82,7 @@ class KafkaReader:
             self._raise_trouble()
             return ()
         ended: dict[TopicPartition, int] = {}
-        if any(map(_error_of, batch)):
+        if next(filter(_error_of, batch), None) is not None:
             batch = self._without_events(batch, ended)
         return cast("Sequence[Message]", self._up_to_ends(batch, ended) if self._ends else batch)
 
