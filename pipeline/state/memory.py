@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from weakref import WeakSet
 
 from sortedcontainers import SortedDict
 
 from pipeline.errors import StateError
-from pipeline.state.rows import Row
+from pipeline.state.rows import Rows
 
 #: Entries that a scan takes at once.
 _CHUNK = 32
@@ -74,7 +74,7 @@ class MemoryStore:
                     self._entries[key] = value
             self._position = position
 
-    def load(self, rows: Iterable[Row], position: int) -> None:
+    def load(self, rows: Rows, position: int) -> None:
         """Apply the rows, set the position."""
         self.write(dict(rows), position)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from pipeline.state.rows import Row
+from pipeline.state.rows import Rows
 from pipeline.state.store import BytesStore
 
 _POSITIONS: Final = b"\x00"
@@ -73,9 +72,13 @@ class PartitionedStore:
         self._engine.write(written, position, [(_ROWS + start, _ROWS + end) for start, end in drop])
         self._reached.clear()
 
-    def load(self, rows: Iterable[Row], position: int) -> None:
+    def load(self, rows: Rows, position: int) -> None:
         """Apply rows in their order, and after them note how far partitions are read."""
-        self._engine.load(chain(((_ROWS + key, value) for key, value in rows), self._progressed()), position)
+        keys, values = [_ROWS + key for key in rows.all_keys], [*rows.all_values]
+        for key, value in self._progressed():
+            keys.append(key)
+            values.append(value)
+        self._engine.load(Rows(keys, values), position)
         self._reached.clear()
 
     def _progressed(self) -> Iterator[tuple[bytes, bytes]]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import repeat
 from typing import NamedTuple, TypeAlias
 
 _SEGMENT = struct.Struct(">q")
@@ -98,15 +99,17 @@ def place_together(keys: Sequence[bytes], suffix: bytes, segment: bytes) -> list
     """Return changelog keys as keys in the store, made all at once, which is faster than one by one.
 
     Args:
-        keys: at least one; none is shorter than the suffix.
+        keys: none is shorter than the suffix.
         suffix: the slot that they are to have in common.
         segment: before each of them.
 
     Returns:
         None if they have not this slot in common, or a key has to be escaped, or holds `_BETWEEN`.
     """
-    text, mark = _BETWEEN.join((*keys, b"")), suffix + _BETWEEN
-    if text.count(mark) != len(keys) or text.count(0) != len(keys) * mark.count(0):
+    bare = list(map(bytes.removesuffix, keys, repeat(suffix)))
+    text = b"".join(bare)
+    if 0 in text or len(text) + len(keys) * len(suffix) != len(b"".join(keys)):
         return None
-    found = (segment + text.replace(mark, KEY_END + mark + segment)).split(_BETWEEN)
-    return found[:-1] if len(found) == len(keys) + 1 else None
+    end = KEY_END + suffix
+    found = (segment + (end + _BETWEEN + segment).join(bare) + end).split(_BETWEEN)
+    return found if len(found) == len(keys) else None

@@ -13,7 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from pipeline.serde import Serde
 from pipeline.state.caching import CachingStore, decode_entry, merge_scans
-from pipeline.state.rows import Log, Row, Rows
+from pipeline.state.rows import Log, Rows
 from pipeline.state.segment_keys import (
     KEY_END,
     Slot,
@@ -230,12 +230,14 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
         keys = place_together(rows.all_keys, suffix, pack_segment(time // self._segment_ms))
         return None if keys is None else Rows(keys, rows.all_values)
 
-    def _placed(self, rows: Rows) -> Iterator[Row]:
-        """Iterate changelog records as they are stored, without those that have expired."""
+    def _placed(self, rows: Rows) -> Rows:
+        """Return changelog records as they are stored, without those that have expired."""
         size, time_of = self._layout.size, self._layout.time_of
         horizon, segment_ms = self._time - self.retention_ms, self._segment_ms
         # The windows of many keys end alike: what is before and after a key is made once for all.
         frames: dict[bytes, tuple[bytes, bytes, bool]] = {}
+        keys: list[bytes] = []
+        values: list[bytes | None] = []
         for data, stored in rows:
             suffix = data[-size:]
             try:
@@ -247,7 +249,9 @@ class SegmentedStore(CachingStore[K, V], Generic[K, V]):
             # What is deleted may be here from a time that was before this one, and that it goes back to.
             if lives or stored is None:
                 key = data[:-size]
-                yield segment + (escape_zeros(key) if 0 in key else key) + rest, stored
+                keys.append(segment + (escape_zeros(key) if 0 in key else key) + rest)
+                values.append(stored)
+        return Rows(keys, values)
 
     def stored(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes | None]]:
         """Return what is committed under changelog keys, as changelog records."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from pipeline.record import Headers
-from pipeline.state.rows import Log, Row, Rows
+from pipeline.state.rows import Log, Rows
 
 if TYPE_CHECKING:
     from pipeline.state.write_behind import WriteBehind
@@ -56,7 +56,7 @@ class BytesStore(Protocol):
         """
         ...
 
-    def load(self, rows: Iterable[Row], position: int) -> None:
+    def load(self, rows: Rows, position: int) -> None:
         """Apply rows of a log in their order, the last of a key counts; then set the position.
 
         After a crash some of the rows may be there with the position before them: they are loaded again.

@@ -14,14 +14,14 @@ to its files.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Final
 
 from pipeline.errors import CorruptStoreError
 from pipeline.state.cache_size import ENTRY_BYTES
-from pipeline.state.rows import Row
+from pipeline.state.rows import Rows
 from pipeline.state.store import BytesStore
 
 _ABSENT: Final = b"absent"
@@ -78,7 +78,7 @@ class WriteBehind:
                 self._waiting = changes
             self._position = position
 
-    def load(self, rows: Iterable[Row], position: int) -> None:
+    def load(self, rows: Rows, position: int) -> None:
         """Write what waits, then the rows, at once: while a store is restored there is nothing else to do."""
         with self._lock:
             self.catch_up()

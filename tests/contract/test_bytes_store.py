@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StateError
+from pipeline.state.rows import Rows
 from pipeline.state.store import BytesStore
 from tests.contract.store_engines import BEHIND, KINDS, PARTITIONED, Open, engines
 
@@ -60,7 +61,7 @@ def test_rows_are_loaded_in_their_order(open_store: Open, expected: int) -> None
     store.write({b"a": b"old", b"gone": b"old", b"kept": b"old"}, 1)
     rows: list[tuple[bytes, bytes | None]] = [(b"%06d" % number, b"1") for number in range(8_000)]
     rows += [(b"a", b"1"), (b"gone", None), (b"b", None), (b"b", b"2"), (b"000007", None), (b"a", b"2")]
-    store.load(iter(rows), 9_000)
+    store.load(Rows.of(rows), 9_000)
     store.expect(0)
     assert store.position() == 9_000
     assert [store.get(key) for key in (b"a", b"b", b"gone", b"kept", b"000007")] == [
@@ -71,7 +72,7 @@ def test_rows_are_loaded_in_their_order(open_store: Open, expected: int) -> None
         None,
     ]
     assert keys(store) == [b"%06d" % number for number in range(8_000) if number != 7] + [b"a", b"b", b"kept"]
-    store.load((), 9_001)
+    store.load(Rows.of(()), 9_001)
     assert store.position() == 9_001
 
 

@@ -12,6 +12,7 @@ import pytest
 from pipeline.errors import StateError
 from pipeline.state.rocksdb import RocksDBStore
 from pipeline.state.rocksdb_settings import RocksDBSettings
+from pipeline.state.rows import Rows
 
 # Every write sets all keys to its position. The write buffer is small, so that RocksDB flushes
 # on its own, at moments that nobody chose.
@@ -68,14 +69,14 @@ def test_many_rows_go_through_a_smaller_write_buffer(tmp_path: Path, expected: i
 
     def load(name: str, mebibytes: int) -> int:
         rows = ((b"%s%06d" % (name.encode(), number), bytes(1024)) for number in range(1024 * mebibytes))
-        store.load(rows, 1)
+        store.load(Rows.of(rows), 1)
         return store.properties()["num-immutable-mem-table"] + store.properties()["live-sst-files-size"]
 
     try:
         store.expect(expected)
         assert (load("before", 6) > 0) is files
         store.expect(0)
-        store.load([(b"next", b"buffer")], 2)
+        store.load(Rows.of([(b"next", b"buffer")]), 2)
         buffered = store.properties()["num-entries-active-mem-table"]
         load("after", 6)
         assert store.properties()["num-entries-active-mem-table"] >= buffered + 6 * 1024
