@@ -16,7 +16,7 @@ map:      new_value = mapper(key, value)
 
 The fused function is made of what the functions' own text says (`plan.inlining`), and works on the same
 cells: what one of them remembers, all see. Where a text is not there, or says what cannot be fused, a call
-stays what it is. The same operators in the same order share one code, whatever they were given.
+stays what it is. Tasks of a sub-topology share one code. A traceback shows the text of the fused function.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from pipeline.plan.inlining import Part, Where, joined, part_of
 _OURS: Final = ("pipeline.operators.", "pipeline.runtime.record_queue")
 #: So many ways of going through operators are kept, over all topologies of a process.
 _KEPT: Final = 1_024
+#: More functions are not made one: each may stand a level deeper, and Python reads 100 levels at most.
+_MOST: Final = 32
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -54,15 +56,12 @@ def fuse(function: _Function, where: Where = "end") -> _Function:
     chain = _chain(function, where)
     if len(chain) < 2:  # noqa: PLR2004 - two make one
         return function
-    code = _code(tuple(part for _, part in chain))
+    homes = tuple(_Home(member.__globals__) for member, _ in chain)
+    code, names = _code(tuple(part for _, part in chain), homes)
     cells: dict[str, CellType] = {}
-    names: dict[str, Any] = {"__builtins__": builtins, "__name__": function.__module__}
-    for number, (member, part) in enumerate(chain):
+    for number, (member, _) in enumerate(chain):
         held = zip(member.__code__.co_freevars, member.__closure__ or (), strict=True)
         cells |= {f"{name}_{number}": cell for name, cell in held}
-        # What a module calls its own does not change while its operators run.
-        used = member.__globals__.keys() & part.names
-        names |= {f"{name}_{number}": member.__globals__[name] for name in used}
     closure = tuple(cells[name] for name in code.co_freevars)
     fused: Any = FunctionType(code, names, function.__name__, None, closure)
     fused.__wrapped__ = function
@@ -75,7 +74,7 @@ def _chain(function: Callable[..., Any], where: Where) -> list[tuple[FunctionTyp
     chain: list[tuple[FunctionType, Part]] = []
     called: object = function
     arguments: int | None = None
-    while isinstance(called, FunctionType) and called.__module__.startswith(_OURS):
+    while isinstance(called, FunctionType) and called.__module__.startswith(_OURS) and len(chain) < _MOST:
         part = part_of(called.__code__, _known(called), "end" if chain else where)
         if part is None or any(called is other for other, _ in chain):
             break
@@ -110,14 +109,35 @@ def _held(function: FunctionType, name: str) -> object:
     return (function.__closure__ or ())[place].cell_contents
 
 
+class _Home:
+    """What a module calls its own; the same is equal."""
+
+    __slots__ = ("names",)
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.names = names
+
+    def __hash__(self) -> int:
+        return id(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Home) and self.names is other.names
+
+
 @lru_cache(maxsize=_KEPT)
-def _code(parts: tuple[Part, ...]) -> CodeType:
-    """Return the code of the parts as one. Its text is there for tracebacks and debuggers."""
+def _code(parts: tuple[Part, ...], homes: tuple[_Home, ...]) -> tuple[CodeType, dict[str, Any]]:
+    """Return the code of the parts as one, and what it finds by name.
+
+    That does not change while operators run. The text is there for tracebacks and debuggers.
+    """
     text = joined(parts)
     name = f"<fused {crc32(text.encode()):08x}: {', '.join(part.name for part in parts)}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    names: dict[str, Any] = {"__builtins__": builtins, "__name__": homes[0].names["__name__"]}
+    for number, (part, home) in enumerate(zip(parts, homes, strict=True)):
+        names |= {f"{own}_{number}": home.names[own] for own in home.names.keys() & part.names}
     # A function within one that has the cells' names, so that they are free in it.
-    return _within(_within(compile(text, name, "exec")))
+    return _within(_within(compile(text, name, "exec"))), names
 
 
 def _within(code: CodeType) -> CodeType:

@@ -22,12 +22,16 @@ from pipeline.plan.folding import Known, folded
 #: Where a function calls another one last: at its end, or at the end of each turn of its loop.
 Where: TypeAlias = Literal["end", "turn"]
 
-#: Modules that have operators; functions in these, each with what its cells may say. There are fewer.
-_MODULES: Final = 128
+#: Modules whose text is kept, about a topology's: a quarter of a megabyte each, milliseconds to read again.
+_MODULES: Final = 8
+#: Functions, each with what its cells may say: there are fewer.
 _FUNCTIONS: Final = 1_024
 
-#: What has names of its own, or does not end when it returns.
-_OPAQUE: Final = (ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.Yield, ast.YieldFrom, ast.Await, ast.Global)
+#: What has names of its own, binds some by other ways than `ast.Name`, or does not end when it returns.
+_OPAQUE: Final = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.Global),
+    *(ast.Import, ast.ImportFrom, ast.Match, ast.Yield, ast.YieldFrom, ast.Await),
+)
 _LOOPS: Final = (ast.For, ast.While)
 
 

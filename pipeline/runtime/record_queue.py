@@ -49,8 +49,11 @@ class Taker(Protocol):
         """While there is anything in it, no record is taken."""
         ...
 
-    def punctuate_stream(self) -> None:
-        """Fire what stream time makes due; called after each record while anything is scheduled."""
+    def punctuate_stream(self) -> bool:
+        """Fire what stream time makes due, and return whether that blocks it.
+
+        Called after each record, before the next one is looked at, while anything is scheduled.
+        """
         ...
 
 
@@ -60,7 +63,7 @@ class RecordQueue:
     Args:
         partition: the partition.
         source: the node that reads it.
-        forward: where its records go: raises what stops the worker alone.
+        forward: where its records go; it raises only what stops the worker.
         config: of the application: how large a value may be.
         clock: for extractors that want the wall clock.
         taker: whose it is.
@@ -190,8 +193,8 @@ def _running(  # noqa: C901 - all of it is `run`
         head, has_large, partition_time = queue.head, queue.has_large, queue.partition_time
         taken, count = None, 0
         while count < limit and not blocked and (messages or head is not None):
-            if schedules and count:
-                taker.punctuate_stream()
+            if schedules and count and taker.punctuate_stream():
+                break
             if head is not None:
                 message, key, value, timestamp, headers = head
                 head = queue.head = None

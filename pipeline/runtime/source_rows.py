@@ -80,8 +80,9 @@ class SourceRows:
         stored = None if value is None else pack_time(timestamp) + (message.value() or b"")
         self._rows.append((key_bytes, stored))
 
-    def punctuate_stream(self) -> None:
+    def punctuate_stream(self) -> bool:
         """Fire nothing: nothing is scheduled."""
+        return False
 
 
 def handled_rows(

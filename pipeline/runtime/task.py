@@ -194,9 +194,10 @@ class Task:
         """While there is anything in it, the task takes up no record."""
         return self.in_flight.blocked
 
-    def punctuate_stream(self) -> None:
-        """Fire what stream time makes due."""
+    def punctuate_stream(self) -> bool:
+        """Fire what stream time makes due, and return whether that blocks the task."""
         self._punctuate(self.time.stream_punctuations, self.time.stream)
+        return bool(self.blocked)
 
     def punctuate(self, now_ms: int) -> bool:
         """Fire what the wall clock makes due, and return whether anything was."""

@@ -12,7 +12,7 @@ class BytesSerde:
     """The bytes as they are."""
 
     name = "bytes"
-    # As with strings: what it returns is the object itself, and anything but bytes is a TypeError.
+    # Of the built-in type, as with strings: bytes are returned as they are, anything else is a TypeError.
     serialize: Callable[[bytes], bytes] = staticmethod(bytes.__bytes__)
 
     def deserialize(self, data: bytes, /) -> bytes:

@@ -9,12 +9,13 @@ import pytest
 
 from pipeline.clock import ManualClock
 from pipeline.config import StreamsConfig
+from pipeline.processor import PunctuationSchedule
 from pipeline.record import NO_HEADERS, TopicPartition
 from pipeline.runtime.backpressure import Backpressure
 from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Message
 from pipeline.runtime.memory import MemoryBroker
-from pipeline.runtime.record_queue import LAST_TIME_MS, MESSAGE_BYTES, RecordQueue
+from pipeline.runtime.record_queue import LAST_TIME_MS, MESSAGE_BYTES, RecordQueue, Taker
 from pipeline.runtime.task_time import TaskTime
 from pipeline.serde import BYTES
 from pipeline.topology import Source
@@ -32,14 +33,16 @@ class TakesAll:
         self.time = TaskTime(())
         self.blocked: Collection[object] = ()
 
-    def punctuate_stream(self) -> None:
-        """Fire nothing."""
+    def punctuate_stream(self) -> bool:
+        """Fire what is due."""
+        self.time.stream_punctuations.fire(self.time.stream)
+        return bool(self.blocked)
 
 
 class Member:
     """A member of a group with two partitions, and what waits of them."""
 
-    def __init__(self, max_records: int, max_bytes: int) -> None:
+    def __init__(self, max_records: int, max_bytes: int, taker: Taker | None = None) -> None:
         self.broker = MemoryBroker(ManualClock(0))
         self.broker.create_topic("in", 2)
         self.consumer = self.broker.consumer("group", "member")
@@ -47,7 +50,9 @@ class Member:
         source = Source(name="in", topics=("in",), key=BYTES, value=BYTES)
         config, clock = StreamsConfig(application_id="app", state_dir=Path("unused")), ManualClock(0)
         self.queues = {
-            part: RecordQueue(part, source, lambda *_: None, config, clock, TakesAll(), lambda *_: None)
+            part: RecordQueue(
+                part, source, lambda *_: None, config, clock, taker or TakesAll(), lambda *_: None
+            )
             for part in (FIRST, SECOND)
         }
         self.consumer.subscribe(["in"], self)
@@ -129,3 +134,15 @@ def test_memory_is_counted_by_what_was_put_and_not_taken_whole() -> None:
     assert queue.size == 6 * RECORD
     member.process(FIRST, 6)
     assert queue.size == 0
+
+
+def test_nothing_is_taken_when_a_punctuation_blocks_the_task() -> None:
+    """As one does that hands a record to an agent which awaits."""
+    taker, blocked = TakesAll(), set[object]()
+    taker.blocked = blocked
+    taker.time.stream_punctuations.add(PunctuationSchedule(1, 0, lambda _time: blocked.add("an agent")))
+    member = Member(1_000, 1 << 30, taker)
+    member.send(FIRST, 3)
+    next(member.poll())
+    assert member.queues[FIRST].run(3, LAST_TIME_MS) == 1
+    assert len(member.queues[FIRST]) == 2

@@ -72,7 +72,9 @@ def branched(builder: StreamsBuilder) -> None:
 
 def processors(builder: StreamsBuilder) -> None:
     worked = stream(builder).process(Forwards, name="work", key=str, value=int)
-    worked.process_values(Forwards, name="again", value=int).to("out")
+    # What follows a processor is fused, too.
+    some = worked.filter(lambda _, n: n >= 0).map_values(lambda _, n: n, value=int)
+    some.process_values(Forwards, name="again", value=int).to("out")
 
 
 async def doubled(numbers: AgentStream[int]) -> AsyncIterator[int]:

@@ -81,8 +81,9 @@ class Twins:
         if isinstance(thing, FunctionType):
             if not thing.__module__.startswith(_OURS):
                 return thing
-            # Of a fused function, that of what it was made of: each operator by itself.
-            return self._function(getattr(thing, "__wrapped__", thing))
+            # Of a fused function, that of the first of what it was made of: each operator by itself.
+            first = getattr(thing, "__wrapped__", None)
+            return self._function(thing) if first is None else self.of(first)
         if type(thing) is tuple:
             members = tuple(map(self.of, thing))
             return thing if all(map(_same, members, thing)) else members
