@@ -29,10 +29,10 @@ def declaration_site() -> str:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    """Whether a frame is this library's. The `__init__` of a dataclass is made of text, and has no file."""
+    """Whether a frame is this library's. Fused operators, as the `__init__` of a dataclass, have no file."""
     file = frame.f_code.co_filename
     module: str = frame.f_globals.get("__name__", "")
-    return file.startswith(_PACKAGE) or (file == "<string>" and module.startswith("pipeline."))
+    return file.startswith(_PACKAGE) or (file.startswith("<") and module.startswith("pipeline."))
 
 
 def declares(function: Callable[P, R]) -> Callable[P, R]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import re
 import traceback
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.declaration import describe_frame
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.dsl.stream import KStream
 from pipeline.plan import fusion
@@ -389,6 +391,20 @@ def test_a_traceback_shows_the_fused_text(folder: Path) -> None:
     text = "".join(traceback.format_exception(failure.value))
     assert "<fused " in text
     assert "seen_1((one_1, other_1, third_1))" in text
+
+
+def test_a_users_function_that_hangs_is_named_within_a_fused_one(folder: Path) -> None:
+    named: list[str] = []
+
+    def hangs(_value: object) -> None:
+        frame = inspect.currentframe()
+        assert frame is not None
+        named.append(describe_frame(frame))
+
+    fused = fuse(built(folder, FUSED["arguments that are no variables, or cells"].text)(hangs))
+    assert names_in(fused)
+    fused(1, 2)
+    assert re.fullmatch(r"test_a_users_.*hangs \(.*test_fusion\.py:\d+\)", named[0])
 
 
 def explode(_value: object) -> None:
