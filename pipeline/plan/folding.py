@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 #: Of a name: that it holds None, True, False, something that is not None, or anything.
 Known: TypeAlias = Literal["something", "anything"] | bool | None
@@ -62,19 +62,15 @@ class _Folding(ast.NodeTransformer):
             node.body = [ast.Pass()]  # type: ignore[attr-defined] # it has one
         return node
 
-    def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
+    def visit_If(self, node: ast.If | ast.IfExp) -> Any:
+        """Of a test whose outcome is known, the branch that is taken: statements, or an expression."""
         self.generic_visit(node)
         match node.test:
             case ast.Constant(bool() as taken):
                 return node.body if taken else node.orelse
         return node
 
-    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        self.generic_visit(node)
-        match node.test:
-            case ast.Constant(bool() as taken):
-                return node.body if taken else node.orelse
-        return node
+    visit_IfExp = visit_If  # noqa: N815 - what `ast` looks for
 
 
 def _is(node: ast.expr, value: bool) -> bool:  # noqa: FBT001 - which of both is the question

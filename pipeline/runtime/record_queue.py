@@ -82,11 +82,11 @@ class RecordQueue:
     ) -> None:
         self.partition = partition
         self.source = source
+        self.forward = forward
         self.messages: deque[Message] = deque()
         #: Of what was put at once and is not taken whole: how many had been put by then, and its bytes.
         self._runs: deque[tuple[int, int]] = deque()
         self._put = self._size = 0
-        self.forward = forward
         #: Largest event time seen, in ms; -1 before the first.
         self.partition_time = -1
         #: Offset after the last record taken off the queue, rejected ones included.
