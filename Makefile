@@ -7,6 +7,9 @@ BIN    := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
+# How many processes `make test` runs files of tests in: each has brokers of its own.
+JOBS   ?= 2
+
 MAKEFLAGS     += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench rules metrics picture clean
@@ -19,7 +22,7 @@ demo: $(VENV)/.embedded ## broker, traffic and the flagship, with its views; INP
 	@exec $(BIN)/python -m demo $(if $(INPUT),--input "$(INPUT)") $(if $(RATE),--rate "$(RATE)")
 
 test: $(VENV)/.test ## all tests, on the embedded broker and on Apache Kafka; ARGS='-k name' chooses
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## formatting, lint, types, import layers, sizes
 	$(BIN)/ruff format --check .
