@@ -107,8 +107,9 @@ class RecordQueue:
         self._taking = taker, time, taker.blocked, time.stream_punctuations.schedules, reject
         extract = None if source.timestamp is None else self._extractor(source.timestamp, clock)
         self._decoding = _decoding(source.key), _decoding(source.value), extract, self._limit_bytes
-        #: `(limit, until)`: takes records as long as there are fewer than `limit`, and none is later than
-        #: `until`, in ms. Returns how many; the first that is later has been decoded.
+        #: `(limit, until)`: takes up to `limit` records, or rejects them, as long as none is later than
+        #: `until`, in ms, `LAST_TIME_MS` at most. Returns how many it took; the first that is later has been
+        #: decoded.
         self.run: Run = fuse(self.running(forward), "turn")
 
     def __len__(self) -> int:
@@ -142,23 +143,20 @@ class RecordQueue:
         """Return the event time of the next record that can be processed; None if there is none."""
         if self.head is None:
             # All are later than this.
-            self.run(1, -1)
+            self.run(len(self.messages), -1)
         return None if self.head is None else self.head[3]
 
     def running(self, forward: Forward) -> Run:
         """Return what `run` is when records go to `forward`."""
-        messages = self.messages
-        return _running(
-            self, self.source, messages, messages.popleft, forward, *self._taking, *self._decoding
-        )
+        return _running(self, self.source, self.messages, forward, *self._taking, *self._decoding)
 
-    def _extractor(self, given: TimestampExtractor, clock: Clock) -> Callable[[Record[Any, Any]], int]:
+    def _extractor(self, given: TimestampExtractor, clock: Clock) -> Callable[[Record[Any, Any], int], int]:
         extract = given.make(clock) if isinstance(given, ByClock) else given
         who = f"{self.source}: timestamp extractor {describe_function(extract)}"
 
-        def extracted(record: Record[Any, Any]) -> int:
+        def extracted(record: Record[Any, Any], partition_time: int) -> int:
             try:
-                timestamp = extract(record, self.partition_time)
+                timestamp = extract(record, partition_time)
             except Exception as error:
                 raise SerdeError(f"{who} raised {type(error).__name__}: {error}") from error
             if not isinstance(timestamp, int):
@@ -171,8 +169,7 @@ class RecordQueue:
 def _running(  # noqa: C901 - all of it is `run`
     queue: RecordQueue,
     source: Source,
-    messages: Sequence[Message],
-    popleft: Callable[[], Message],
+    messages: deque[Message],
     forward: Forward,
     taker: Taker,
     time: TaskTime,
@@ -181,7 +178,7 @@ def _running(  # noqa: C901 - all of it is `run`
     reject: Callable[[Message, RecordError], None],
     decode_key: Callable[[bytes], Any] | None,
     decode_value: Callable[[bytes], Any] | None,
-    extract: Callable[[Record[Any, Any]], int] | None,
+    extract: Callable[[Record[Any, Any], int], int] | None,
     limit_bytes: int,
 ) -> Run:
     """Return what takes a queue's records.
@@ -191,15 +188,15 @@ def _running(  # noqa: C901 - all of it is `run`
 
     def run(limit: int, until: int) -> int:  # noqa: C901, PLR0912 - a call costs a tenth of what it does
         head, has_large, partition_time = queue.head, queue.has_large, queue.partition_time
-        taken, count = None, 0
-        while count < limit and not blocked and (messages or head is not None):
-            if schedules and count and taker.punctuate_stream():
+        waiting, taken, rejected = len(messages) + (head is not None), None, 0
+        for _ in range(min(limit, waiting)):
+            if blocked or (schedules and taken is not None and taker.punctuate_stream()):
                 break
             if head is not None:
                 message, key, value, timestamp, headers = head
                 head = queue.head = None
             else:
-                message = popleft()
+                message = messages.popleft()
                 key, value = message.key(), message.value()
                 try:
                     if has_large and value is not None and len(value) > limit_bytes:
@@ -211,31 +208,32 @@ def _running(  # noqa: C901 - all of it is `run`
                             value = decode_value(value)
                     except Exception as error:
                         raise _undecodable(source, message, error) from error
-                    headers = message.headers() or NO_HEADERS
-                    timestamp = message.timestamp()[1]
+                    headers, timestamp = message.headers() or NO_HEADERS, message.timestamp()[1]
                     if extract is not None:
-                        timestamp = extract(Record(key, value, timestamp, headers))
-                    if not 0 <= timestamp <= LAST_TIME_MS:
-                        raise _no_time(source, timestamp)
+                        timestamp = extract(Record(key, value, timestamp, headers), partition_time)
                 except SerdeError as error:
                     reject(message, error)
-                    taken = message
+                    taken, rejected = message, rejected + 1
                     continue
-            if timestamp > until:
-                queue.head = message, key, value, timestamp, headers
-                break
-            count += 1
-            taken = taker.message = message
-            if timestamp > partition_time:
-                partition_time = queue.partition_time = timestamp
+            if partition_time < timestamp <= until:
+                partition_time = timestamp
                 if timestamp > time.stream:  # noqa: PLR1730 - a call of max for every record
                     time.stream = timestamp
+            elif not 0 <= timestamp <= LAST_TIME_MS:
+                reject(message, _no_time(source, timestamp))
+                taken, rejected = message, rejected + 1
+                continue
+            elif timestamp > until:
+                queue.head = message, key, value, timestamp, headers
+                break
+            taken = taker.message = message
             forward(key, value, timestamp, headers)
-        if schedules and count:
+        queue.partition_time = partition_time
+        if schedules and taken is not None:
             taker.punctuate_stream()
         if taken is not None:
             queue.next_offset = taken.offset() + 1
-        return count
+        return waiting - len(messages) - (queue.head is not None) - rejected
 
     return run
 
