@@ -41,6 +41,9 @@ def address(request: pytest.FixtureRequest) -> str:
 
 def member(address: str, protocol: str, group: str, name: str, topic: str, listener: Listener) -> Consumer:
     settings = {"group.protocol": protocol, "group.instance.id": name}
+    if protocol == "classic":
+        # Tansu lets a group's first member wait for half of it.
+        settings["session.timeout.ms"] = "12000"
     consumer = KafkaBroker(address, settings=settings).consumer(group, name)
     consumer.subscribe([topic], listener)
     return consumer

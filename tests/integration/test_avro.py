@@ -110,7 +110,13 @@ def write(address: str, client: SchemaRegistryClient) -> None:
 def read(address: str, topic: str, least: int) -> list[Any]:
     """Return the values of a topic: at least so many, and all that come before it falls silent."""
     consumer = Consumer(
-        {"bootstrap.servers": address, "group.id": f"reader-of-{topic}", "auto.offset.reset": "earliest"}
+        {
+            "bootstrap.servers": address,
+            "group.id": f"reader-of-{topic}",
+            "auto.offset.reset": "earliest",
+            # Tansu lets a group's first member wait for half of it.
+            "session.timeout.ms": 6_000,
+        }
     )
     consumer.subscribe([topic])
     values: list[Any] = []
