@@ -10,6 +10,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 # How many processes `make test` runs files of tests in: each has brokers of its own.
 JOBS   ?= 2
 
+# Installing compiles this.
+COMPILED := pipeline/runtime/kafka/_fetch.c
+
 MAKEFLAGS     += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench rules metrics picture clean
@@ -56,14 +59,14 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'error: no virtual environment (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 
 # Each set of extras holds the one before it.
-$(VENV)/.embedded: pyproject.toml | $(BIN)/python
+$(VENV)/.embedded: pyproject.toml $(COMPILED) | $(BIN)/python
 	$(BIN)/python -m pip install -q -e '.[embedded]'
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(BIN)/python
+$(VENV)/.test: pyproject.toml $(COMPILED) | $(BIN)/python
 	$(BIN)/python -m pip install -q -e '.[test]'
 	@touch $(VENV)/.embedded $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
+$(VENV)/.dev: pyproject.toml $(COMPILED) | $(BIN)/python
 	$(BIN)/python -m pip install -q -e '.[dev]'
 	@touch $(VENV)/.embedded $(VENV)/.test $@

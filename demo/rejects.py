@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from demo.topics import DEAD_LETTERS, PARTITIONS
-from pipeline.record import NO_HEADERS, TopicPartition
+from pipeline.record import TopicPartition
 from pipeline.runtime.kafka import KafkaBroker
 
 _MESSAGE: Final = "__streams.errors.message"
@@ -61,8 +61,8 @@ class Rejects:
         try:
             reader.add(partition, end - 1, end)
             for message in reader.poll(1, _READ_S):
-                headers = dict(message.headers() or NO_HEADERS)
-                value = (message.value() or b"")[:_SHOWN_BYTES]
+                headers = dict(message.headers)
+                value = (message.value or b"")[:_SHOWN_BYTES]
                 return Reject(
                     (headers.get(_TOPIC) or b"").decode(),
                     value.decode(errors="backslashreplace"),

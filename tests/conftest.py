@@ -13,6 +13,7 @@ from hypothesis import settings
 from pipeline.clock import SystemClock
 from pipeline.runtime.broker import Broker
 from pipeline.runtime.kafka import KafkaBroker
+from pipeline.runtime.kafka.fetching import COMPILED
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.testing.brokers import ApacheKafka, EmbeddedBroker
 from pipeline.testing.kafka_jars import DIRECTORY_VARIABLE
@@ -63,6 +64,8 @@ def group(names: Iterator[str]) -> str:
         "memory",
         pytest.param("embedded", marks=pytest.mark.embedded),
         pytest.param("kafka", marks=pytest.mark.kafka),
+        # Records as the Python client hands them over, without the compiled part.
+        pytest.param("kafka-client", marks=pytest.mark.kafka),
     ]
 )
 def broker(request: pytest.FixtureRequest) -> Broker:
@@ -73,7 +76,7 @@ def broker(request: pytest.FixtureRequest) -> Broker:
         embedded: EmbeddedBroker = request.getfixturevalue("embedded_broker")
         return KafkaBroker(embedded.address)
     kafka: ApacheKafka = request.getfixturevalue("apache_kafka")
-    return KafkaBroker(kafka.address)
+    return KafkaBroker(kafka.address, compiled=COMPILED and request.param != "kafka-client")
 
 
 def _kafka_directory() -> Path:

@@ -146,12 +146,12 @@ class Asker:
 
     def _hand_over(self, answers: Sequence[Message]) -> None:
         for answer in answers:
-            correlation = dict(answer.headers() or ()).get(CORRELATION_ID) or b""
+            correlation = dict(answer.headers).get(CORRELATION_ID) or b""
             with self._lock:
                 waiting = self._waiting.get(correlation.decode())
             # Others are second answers, or come too late.
             if waiting is not None:
-                waiting.tell(answer.value(), None)
+                waiting.tell(answer.value, None)
 
     def _fail(self, error: StreamsError) -> None:
         with self._lock:

@@ -82,4 +82,4 @@ def _position(in_hand: Any) -> tuple[TopicPartition, int] | None:
     offset = getattr(in_hand, "offset", None)
     if offset is None:
         return None
-    return TopicPartition(in_hand.topic(), in_hand.partition()), offset()
+    return TopicPartition(in_hand.topic, in_hand.partition), offset

@@ -98,19 +98,19 @@ class Event(msgspec.Struct, Generic[V], frozen=True, eq=False):
     @property
     def topic(self) -> str:
         """The topic that the record in hand was read from, which may lie before a repartition."""
-        topic: str = self.in_hand.topic()
+        topic: str = self.in_hand.topic
         return topic
 
     @property
     def partition(self) -> int:
         """Likewise, its partition."""
-        partition: int = self.in_hand.partition()
+        partition: int = self.in_hand.partition
         return partition
 
     @property
     def offset(self) -> int:
         """Likewise, its offset."""
-        offset: int = self.in_hand.offset()
+        offset: int = self.in_hand.offset
         return offset
 
     @property

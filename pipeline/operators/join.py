@@ -84,7 +84,7 @@ def _build_side(
             if hand is None:
                 put(key_bytes, timestamp, value, timestamp, headers)
             else:
-                put_stored(key_bytes, timestamp, pack_time(timestamp) + hand.message.value())
+                put_stored(key_bytes, timestamp, pack_time(timestamp) + hand.message.value)
         for match in matches:
             other_time, other_value = match.time, stored_value(match.stored, theirs)
             if matched is not None:

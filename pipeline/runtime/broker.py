@@ -18,38 +18,45 @@ from pipeline.runtime.producer import Producer, TransactionalProducer
 
 
 class Message(Protocol):
-    """A consumed record. `confluent_kafka.Message` satisfies this as it is, without a copy."""
+    """A consumed record, as the broker holds it."""
 
+    @property
     def topic(self) -> str:
         """Topic it was read from."""
         ...
 
+    @property
     def partition(self) -> int:
         """Partition it was read from."""
         ...
 
+    @property
     def offset(self) -> int:
         """Offset within the partition."""
         ...
 
+    @property
     def key(self) -> bytes | None:
         """Key bytes."""
         ...
 
+    @property
     def value(self) -> bytes | None:
         """Value bytes."""
         ...
 
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since the epoch; -1 if there is none."""
+        ...
+
+    @property
+    def headers(self) -> Headers:
+        """Record headers, empty if there are none."""
+        ...
+
     def __len__(self) -> int:
         """Length of the value in bytes, 0 for a tombstone."""
-        ...
-
-    def timestamp(self) -> tuple[int, int]:
-        """(timestamp type, milliseconds since the epoch; -1 if there is none)."""
-        ...
-
-    def headers(self) -> Headers | None:
-        """Record headers, None if there are none."""
         ...
 
 

@@ -122,8 +122,8 @@ class Failures:
             return ""
         return (
             f"; or go past this one alone: kafka-consumer-groups.sh --bootstrap-server <host:port> --group "
-            f"{self._config.application_id} --topic {in_hand.topic()}:{in_hand.partition()} --reset-offsets "
-            f"--to-offset {in_hand.offset() + 1} --execute"
+            f"{self._config.application_id} --topic {in_hand.topic}:{in_hand.partition} --reset-offsets "
+            f"--to-offset {in_hand.offset + 1} --execute"
         )
 
     def undelivered(self, records: Sequence[Undelivered], internal: frozenset[str]) -> None:
@@ -185,7 +185,7 @@ def _where(in_hand: InHand | Undelivered) -> str:
         return f"punctuation of task {in_hand.task} at {in_hand.time_ms} ms"
     if isinstance(in_hand, Update):
         return f"row of {in_hand.changelog}"
-    return f"record {in_hand.topic()}-{in_hand.partition()} offset {in_hand.offset()}"
+    return f"record {in_hand.topic}-{in_hand.partition} offset {in_hand.offset}"
 
 
 def _letter(in_hand: InHand) -> Letter:
@@ -195,6 +195,6 @@ def _letter(in_hand: InHand) -> Letter:
         entry = in_hand.entry
         value = None if entry.value is None else in_hand.serialize(entry.value)
         return Letter(in_hand.key, value, entry.timestamp, entry.headers, *in_hand.changelog)
-    headers, timestamp = in_hand.headers() or NO_HEADERS, in_hand.timestamp()[1]
-    where = (in_hand.topic(), in_hand.partition(), in_hand.offset())
-    return Letter(in_hand.key(), in_hand.value(), timestamp, headers, *where)
+    headers, timestamp = in_hand.headers, in_hand.timestamp
+    where = (in_hand.topic, in_hand.partition, in_hand.offset)
+    return Letter(in_hand.key, in_hand.value, timestamp, headers, *where)

@@ -231,11 +231,11 @@ class _Reading:
         """
         changes: dict[bytes, bytes | None] = {}
         for partition, run in runs.items():
-            if run[0].offset() < (self.queues[partition].next_offset or 0):
+            if run[0].offset < (self.queues[partition].next_offset or 0):
                 self.rows.wipe()
                 raise StateError(
                     f"{self.table} has read {partition} up to {self.queues[partition].next_offset}, and now "
-                    f"it goes on at {run[0].offset()}: the topic was made anew. The table was wiped: start "
+                    f"it goes on at {run[0].offset}: the topic was made anew. The table was wiped: start "
                     "the worker again to load it"
                 )
             changes.update(self._sources[partition].read(run))

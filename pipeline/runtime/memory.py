@@ -286,7 +286,7 @@ class MemoryReader:
             else:
                 records = log.read(start, end, room)
             batch += records
-            position = records[-1].offset() + 1 if records else start
+            position = records[-1].offset + 1 if records else start
             if len(records) < room:
                 position = max(position, stable_end)
             if end is not None and position >= end:

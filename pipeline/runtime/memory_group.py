@@ -302,7 +302,7 @@ class MemoryConsumer:
             batch += records
             # Markers and aborted records take offsets, too: nothing found means that nothing is there.
             full = len(batch) == max_records
-            position = records[-1].offset() + 1 if full and records else log.stable_end
+            position = records[-1].offset + 1 if full and records else log.stable_end
             self._positions[partition] = start if full and not records else max(start, position)
             if self._positions[partition] < log.stable_end:
                 self._ends.pop(partition, None)

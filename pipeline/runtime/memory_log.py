@@ -7,10 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Literal
 
-from pipeline.record import Headers
-
-_CREATE_TIME = 1
-_LOG_APPEND_TIME = 2
+from pipeline.record import NO_HEADERS, Headers
 
 
 class MemoryTransaction:
@@ -35,7 +32,7 @@ class MemoryTransaction:
 class MemoryMessage:
     """One stored record. Satisfies `pipeline.runtime.broker.Message`."""
 
-    __slots__ = ("_headers", "_key", "_offset", "_partition", "_timestamp", "_topic", "_value", "transaction")
+    __slots__ = ("headers", "key", "offset", "partition", "timestamp", "topic", "transaction", "value")
 
     def __init__(
         self,
@@ -45,54 +42,26 @@ class MemoryMessage:
         *,
         key: bytes | None,
         value: bytes | None,
-        timestamp: tuple[int, int],
+        timestamp: int,
         headers: Headers,
         transaction: MemoryTransaction | None = None,
     ) -> None:
         self.transaction = transaction
-        self._topic = topic
-        self._partition = partition
-        self._offset = offset
-        self._key = key
-        self._value = value
-        self._timestamp = timestamp
-        self._headers = list(headers)
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset
+        self.key = key
+        self.value = value
+        self.timestamp = timestamp
+        self.headers: Headers = list(headers) or NO_HEADERS
 
     def __len__(self) -> int:
         """Length of the value."""
-        return len(self._value or b"")
+        return len(self.value or b"")
 
     def __bool__(self) -> bool:
         """Whatever its value: it is a record."""
         return True
-
-    def topic(self) -> str:
-        """Topic it was read from."""
-        return self._topic
-
-    def partition(self) -> int:
-        """Partition it was read from."""
-        return self._partition
-
-    def offset(self) -> int:
-        """Offset within the partition."""
-        return self._offset
-
-    def key(self) -> bytes | None:
-        """Key bytes."""
-        return self._key
-
-    def value(self) -> bytes | None:
-        """Value bytes."""
-        return self._value
-
-    def timestamp(self) -> tuple[int, int]:
-        """(timestamp type, milliseconds since the epoch)."""
-        return self._timestamp
-
-    def headers(self) -> Headers | None:
-        """Record headers, None if there are none."""
-        return self._headers or None
 
 
 def _is_committed(message: MemoryMessage) -> bool:
@@ -126,7 +95,7 @@ class MemoryPartition:
         self,
         key: bytes | None,
         value: bytes | None,
-        timestamp: tuple[int, int],
+        timestamp: int,
         headers: Headers,
         transaction: MemoryTransaction | None = None,
     ) -> None:
@@ -169,13 +138,13 @@ class MemoryPartition:
 
     def offset_at(self, timestamp_ms: int) -> int:
         """Return the offset of the first record with this timestamp or a later one; the end without one."""
-        found = (message.offset() for message in self._records if message.timestamp()[1] >= timestamp_ms)
+        found = (message.offset for message in self._records if message.timestamp >= timestamp_ms)
         return next(found, self.end)
 
     def last_offset(self) -> int | None:
         """Return the offset of the last committed record before the stable end; None without one."""
         last = bisect_left(self._offsets, self.stable_end)
-        found = (message.offset() for message in reversed(self._records[:last]) if _is_committed(message))
+        found = (message.offset for message in reversed(self._records[:last]) if _is_committed(message))
         return next(found, None)
 
     def committed(self) -> list[MemoryMessage]:
@@ -184,14 +153,14 @@ class MemoryPartition:
 
     def compact(self) -> None:
         """Keep the last record of each key, as compaction does once it has run over everything."""
-        settled = [message for message in self._records if message.offset() < self.stable_end]
+        settled = [message for message in self._records if message.offset < self.stable_end]
         kept = [message for message in settled if _is_committed(message)]
-        last = {message.key(): message.offset() for message in kept}
+        last = {message.key: message.offset for message in kept}
         self._records = [
-            *(m for m in kept if m.key() is None or last[m.key()] == m.offset()),
+            *(m for m in kept if m.key is None or last[m.key] == m.offset),
             *self._records[len(settled) :],
         ]
-        self._offsets = [message.offset() for message in self._records]
+        self._offsets = [message.offset for message in self._records]
 
     def delete_before(self, offset: int) -> None:
         """Remove what is older, as retention does."""
@@ -215,11 +184,10 @@ class MemoryTopic:
         limit = self.config.get("max.message.bytes")
         return None if limit is None else int(limit)
 
-    def timestamp(self, produced: int, now_ms: int) -> tuple[int, int]:
-        """Return the type and time that a record gets which was produced with this timestamp."""
-        if self.config.get("message.timestamp.type") == "LogAppendTime":
-            return (_LOG_APPEND_TIME, now_ms)
-        return (_CREATE_TIME, now_ms if produced < 0 else produced)
+    def timestamp(self, produced: int, now_ms: int) -> int:
+        """Return the time that a record gets which was produced with this timestamp."""
+        appended = self.config.get("message.timestamp.type") == "LogAppendTime"
+        return now_ms if appended or produced < 0 else produced
 
     def next_keyless(self) -> int:
         """Return a partition for a record without a key: each in turn, so that runs repeat."""

@@ -13,8 +13,8 @@ def pending(task: Task) -> list[str]:
     message, found = task.message, []
     for partition, queue in list(task.queues.items()):
         text = f"{partition} from offset {queue.committed_offset}"
-        if message is not None and (message.topic(), message.partition()) == partition:
-            found.append(f"{text} (in hand: offset {message.offset()})")
+        if message is not None and (message.topic, message.partition) == partition:
+            found.append(f"{text} (in hand: offset {message.offset})")
         elif queue.next_offset != queue.committed_offset:
             found.append(text)
     return found

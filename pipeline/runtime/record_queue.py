@@ -11,7 +11,7 @@ from pipeline.clock import Clock
 from pipeline.config import StreamsConfig
 from pipeline.errors import BrokerError, NoTimeError, RecordError, SerdeError, StreamsError
 from pipeline.plan.fusion import fuse
-from pipeline.record import NO_HEADERS, Forward, Headers, Record, TopicPartition
+from pipeline.record import Forward, Headers, Record, TopicPartition
 from pipeline.runtime.broker import Message
 from pipeline.runtime.task_time import TaskTime
 from pipeline.serde import BytesSerde, Serde
@@ -125,7 +125,7 @@ class RecordQueue:
         self.has_large |= values > self._limit_bytes
         self.messages.extend(messages)
         self.empty_since_ms = None
-        self.fetched_offset = messages[-1].offset() + 1
+        self.fetched_offset = messages[-1].offset + 1
         size = values + MESSAGE_BYTES * len(messages)
         self._put += len(messages)
         self._size += size
@@ -197,7 +197,7 @@ def _running(  # noqa: C901 - all of it is `run`
                 head = queue.head = None
             else:
                 message = messages.popleft()
-                key, value = message.key(), message.value()
+                key, value = message.key, message.value
                 try:
                     if has_large and value is not None and len(value) > limit_bytes:
                         raise _too_large(source, len(value), limit_bytes)
@@ -208,7 +208,7 @@ def _running(  # noqa: C901 - all of it is `run`
                             value = decode_value(value)
                     except Exception as error:
                         raise _undecodable(source, message, error) from error
-                    headers, timestamp = message.headers() or NO_HEADERS, message.timestamp()[1]
+                    headers, timestamp = message.headers, message.timestamp
                     if extract is not None:
                         timestamp = extract(Record(key, value, timestamp, headers), partition_time)
                 except SerdeError as error:
@@ -232,7 +232,7 @@ def _running(  # noqa: C901 - all of it is `run`
         if schedules and taken is not None:
             taker.punctuate_stream()
         if taken is not None:
-            queue.next_offset = taken.offset() + 1
+            queue.next_offset = taken.offset + 1
         return waiting - len(messages) - (queue.head is not None) - rejected
 
     return run
@@ -261,7 +261,7 @@ def _undecodable(source: Source, message: Message, error: Exception) -> StreamsE
     if isinstance(error, BrokerError):
         # The schema registry is away, or refuses: the record is as good as it was.
         return type(error)(f"{source}: {error}")
-    part, serde = ("value", source.value) if _decodes(source.key, message.key()) else ("key", source.key)
+    part, serde = ("value", source.value) if _decodes(source.key, message.key) else ("key", source.key)
     return SerdeError(
         f"{source} cannot decode the record's {part} as {serde.name}: {type(error).__name__}: {error}"
     )

@@ -163,18 +163,18 @@ class Restoration:
         return len(messages)
 
     def _apply(self, target: _Target, run: list[Message]) -> None:
-        self._reached(target, run[-1].offset() + 1)
+        self._reached(target, run[-1].offset + 1)
         inside = run
-        if run[-1].offset() >= target.end:
-            inside = [message for message in run if message.offset() < target.end]
+        if run[-1].offset >= target.end:
+            inside = [message for message in run if message.offset < target.end]
         if inside:
-            position = inside[-1].offset() + 1
+            position = inside[-1].offset + 1
             target.store.restore(target.rows(inside), position)
             self._registry.progress(
                 target.task.id, target.name, position - target.start, target.end - target.start
             )
         for message in run[len(inside) :]:
-            target.uncommitted.add(message.key() or b"")
+            target.uncommitted.add(message.key or b"")
             if len(target.uncommitted) >= self._most_keys:
                 self._log_again(target)
 
@@ -205,7 +205,7 @@ class Restoration:
 def logged_rows(run: Sequence[Message]) -> Rows:
     """Return the records of a changelog as rows."""
     # Keys are never null in a changelog; the type of a message cannot say so.
-    return Rows([message.key() or b"" for message in run], [message.value() for message in run])
+    return Rows([message.key or b"" for message in run], [message.value for message in run])
 
 
 def _check_end(log: TopicPartition, end: int, log_end: int) -> None:

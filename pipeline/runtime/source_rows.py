@@ -77,7 +77,7 @@ class SourceRows:
         except Exception as failure:  # noqa: BLE001 - a user's serde: that record's failure
             self._refuse(message, unencodable(self._source, serde, key, failure))
             return
-        stored = None if value is None else pack_time(timestamp) + (message.value() or b"")
+        stored = None if value is None else pack_time(timestamp) + (message.value or b"")
         self._rows.append((key_bytes, stored))
 
     def punctuate_stream(self) -> bool:

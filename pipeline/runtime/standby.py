@@ -252,12 +252,12 @@ class Standbys:
 
     def _apply(self, copy: _Copy, run: Sequence[Message]) -> None:
         try:
-            if run[0].offset() < copy.position:
+            if run[0].offset < copy.position:
                 # The changelog was made anew meanwhile: what this copy holds is not of it.
                 self._stop_reading(copy)
                 self._wipe(copy)
             else:
-                self._restore(copy, copy.rows(run), run[-1].offset() + 1)
+                self._restore(copy, copy.rows(run), run[-1].offset + 1)
         except CorruptStoreError:
             # Opened again, it is set aside, with a line in the log, and begins anew.
             self._drop(copy.task)

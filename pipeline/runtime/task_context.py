@@ -211,18 +211,18 @@ class ProcessorTaskContext:
     def source(self) -> TopicPartition:
         """Where the record in hand was read from."""
         message = self._message()
-        return TopicPartition(message.topic(), message.partition())
+        return TopicPartition(message.topic, message.partition)
 
     @property
     def offset(self) -> int:
         """Offset of the record in hand."""
-        offset: int = self._message().offset()
+        offset: int = self._message().offset
         return offset
 
     @property
     def source_timestamp(self) -> int:
         """The broker's timestamp of the record in hand, in ms."""
-        timestamp: int = self._message().timestamp()[1]
+        timestamp: int = self._message().timestamp
         return timestamp
 
     def _message(self) -> Any:

@@ -289,17 +289,17 @@ class TestOutputTopic:
         """
         records = []
         for message in self._broker.records(self._topic):
-            if message.offset() < self._read.get(message.partition(), 0):
+            if message.offset < self._read.get(message.partition, 0):
                 continue
-            self._read[message.partition()] = message.offset() + 1
-            key, value = message.key(), message.value()
+            self._read[message.partition] = message.offset + 1
+            key, value = message.key, message.value
             records.append(
                 OutputRecord(
                     None if key is None else self._decoded("key", self._key, key, message),
                     None if value is None else self._decoded("value", self._value, value, message),
-                    message.timestamp()[1],
-                    tuple(message.headers() or NO_HEADERS),
-                    message.partition(),
+                    message.timestamp,
+                    tuple(message.headers),
+                    message.partition,
                 )
             )
         return records
@@ -309,7 +309,7 @@ class TestOutputTopic:
             return serde.deserialize(data)
         except Exception as error:
             raise SerdeError(
-                f"output topic {self._topic}-{message.partition()} offset {message.offset()}: cannot decode "
+                f"output topic {self._topic}-{message.partition} offset {message.offset}: cannot decode "
                 f"the {part}, {data[:_SHOWN]!r}, as {serde.name}: {type(error).__name__}: {error}; give "
                 f"output_topic() another {part}="
             ) from error

@@ -183,8 +183,8 @@ def test_with_exactly_once_an_agent_does_not_wait_for_what_waits_for_it(ask: Any
 def test_answers_go_to_sinks_too_and_are_no_questions_there() -> None:
     _, broker = run(one)
     sums = broker.records("sums")
-    assert [record.value() for record in sums] == [b"3", b'"a second answer, that nobody waits for"']
-    assert all(not record.headers() for record in sums)
+    assert [record.value for record in sums] == [b"3", b'"a second answer, that nobody waits for"']
+    assert all(not record.headers for record in sums)
 
 
 def test_the_topic_of_answers_is_the_same_after_a_restart() -> None:

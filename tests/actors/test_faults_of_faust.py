@@ -76,7 +76,7 @@ def raising(*, dead_letter: bool) -> Any:
     finally:
         worker.abort()
     values = {
-        topic: [message.value() for message in cluster.broker.records(topic)] for topic in ("out", "dead")
+        topic: [message.value for message in cluster.broker.records(topic)] for topic in ("out", "dead")
     }
     committed = cluster.broker.committed("app").get(TopicPartition("in", 0))
     comes_again = committed is None or committed.offset <= 3
@@ -128,7 +128,7 @@ def killed(guarantee: str) -> tuple[dict[str, int], list[Any]]:
     cluster.run(heir, turns=60)
     found = {key: count for store in heir.registry.open("counts").values() for key, count in store.all()}
     heir.abort()
-    sent = [message.value() for each in cluster.broker.partitions("out") for message in each.committed()]
+    sent = [message.value for each in cluster.broker.partitions("out") for message in each.committed()]
     return found, sent
 
 

@@ -95,7 +95,7 @@ def rows(worker: Worker) -> dict[str, Any]:
 
 
 def logged(cluster: Cluster) -> list[tuple[bytes | None, bytes | None]]:
-    return [(message.key(), message.value()) for message in cluster.broker.records(LOG)]
+    return [(message.key, message.value) for message in cluster.broker.records(LOG)]
 
 
 def until_running(cluster: Cluster, *workers: Worker) -> None:
@@ -398,7 +398,7 @@ def test_its_topic_is_compacted_and_checked() -> None:
     for number in range(30):
         cluster.send("in", f"k{number}")
     cluster.run(worker)
-    used = {message.partition() for message in cluster.broker.records(LOG)}
+    used = {message.partition for message in cluster.broker.records(LOG)}
     assert used == {0, 1, 2}
     cluster.broker.delete_topic(LOG)
     cluster.broker.create_topic(LOG, 2)

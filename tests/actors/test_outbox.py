@@ -31,7 +31,7 @@ def declare() -> MemoryApp:
 
 def written(app: MemoryApp) -> list[tuple[Any, Any, int]]:
     records = app.broker_in_memory.records("out")
-    return sorted((record.key(), record.value(), record.timestamp()[1]) for record in records)
+    return sorted((record.key, record.value, record.timestamp) for record in records)
 
 
 async def by_topic(app: App) -> None:

@@ -34,7 +34,7 @@ class TestRecords:
     def test_value_comes_back_as_it_was(self, broker: Broker, topic: str, value: bytes | None) -> None:
         create(broker, topic, config={"max.message.bytes": str(4 * 1024 * 1024)})
         write(broker, topic, [value])
-        assert [message.value() for message in read_all(broker, topic)] == [value]
+        assert [message.value for message in read_all(broker, topic)] == [value]
 
     @pytest.mark.parametrize("key", [b"key", b"", None])
     def test_key_comes_back_as_it_was(self, broker: Broker, topic: str, key: bytes | None) -> None:
@@ -42,7 +42,7 @@ class TestRecords:
         with closing(broker.producer("writer")) as producer:
             producer.produce(topic, b"value", key, 0, 1_000, NO_HEADERS)
             assert producer.flush(FLUSH_S) == []
-        assert [message.key() for message in read_all(broker, topic)] == [key]
+        assert [message.key for message in read_all(broker, topic)] == [key]
 
     @pytest.mark.parametrize(
         "headers",
@@ -59,13 +59,13 @@ class TestRecords:
         with closing(broker.producer("writer")) as producer:
             one(producer, topic, b"value", headers)
         (message,) = read_all(broker, topic)
-        assert message.headers() == headers
+        assert message.headers == headers
 
     def test_without_headers_there_are_none(self, broker: Broker, topic: str) -> None:
         create(broker, topic)
         write(broker, topic, [b"value"])
         (message,) = read_all(broker, topic)
-        assert not message.headers()
+        assert not message.headers
 
     @pytest.mark.parametrize("timestamp", [1, 1_000, 1_700_000_000_000, 4_102_444_800_000])
     def test_timestamp_is_the_producers(self, broker: Broker, topic: str, timestamp: int) -> None:
@@ -75,7 +75,7 @@ class TestRecords:
             producer.produce(topic, b"value", None, 0, timestamp, NO_HEADERS)
             assert producer.flush(FLUSH_S) == []
         (message,) = read_all(broker, topic)
-        assert message.timestamp() == (1, timestamp)
+        assert message.timestamp == timestamp
 
     def test_no_timestamp_is_the_time_of_writing(self, broker: Broker, topic: str) -> None:
         create(broker, topic)
@@ -83,7 +83,7 @@ class TestRecords:
             producer.produce(topic, b"value", None, 0, -1, NO_HEADERS)
             assert producer.flush(FLUSH_S) == []
         (message,) = read_all(broker, topic)
-        assert message.timestamp()[1] > 1_700_000_000_000
+        assert message.timestamp > 1_700_000_000_000
 
     @pytest.mark.parametrize("count", [1, 150_000])
     def test_what_is_logged_comes_in_its_order_with_the_time_of_writing(
@@ -96,9 +96,9 @@ class TestRecords:
             producer.log(topic, 1, records)
             assert producer.flush(FLUSH_S) == []
         messages = read_all(broker, topic, partitions=2)
-        assert [(message.key(), message.value()) for message in messages] == records
-        assert {(message.partition(), bool(message.headers())) for message in messages} == {(1, False)}
-        assert min(message.timestamp()[1] for message in messages) > 1_700_000_000_000
+        assert [(message.key, message.value) for message in messages] == records
+        assert {(message.partition, bool(message.headers)) for message in messages} == {(1, False)}
+        assert min(message.timestamp for message in messages) > 1_700_000_000_000
 
     def test_what_is_logged_and_too_large_is_refused(self, broker: Broker, topic: str) -> None:
         create(broker, topic)
@@ -114,23 +114,22 @@ class TestRecords:
             producer.produce(topic, b"value", None, 0, 0, NO_HEADERS)
             assert producer.flush(FLUSH_S) == []
         (message,) = read_all(broker, topic)
-        assert message.timestamp() == (1, 0)
+        assert message.timestamp == 0
 
     def test_log_append_time(self, broker: Broker, topic: str, request: pytest.FixtureRequest) -> None:
         expect_failure(request, "embedded", "Tansu stores the setting and does not act on it")
         create(broker, topic, config={"message.timestamp.type": "LogAppendTime"})
         write(broker, topic, [b"value"])
         (message,) = read_all(broker, topic)
-        kind, timestamp = message.timestamp()
-        assert (kind, timestamp > 1_700_000_000_000) == (2, True)
+        assert message.timestamp > 1_700_000_000_000
 
     def test_partition_keeps_the_order_of_many_batches(self, broker: Broker, topic: str) -> None:
         create(broker, topic)
         values: list[bytes | None] = [b"%08d" % number for number in range(20_000)]
         write(broker, topic, values)
         records = read_all(broker, topic)
-        assert [message.value() for message in records] == values
-        assert [message.offset() for message in records] == list(range(20_000))
+        assert [message.value for message in records] == values
+        assert [message.offset for message in records] == list(range(20_000))
 
     def test_key_goes_where_java_puts_it(self, broker: Broker, topic: str) -> None:
         create(broker, topic, 7)
@@ -139,7 +138,7 @@ class TestRecords:
             for key in keys:
                 producer.produce(topic, b"value", key, -1, 1_000, NO_HEADERS)
             assert producer.flush(FLUSH_S) == []
-        placed = {message.key(): message.partition() for message in read_all(broker, topic, 7)}
+        placed = {message.key: message.partition for message in read_all(broker, topic, 7)}
         assert placed == {key: partition_for(key, 7) for key in keys}
 
 
@@ -150,7 +149,7 @@ class TestProducer:
             with pytest.raises(RecordTooLargeError, match=topic):
                 producer.produce(topic, b"x" * (17 * 1024 * 1024), b"key", 0, 1_000, NO_HEADERS)
             one(producer, topic, b"next")
-        assert [message.value() for message in read_all(broker, topic)] == [b"next"]
+        assert [message.value for message in read_all(broker, topic)] == [b"next"]
 
     def test_record_above_the_topics_limit_is_reported_whole(
         self, broker: Broker, topic: str, request: pytest.FixtureRequest
@@ -192,7 +191,7 @@ class TestProducer:
             assert producer.flush(FLUSH_S) == []
         # It was asked before each was queued.
         assert written == [0, 1]
-        values = [message.value() for message in read_range(broker, partition, 0, 3)]
+        values = [message.value for message in read_range(broker, partition, 0, 3)]
         assert values == [b"held", b"logged", b"free"]
 
     def test_what_a_held_producer_waits_for_can_fail(self, broker: Broker, topic: str) -> None:
@@ -325,7 +324,7 @@ class TestReader:
         create(broker, topic)
         write(broker, topic, [b"value"] * 10)
         records = read_range(broker, TopicPartition(topic, 0), start, end)
-        assert [message.offset() for message in records] == list(range(start, end))
+        assert [message.offset for message in records] == list(range(start, end))
 
     def test_several_partitions_of_different_length(self, broker: Broker, topic: str) -> None:
         create(broker, topic, 3)
@@ -339,7 +338,7 @@ class TestReader:
                 reader.add(partition, 1, length - 1)
             for _ in range(ATTEMPTS):
                 for message in reader.poll(100, 0.05):
-                    read[TopicPartition(message.topic(), message.partition())].append(message.offset())
+                    read[TopicPartition(message.topic, message.partition)].append(message.offset)
                 done.update(reader.finished())
                 if done == lengths.keys():
                     break
@@ -359,7 +358,7 @@ class TestReader:
                 read += reader.poll(100, 0.05)
                 if reader.finished() == [second]:
                     break
-        assert [message.partition() for message in read] == [1] * 10
+        assert [message.partition for message in read] == [1] * 10
 
     def test_without_an_end_what_is_written_later_is_read_too(self, broker: Broker, topic: str) -> None:
         create(broker, topic, 2)
@@ -371,7 +370,7 @@ class TestReader:
 
         def read_until(count: int) -> None:
             for _ in range(ATTEMPTS):
-                read.extend((message.partition(), message.offset()) for message in reader.poll(100, 0.05))
+                read.extend((message.partition, message.offset) for message in reader.poll(100, 0.05))
                 done.extend(reader.finished())
                 if len(read) >= count:
                     return
@@ -400,7 +399,7 @@ class TestReader:
         with closing(broker.reader()) as reader:
             reader.add(TopicPartition(topic, 0), 50, None)
             for _ in range(100):
-                read += [message.offset() for message in reader.poll(100, 0.05)]
+                read += [message.offset for message in reader.poll(100, 0.05)]
                 if len(read) == 3:
                     break
         assert read == [0, 1, 2]
@@ -415,7 +414,7 @@ class TestReader:
         records = read_range(broker, TopicPartition("compacted", 0), 0, 1)
         assert records == []
         left = read_range(broker, TopicPartition("compacted", 0), 0, 3)
-        assert [message.offset() for message in left] == [1, 2]
+        assert [message.offset for message in left] == [1, 2]
 
     @pytest.mark.kafka
     def test_transaction_markers_are_holes(self, apache_kafka: ApacheKafka, topic: str) -> None:
@@ -431,4 +430,4 @@ class TestReader:
         partition = TopicPartition(topic, 0)
         end = ends(broker, partition)[partition]
         records = read_range(broker, partition, 0, end)
-        assert (end, [message.offset() for message in records]) == (6, [0, 2, 4])
+        assert (end, [message.offset for message in records]) == (6, [0, 2, 4])

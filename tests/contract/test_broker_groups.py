@@ -30,7 +30,7 @@ from tests.contract.broker_clients import (
 def with_protocol(broker: Broker, protocol: str) -> Broker:
     """The in-memory broker has one protocol for groups."""
     if isinstance(broker, KafkaBroker):
-        return KafkaBroker(broker.address, settings={"group.protocol": protocol})
+        return KafkaBroker(broker.address, settings={"group.protocol": protocol}, compiled=broker.compiled)
     return broker
 
 
@@ -48,10 +48,8 @@ class TestGroup:
             first = read_count(consumer, 6)
             consumer.resume([TopicPartition(topic, 1)])
             second = read_count(consumer, 1)
-        assert [(message.partition(), message.offset()) for message in first] == [
-            (0, n) for n in range(4, 10)
-        ]
-        assert [(message.partition(), message.offset()) for message in second] == [(1, 9)]
+        assert [(message.partition, message.offset) for message in first] == [(0, n) for n in range(4, 10)]
+        assert [(message.partition, message.offset) for message in second] == [(1, 9)]
 
     def test_everybody_sees_who_is_in_a_group_and_has_what(
         self, broker: Broker, topic: str, group: str, request: pytest.FixtureRequest
@@ -87,7 +85,7 @@ class TestGroup:
         with closing(join(broker, group, [topic], Listener(), 1)) as consumer:
             for _ in range(ATTEMPTS):
                 consumer.resume([partition])
-                offsets += [message.offset() for message in consumer.poll(100, 0.05)]
+                offsets += [message.offset for message in consumer.poll(100, 0.05)]
                 consumer.pause([partition])
                 assert list(consumer.poll(100, 0)) == []
                 if len(offsets) >= 3_000:
@@ -108,11 +106,11 @@ class TestGroup:
         listener = Listener({lost: 2, read: 4, paused: 0}, on_lost={lost: 7})
         with closing(join(broker, group, [topic], listener, 3)) as consumer:
             consumer.resume([read])
-            offsets = [(m.partition(), m.offset()) for m in read_count(consumer, 6)]
+            offsets = [(m.partition, m.offset) for m in read_count(consumer, 6)]
             consumer.resume([lost])
-            offsets += [(m.partition(), m.offset()) for m in read_count(consumer, 3)]
+            offsets += [(m.partition, m.offset) for m in read_count(consumer, 3)]
             write(broker, topic, [b"value"], 1)
-            offsets += [(m.partition(), m.offset()) for m in read_count(consumer, 1)]
+            offsets += [(m.partition, m.offset) for m in read_count(consumer, 1)]
         assert listener.offsets_lost == [(lost, 2)]
         assert offsets == [*((1, n) for n in range(4, 10)), *((0, n) for n in range(7, 10)), (1, 10)]
 
@@ -129,7 +127,7 @@ class TestGroup:
             # Few attempts where it is known to fail.
             read = read_count(consumer, 2, 60 if request.node.get_closest_marker("embedded") else ATTEMPTS)
         assert listener.offsets_lost == [(partition, 20)]
-        assert [message.offset() for message in read] == [8, 9]
+        assert [message.offset for message in read] == [8, 9]
 
     def test_where_to_read_on_is_asked_again_if_nobody_knows(
         self, broker: Broker, topic: str, group: str, request: pytest.FixtureRequest
@@ -153,7 +151,7 @@ class TestGroup:
             for _ in range(2):
                 with pytest.raises(BrokerUnreachableError):
                     until(lambda: False, consumer)
-            assert [message.offset() for message in read_count(consumer, 3)] == [7, 8, 9]
+            assert [message.offset for message in read_count(consumer, 3)] == [7, 8, 9]
 
     def test_commit_is_there_for_the_next_member(self, broker: Broker, topic: str, group: str) -> None:
         create(broker, topic, 3)
@@ -307,7 +305,7 @@ class TestUnreachable:
             producer.flush(1)
         broker.reachable = True
         assert producer.flush(1) == []
-        assert [message.value() for message in broker.records("topic")] == [b"value"]
+        assert [message.value for message in broker.records("topic")] == [b"value"]
 
 
 class TestExpiredMember:

@@ -40,7 +40,7 @@ def settled(broker: Broker, topic: str) -> list[bytes | None]:
     partition = TopicPartition(topic, 0)
     with closing(broker.admin()) as admin:
         end = admin.end_offsets([partition], stable=True)[partition]
-    return [message.value() for message in read_range(broker, partition, 0, end)]
+    return [message.value for message in read_range(broker, partition, 0, end)]
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_consumer_sees_committed_records_only(
             put(producer, out, b"committed")
             producer.commit({source: Committed(1)}, consumer.group_metadata())
         (message,) = read_count(reader, 1)
-        assert message.value() == b"committed"
+        assert message.value == b"committed"
         end = ends(able, TopicPartition(out, 0))[TopicPartition(out, 0)]
         until(lambda: reader.end_offset(TopicPartition(out, 0)) == end, reader)
 

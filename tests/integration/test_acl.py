@@ -105,7 +105,7 @@ class Application:
     def read(self, name: str) -> list[tuple[str, bytes]]:
         """Return keys and values of a topic, empty if it is not there."""
         return [
-            ((each.key() or b"").decode(), each.value() or b"")
+            ((each.key or b"").decode(), each.value or b"")
             for each in self.topics.read(topic(self.name, name))
         ]
 

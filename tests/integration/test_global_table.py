@@ -64,7 +64,7 @@ class Place:
 
     def values(self, topic: str) -> dict[str, str]:
         """Return the last value of each key."""
-        last = {m.key(): m.value() for m in read_all(self.broker, self.topic(topic))}
+        last = {m.key: m.value for m in read_all(self.broker, self.topic(topic))}
         return {(k or b"").decode(): v.decode() for k, v in last.items() if v is not None}
 
 

@@ -35,7 +35,7 @@ def write(broker: Broker, topic: str, *minutes_ago: int) -> None:
 
 
 def copied(broker: Broker, topic: str) -> list[int]:
-    return [int(message.value() or b"") for message in read_all(broker, f"{topic}-out")]
+    return [int(message.value or b"") for message in read_all(broker, f"{topic}-out")]
 
 
 def run(broker: Broker, topic: str, offset_reset: OffsetReset, count: int, lost: int = 0) -> None:

@@ -133,9 +133,7 @@ def _let_the_broker_delete(topics: Topics, admin: Admin) -> None:
     before = held(admin, CHANGELOG)
     for _ in range(2):
         topics.write(
-            Outgoing(
-                "control", row.key(), row.value(), row.timestamp()[1] - YEAR_MS, NO_HEADERS, row.partition()
-            )
+            Outgoing("control", row.key, row.value, row.timestamp - YEAR_MS, NO_HEADERS, row.partition)
             for row in rows
         )
         wait_until(lambda: not any(held(admin, "control").values()), "the broker deletes by age")

@@ -70,7 +70,7 @@ class Running:
         with closing(self.broker.reader()) as reader:
             reader.add(out, 0, self.end(out))
             for _ in range(TURNS):
-                read += [message.value() or b"" for message in reader.poll(1_000, 0.05)]
+                read += [message.value or b"" for message in reader.poll(1_000, 0.05)]
                 if reader.finished():
                     return read
         pytest.fail("the output was not read to its end")

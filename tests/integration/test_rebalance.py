@@ -119,7 +119,7 @@ def test_workers_join_and_leave_and_two_topics_stay_together(
         group.run("all is processed", group.processed)
     got: defaultdict[str, list[str]] = defaultdict(list)
     for message in read_all(group.broker, group.out, PARTITIONS):
-        got[(message.key() or b"").decode()].append((message.value() or b"").decode())
+        got[(message.key or b"").decode()].append((message.value or b"").decode())
     wanted = [f"{number} of someone" for number in range(group.written)]
     assert {key: values for key, values in got.items() if values != wanted} == {}
     assert sorted(got) == sorted(KEYS)

@@ -104,7 +104,7 @@ def test_every_client_gets_in(broker: Secured, way: str) -> None:
         closing(kafka.transactional_producer("once", f"once-{way}", 10_000)) as producer,
     ):
         consumer.resume([partition])
-        assert [message.value() for message in read_count(consumer, 1)] == [b"1"]
+        assert [message.value for message in read_count(consumer, 1)] == [b"1"]
         producer.produce(topic, b"2", b"k", 0, 1_000, NO_HEADERS)
         assert producer.flush(FLUSH_S) == []
         producer.commit({partition: Committed(1, "")}, consumer.group_metadata())
@@ -112,7 +112,7 @@ def test_every_client_gets_in(broker: Secured, way: str) -> None:
     with closing(kafka.admin()) as admin:
         end = admin.end_offsets([partition], stable=True)[partition]
         assert topic in admin.topics()
-    assert [message.value() for message in read_range(kafka, partition, 0, end)] == [b"1", b"2"]
+    assert [message.value for message in read_range(kafka, partition, 0, end)] == [b"1", b"2"]
 
 
 def step(address: str, settings: dict[str, Any]) -> Worker:

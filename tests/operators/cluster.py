@@ -41,4 +41,4 @@ class Cluster:
             self.clock.advance(advance_ms)
 
     def read(self, topic: str) -> list[bytes | None]:
-        return sorted((message.key() for message in self.broker.records(topic)), key=str)
+        return sorted((message.key for message in self.broker.records(topic)), key=str)

@@ -348,7 +348,7 @@ def test_a_new_version_reads_what_the_old_one_left_in_topics_and_stores() -> Non
     cluster.send("orders", "c", value=write({"user": "c", "amount": 1}))
     worker = cluster.worker("w", disk)
     cluster.run(worker)
-    last = cluster.broker.records("out")[-1].value()
+    last = cluster.broker.records("out")[-1].value
     assert avro(paid, registry=registry).deserialize(last or b"") == {"user": "c", "amount": 1, "paid": False}
     worker.close()
 
@@ -431,11 +431,11 @@ def test_a_registry_that_is_away_when_a_new_schema_is_met_is_asked_again(
     server.failing = None
     if failing is None:
         server.listen()
-    counts = [int.from_bytes(each.value() or b"") for each in cluster.broker.records("out")]
+    counts = [int.from_bytes(each.value or b"") for each in cluster.broker.records("out")]
 
     def all_counted() -> bool:
         nonlocal counts
-        counts = [int.from_bytes(each.value() or b"") for each in cluster.broker.records("out")]
+        counts = [int.from_bytes(each.value or b"") for each in cluster.broker.records("out")]
         return counts[-1] == 5
 
     _until(cluster, worker, all_counted)

@@ -88,5 +88,5 @@ def test_a_row_that_was_forgotten_is_read_again() -> None:
         for number in range(50):
             cluster.send("in", f"{number}", value=turn)
         cluster.run(worker, turns=10)
-    results = {message.key(): message.value() for message in cluster.broker.records("out")}
+    results = {message.key: message.value for message in cluster.broker.records("out")}
     assert results == {f"{number}".encode(): b"abc" for number in range(50)}

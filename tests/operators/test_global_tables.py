@@ -67,7 +67,7 @@ def test_nothing_is_processed_and_no_group_joined_before_the_table_is_whole() ->
     assert cluster.read("out") == []
     cluster.run(worker)
     assert worker.status().state == "running"
-    assert [message.value() for message in cluster.broker.records("out")] == [b"k5:5"]
+    assert [message.value for message in cluster.broker.records("out")] == [b"k5:5"]
 
 
 def test_a_table_that_is_being_loaded_cannot_be_queried() -> None:
@@ -213,7 +213,7 @@ def test_a_new_partition_is_read_from_its_first_record() -> None:
     worker = cluster.worker("a", disk)
     cluster.run(worker)
     worker.close()
-    records = [message.key() for message in cluster.broker.records("R")]
+    records = [message.key for message in cluster.broker.records("R")]
     cluster.broker.delete_topic("R")
     cluster.broker.create_topic("R", 2)
     for key in records:

@@ -33,7 +33,7 @@ def counted() -> Topology:
 
 def held(cluster: Cluster) -> list[bytes]:
     """Return the keys that the repartition topic holds."""
-    return sorted(message.key() or b"" for message in cluster.broker.records(REPARTITION))
+    return sorted(message.key or b"" for message in cluster.broker.records(REPARTITION))
 
 
 def run_to_purge(cluster: Cluster, *workers: Worker) -> None:

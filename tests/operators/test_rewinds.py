@@ -82,7 +82,7 @@ def test_what_is_lost_now_and_then_is_not_counted_together() -> None:
         cluster.run(worker, turns=1, advance_ms=0)
         cluster.broker.expire("app", "a")
         cluster.run(worker, turns=6)
-    assert len({message.key() for message in cluster.broker.records("out")}) == 6
+    assert len({message.key for message in cluster.broker.records("out")}) == 6
 
 
 def test_a_broker_that_is_away_for_long_is_waited_for() -> None:

@@ -61,7 +61,7 @@ def topics(
         written = [name for name in driver.broker.topics() if name.endswith("-repartition")]
         return {
             name: [
-                (m.partition(), m.offset(), m.key(), m.value(), m.timestamp(), m.headers())
+                (m.partition, m.offset, m.key, m.value, m.timestamp, m.headers)
                 for m in driver.broker.records(name)
             ]
             for name in [*case.sinks(), *written]

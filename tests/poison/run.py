@@ -111,21 +111,19 @@ def _check(broker: MemoryBroker, fuzzed: Fuzzed, chunk: list[Poison], first: int
         assert (number in written, number in dead) == (passes, not passes), what
         if passes:
             message = written[number]
-            assert (message.key(), message.value()) == expected, what
-            assert message.headers() == came[number].headers(), what
+            assert (message.key, message.value) == expected, what
+            assert message.headers == came[number].headers, what
             # Whoever reads it next is not poisoned by it.
             assert [_again(fuzzed, data) for data in expected] == list(expected), what
         else:
             message = dead[number]
-            assert (message.key(), message.value()) == (given.key, given.value), what
+            assert (message.key, message.value) == (given.key, given.value), what
             own = list(given.headers)
-            assert list(message.headers() or ())[: len(own)] == own, what
-            rest = [
-                name.removeprefix("__streams.errors.") for name, _ in (message.headers() or ())[len(own) :]
-            ]
+            assert list(message.headers)[: len(own)] == own, what
+            rest = [name.removeprefix("__streams.errors.") for name, _ in (message.headers)[len(own) :]]
             assert sorted(rest) == _WHY, what
             assert given.kind != "valid", what
-        assert message.timestamp() == came[number].timestamp(), what
+        assert message.timestamp == came[number].timestamp, what
         result.inputs[given.kind] += 1
         (result.written if passes else result.dead)[given.kind] += 1
 
@@ -134,7 +132,7 @@ def _by_number(broker: MemoryBroker, topic: str) -> dict[int, Message]:
     """Return a topic's records by the number of their input; none may be there twice."""
     found: dict[int, Message] = {}
     for message in broker.records(topic):
-        number = int(dict(message.headers() or ())[NUMBER] or b"")
+        number = int(dict(message.headers)[NUMBER] or b"")
         assert number not in found, f"input {number} stands twice in {topic}"
         found[number] = message
     return found
@@ -142,12 +140,12 @@ def _by_number(broker: MemoryBroker, topic: str) -> dict[int, Message]:
 
 def _expected(fuzzed: Fuzzed, message: Message) -> tuple[bool, tuple[bytes | None, bytes | None]]:
     """Return whether a record passes, and the key and value that it passes with: by the serde alone."""
-    value = message.value()
+    value = message.value
     too_large = value is not None and len(value) > LARGEST
-    if too_large or not 0 <= message.timestamp()[1] <= LAST_MS:
+    if too_large or not 0 <= message.timestamp <= LAST_MS:
         return False, (None, None)
     try:
-        pair = [_again(fuzzed, data) for data in (message.key(), value)]
+        pair = [_again(fuzzed, data) for data in (message.key, value)]
     except Exception:  # noqa: BLE001 - whatever a serde raises
         return False, (None, None)
     return True, (pair[0], pair[1])

@@ -148,7 +148,7 @@ def test_no_subscription_stays_that_no_row_needs(history: list[list[Change]], di
         for batch in history:
             pipe_batch(driver, records_of(batch), Bomb())
         logged = driver.broker.records("test-j-subscriptions-changelog")
-    last = {message.key(): message.value() for message in logged}
+    last = {message.key: message.value for message in logged}
     rows = joined_rows("left_join", [change for batch in history for change in batch])
     subscribed = [row for row in rows.values() if not row.startswith("/")]
     assert sum(value is not None for value in last.values()) == len(subscribed)

@@ -309,7 +309,7 @@ def test_a1_2_deviation8_a_source_with_records_on_the_broker_is_not_idle(steps_b
         cluster.send("in", "busy", 1)
     cluster.send("in", "later", 0)
     cluster.run(worker, turns=8, advance_ms=0)
-    values = [message.value() or b"" for message in cluster.broker.records("out")]
+    values = [message.value or b"" for message in cluster.broker.records("out")]
     assert sorted(values) == [b"0", b"0", b"1", b"1", b"1", b"1", b"1"]
 
 
@@ -325,5 +325,5 @@ def test_a1_2_deviation8_time_goes_on_once_a_second() -> None:
     cluster.run(worker, turns=5, advance_ms=1_000)
     cluster.send("in", "k")
     cluster.run(worker, turns=1_311, advance_ms=10)
-    values = [message.value() for message in cluster.broker.records("out")]
+    values = [message.value for message in cluster.broker.records("out")]
     assert values == [b"1", b"0", b"10000", b"11000", b"12000", b"13000"]

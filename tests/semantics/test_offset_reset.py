@@ -48,7 +48,7 @@ class History(Cluster):
         producer.flush(0)
 
     def out(self) -> list[int]:
-        return [int(message.value() or b"") for message in self.broker.records("out")]
+        return [int(message.value or b"") for message in self.broker.records("out")]
 
     def start(self) -> Worker:
         worker = self.worker("a")

@@ -51,7 +51,7 @@ def look(driver: TopologyTestDriver) -> None:
 def test_a8_9_pattern_reads_the_topics_that_match(pattern: str | re.Pattern[str]) -> None:
     with driver_of(copying(pattern), "logs.a", "logs.b", "logs.a.b", "metrics.a") as driver:
         for topic in ("metrics.a", "logs.a.b"):
-            driver.broker.topic(topic).partitions[0].append(b"k", b"other", (1, 1), ())
+            driver.broker.topic(topic).partitions[0].append(b"k", b"other", 1, ())
         for step in ("logs.a k:x@1", "logs.b k:y@2"):
             take(driver, step)
         assert shown(driver.output_topic("out", value=str).read_all()) == "k:x@1 k:y@2"
@@ -126,7 +126,7 @@ def test_a8_9_pattern_does_not_match_what_the_application_writes_for_itself() ->
     others = ("__logs", *(f"test-old-{kind}" for kind in left))
     with driver_of(declare, "logs.a", "test-x", *others, dead_letter="dead") as driver:
         for topic in others:
-            driver.broker.topic(topic).partitions[0].append(b"k", b"v", (1, 1), ())
+            driver.broker.topic(topic).partitions[0].append(b"k", b"v", 1, ())
         take(driver, "logs.a k:v@1")
         driver.pipe("logs.a", b"k", b"\xff", 1, ())
         assert driver.metrics["dead_letters"] == 1

@@ -297,7 +297,7 @@ def test_a_processor_is_made_for_each_task_and_sees_where_its_record_was_read() 
         assert [str(task) for task in made] == ["0_0", "0_1"]
         for step in ("in a:_@7", "in a:_@5"):
             take(driver, step)
-        number = driver.broker.records("in")[0].partition()
+        number = driver.broker.records("in")[0].partition
         values = driver.output_topic("out", value=str).read_values()
         assert values == [f"0_{number} in-{number} 0 7 70", f"0_{number} in-{number} 1 5 70"]
 

@@ -123,7 +123,7 @@ INVALID: dict[str, tuple[TimestampExtractor | None, list[Step]]] = {
 
 
 def pipe_without_timestamp(driver: TopologyTestDriver) -> None:
-    driver.broker.partitions("in")[0].append(b"k", b"-", (0, -1), ())
+    driver.broker.partitions("in")[0].append(b"k", b"-", -1, ())
     driver.advance_wall_clock(timedelta(0))
 
 

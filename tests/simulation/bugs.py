@@ -358,7 +358,7 @@ def standby_skips(patch: pytest.MonkeyPatch) -> None:
     """Keep copies of which some rows are missing, under the position of all of them."""
 
     def skip(self: Standbys, copy: Any, run: Any) -> None:
-        self._restore(copy, Rows.of(()), run[-1].offset() + 1)
+        self._restore(copy, Rows.of(()), run[-1].offset + 1)
 
     patch.setattr(Standbys, "_apply", skip)
 

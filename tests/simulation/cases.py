@@ -40,13 +40,13 @@ Make: TypeAlias = Callable[[int, str, Faults | None], Made]
 def delivered(broker: MemoryBroker, application: str) -> None:
     """What is committed as read has been written: no offset runs ahead of its results."""
     committed = broker.committed(application)
-    copied = {message.value() for each in broker.partitions(shop.COPIES) for message in each.committed()}
+    copied = {message.value for each in broker.partitions(shop.COPIES) for message in each.committed()}
     for number, orders in enumerate(broker.partitions(shop.ORDERS)):
         partition = TopicPartition(shop.ORDERS, number)
         end = committed[partition].offset if partition in committed else 0
         for message in orders.committed():
-            if message.offset() < end and message.value() not in copied:
-                raise AssertionError(f"{partition} offset {message.offset()} is committed, and not copied")
+            if message.offset < end and message.value not in copied:
+                raise AssertionError(f"{partition} offset {message.offset} is committed, and not copied")
 
 
 def _settings(seed: int, guarantee: str, faults: Faults | None) -> dict[str, Any]:

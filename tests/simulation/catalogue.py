@@ -101,9 +101,9 @@ class Catalogue:
             if topic == PRICES and value is not None:
                 prices[key].add(value)
         return [
-            f"{PRICED}: {message.value()!r} of {message.key()!r}"
+            f"{PRICED}: {message.value!r} of {message.key!r}"
             for message in outcome.records(PRICED)
-            if _text(message.value()).rpartition(" ")[2] not in prices[_text(message.key())]
+            if _text(message.value).rpartition(" ")[2] not in prices[_text(message.key)]
         ]
 
     def _sales(self) -> list[str]:
@@ -139,7 +139,7 @@ def _last(outcome: Outcome, topic: str) -> Rows:
 
 
 def _priced(outcome: Outcome) -> list[str]:
-    return [_text(message.value()).partition(" ")[0] for message in outcome.records(PRICED)]
+    return [_text(message.value).partition(" ")[0] for message in outcome.records(PRICED)]
 
 
 def _text(data: bytes | None) -> str:

@@ -182,7 +182,7 @@ class Couriers:
         """Return those that are to be: which, depends on how far time comes in each partition."""
         expected: set[tuple[str, int, int]] = set()
         for records in outcome.broker.partitions(JOBS):
-            times = [((m.key() or b"").decode(), m.timestamp()[1]) for m in records.committed()]
+            times = [((m.key or b"").decode(), m.timestamp) for m in records.committed()]
             counts = Counter((user, time - time % _SIZE_MS) for user, time in times)
             until = max((time for _user, time in times), default=-1) - _SIZE_MS - _EXPIRES_MS
             expected |= {(user, start, count) for (user, start), count in counts.items() if start <= until}
@@ -208,10 +208,10 @@ def delivered(broker: MemoryBroker, application: str) -> None:
     """What is committed as read is done: no offset runs past a record that an agent has in hand."""
     committed = broker.committed(application)
     aside = [
-        (headers["__streams.errors.topic"], msgspec.json.decode(message.value() or b"")["id"])
+        (headers["__streams.errors.topic"], msgspec.json.decode(message.value or b"")["id"])
         for each in broker.partitions(PUT_ASIDE)
         for message in each.committed()
-        for headers in [{name: (value or b"").decode() for name, value in message.headers() or ()}]
+        for headers in [{name: (value or b"").decode() for name, value in message.headers}]
     ]
     for source, results in ((JOBS, [COUNTED]), (ERRANDS, [RUN, TOGETHER])):
         put_aside = {id_ for topic, id_ in aside if topic == source}
@@ -221,10 +221,10 @@ def delivered(broker: MemoryBroker, application: str) -> None:
                 partition = TopicPartition(source, number)
                 end = committed[partition].offset if partition in committed else 0
                 for message in records.committed():
-                    id_ = msgspec.json.decode(message.value() or b"")["id"]
-                    if message.offset() < end and id_ not in done and id_ not in put_aside:
+                    id_ = msgspec.json.decode(message.value or b"")["id"]
+                    if message.offset < end and id_ not in done and id_ not in put_aside:
                         raise AssertionError(
-                            f"{partition} offset {message.offset()} is committed, and not in {result}"
+                            f"{partition} offset {message.offset} is committed, and not in {result}"
                         )
 
 
@@ -242,7 +242,7 @@ def _in_order(found: Sequence[Any], expected: Sequence[Any], outcome: Outcome) -
 
 
 def _id(message: Message) -> int:
-    value = msgspec.json.decode(message.value() or b"")
+    value = msgspec.json.decode(message.value or b"")
     found: int = value[1] if isinstance(value, list) else value
     return found
 
@@ -250,14 +250,14 @@ def _id(message: Message) -> int:
 def _by_key(messages: Sequence[Message]) -> defaultdict[str, list[Any]]:
     found: defaultdict[str, list[Any]] = defaultdict(list)
     for message in messages:
-        found[(message.key() or b"").decode()].append(msgspec.json.decode(message.value() or b""))
+        found[(message.key or b"").decode()].append(msgspec.json.decode(message.value or b""))
     return found
 
 
 def _put_aside(outcome: Outcome, topic: str) -> Counter[int]:
     """Return the ids of a topic's records that were put aside."""
     return Counter(
-        msgspec.json.decode(message.value() or b"")["id"]
+        msgspec.json.decode(message.value or b"")["id"]
         for message in outcome.records(PUT_ASIDE)
-        if dict(message.headers() or ()).get("__streams.errors.topic") == topic.encode()
+        if dict(message.headers).get("__streams.errors.topic") == topic.encode()
     )

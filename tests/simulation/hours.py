@@ -238,7 +238,7 @@ def by_key(found: list[Result]) -> dict[bytes | None, list[Result]]:
 def results(outcome: Outcome) -> dict[str, list[Result]]:
     """Return what a reader finds, by topic."""
     return {
-        topic: [(each.key(), each.value(), each.timestamp()[1]) for each in outcome.records(topic)]
+        topic: [(each.key, each.value, each.timestamp) for each in outcome.records(topic)]
         for topic in RESULTS
     }
 

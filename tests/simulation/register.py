@@ -82,6 +82,6 @@ class Register:
 def _numbered(outcome: Outcome) -> defaultdict[str, list[tuple[int, int]]]:
     found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for message in outcome.records(NUMBERED):
-        number, visit = msgspec.json.decode(message.value() or b"")
-        found[(message.key() or b"").decode()].append((number, visit))
+        number, visit = msgspec.json.decode(message.value or b"")
+        found[(message.key or b"").decode()].append((number, visit))
     return found

@@ -146,12 +146,12 @@ class Shop:
 
 def copies(outcome: Outcome) -> list[Order]:
     """Return the orders that were copied."""
-    return [msgspec.json.decode(message.value() or b"", type=Order) for message in outcome.records(COPIES)]
+    return [msgspec.json.decode(message.value or b"", type=Order) for message in outcome.records(COPIES)]
 
 
 def paid(outcome: Outcome) -> list[int]:
     """Return the ids of the orders that met their payment."""
-    return [msgspec.json.decode(message.value() or b"")[0] for message in outcome.records(PAID)]
+    return [msgspec.json.decode(message.value or b"")[0] for message in outcome.records(PAID)]
 
 
 def sequences(outcome: Outcome) -> dict[str, list[tuple[int, int]]]:
@@ -163,6 +163,6 @@ def by_key(messages: Sequence[Message]) -> dict[str, list[tuple[int, int]]]:
     """Return pairs by key."""
     found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for message in messages:
-        number, id_ = msgspec.json.decode(message.value() or b"")
-        found[(message.key() or b"").decode()].append((number, id_))
+        number, id_ = msgspec.json.decode(message.value or b"")
+        found[(message.key or b"").decode()].append((number, id_))
     return dict(found)

@@ -97,7 +97,7 @@ def test_the_same_seed_is_the_same_run(application: str, guarantee: str) -> None
         simulation = Case(7, application, guarantee).simulation()
         outcome = simulation.run()
         topics = {
-            topic: [(m.key(), m.value(), m.offset(), m.timestamp()) for m in outcome.records(topic)]
+            topic: [(m.key, m.value, m.offset, m.timestamp) for m in outcome.records(topic)]
             for topic in outcome.broker.topics()
         }
         runs.append((simulation.trace, simulation.counts, topics))

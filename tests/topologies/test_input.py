@@ -60,15 +60,15 @@ def test_what_cannot_be_processed_is_put_aside_as_it_came(topic: str, value: byt
         run.driver.pipe(topic, KEY, value, AT, HEADERS)
         run.log(log())
         (letter,) = run.driver.broker.records(DEAD_LETTERS)
-        (source,) = [each for each in run.driver.broker.records(topic) if each.key() == KEY]
-        assert (letter.key(), letter.value(), letter.timestamp()[1]) == (KEY, value, AT)
-        headers = tuple(letter.headers() or ())
+        (source,) = [each for each in run.driver.broker.records(topic) if each.key == KEY]
+        assert (letter.key, letter.value, letter.timestamp) == (KEY, value, AT)
+        headers = tuple(letter.headers)
         assert headers[: len(HEADERS)] == HEADERS
         why = {name.rpartition(".")[2]: (text or b"").decode() for name, text in headers[len(HEADERS) :]}
         assert (why["topic"], why["partition"], why["offset"]) == (
             topic,
-            str(source.partition()),
-            str(source.offset()),
+            str(source.partition),
+            str(source.offset),
         )
         assert "topologies/observability.py" in why["message"]
         assert why["exception"]
@@ -82,8 +82,8 @@ def test_a_deletion_is_no_event(topic: str, why: str) -> None:
         run.driver.pipe(topic, KEY, None, AT, HEADERS)
         run.log(log())
         (letter,) = run.driver.broker.records(DEAD_LETTERS)
-        assert (letter.key(), letter.value()) == (KEY, None)
-        message = dict(letter.headers() or ())["__streams.errors.message"] or b""
+        assert (letter.key, letter.value) == (KEY, None)
+        message = dict(letter.headers)["__streams.errors.message"] or b""
         assert why in message.decode()
         assert len(run.records("archive.logs")) == 1
 
@@ -92,7 +92,7 @@ def test_an_owner_without_a_key_is_put_aside() -> None:
     with flagship() as run:
         run.driver.pipe("service.owners", None, b'{"team":"core"}', AT, HEADERS)
         (letter,) = run.driver.broker.records(DEAD_LETTERS)
-        assert (letter.key(), letter.value()) == (None, b'{"team":"core"}')
+        assert (letter.key, letter.value) == (None, b'{"team":"core"}')
         assert all(not list(run.driver.store("service-owners", part).all()) for part in range(PARTITIONS))
 
 

@@ -50,12 +50,10 @@ def leaks(broker: MemoryBroker) -> list[str]:
     found = []
     for topic in set(broker.topics()) - AS_THEY_CAME:
         for record in broker.records(topic):
-            headers = [
-                part for name, value in record.headers() or () for part in (name.encode(), value or b"")
-            ]
+            headers = [part for name, value in record.headers for part in (name.encode(), value or b"")]
             found += [
                 f"{topic}: {part!r}"
-                for part in (record.key() or b"", record.value() or b"", *headers)
+                for part in (record.key or b"", record.value or b"", *headers)
                 if SECRETS.search(part)
             ]
     return found
@@ -119,7 +117,7 @@ def test_the_search_covers_every_kind_of_topic() -> None:
                 "errors-per-minute-changelog",
                 "alerted-changelog",
             }:
-                text = repr([(each.key(), each.value(), each.headers()) for each in records])
+                text = repr([(each.key, each.value, each.headers) for each in records])
                 assert "[REDACTED:email]" in text, topic
 
 
@@ -129,6 +127,6 @@ def test_a_secret_in_what_cannot_be_processed_stays_in_the_dead_letters() -> Non
         assert leaks(run.driver.broker) == []
         assert written(run)[DEAD_LETTERS] == 1
         (letter,) = run.driver.broker.records(DEAD_LETTERS)
-        why = [value or b"" for name, value in letter.headers() or () if name.startswith("__streams")]
+        why = [value or b"" for name, value in letter.headers if name.startswith("__streams")]
         assert why
         assert not any(SECRETS.search(value) for value in why)

@@ -231,7 +231,7 @@ def written(broker: MemoryBroker, topic: str) -> list[tuple[bytes | None, int]]:
     reader.add(partition, 0, end)
     records: list[tuple[bytes | None, int]] = []
     while len(records) < end:
-        records += [(message.value(), message.timestamp()[1]) for message in reader.poll(100, 1.0)]
+        records += [(message.value, message.timestamp) for message in reader.poll(100, 1.0)]
     return records
 
 

@@ -10,6 +10,7 @@ from pipeline.runtime.kafka.abandoned import CallThread
 from pipeline.runtime.kafka.admin import KafkaAdmin
 from pipeline.runtime.kafka.consumer import KafkaConsumer
 from pipeline.runtime.kafka.ends import fetched_ends
+from pipeline.runtime.kafka.fetching import COMPILED
 from pipeline.runtime.kafka.producer import KafkaProducer
 from pipeline.runtime.kafka.protocol import Features, features
 from pipeline.runtime.kafka.reader import KafkaReader
@@ -35,11 +36,15 @@ class KafkaBroker:
         settings: librdkafka's settings by their names (https://github.com/confluentinc/librdkafka,
             CONFIGURATION.md) on top of the defaults in `settings`: security, limits, `group.protocol`.
             A setting of consumers is ignored by producers and the other way round.
+        compiled: whether records are fetched by the compiled part, see `fetching`; default: if it is there.
     """
 
-    def __init__(self, address: str, *, settings: Mapping[str, Setting] | None = None) -> None:
+    def __init__(
+        self, address: str, *, settings: Mapping[str, Setting] | None = None, compiled: bool = COMPILED
+    ) -> None:
         self._address = address
         self._settings = dict(settings or {})
+        self.compiled = compiled
         self._features: Features | None = None
 
     @property
@@ -56,7 +61,7 @@ class KafkaBroker:
         """
         protocol = self._protocol()
         settings = consumer_settings(self._address, group, client_id, protocol, self._settings)
-        return KafkaConsumer(settings, incremental=protocol == _NEW_PROTOCOL)
+        return KafkaConsumer(settings, incremental=protocol == _NEW_PROTOCOL, compiled=self.compiled)
 
     def producer(self, client_id: str) -> KafkaProducer:
         """Return a new idempotent producer."""
@@ -93,7 +98,7 @@ class KafkaBroker:
 
     def reader(self) -> KafkaReader:
         """Return a new reader, outside any group."""
-        return KafkaReader(reader_settings(self._address, self._settings))
+        return KafkaReader(reader_settings(self._address, self._settings), compiled=self.compiled)
 
     def _exact_ends(self, listed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         # No request tells a broker that lists wrong ends; those known to do so lack KIP-848.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
@@ -12,7 +12,6 @@ from confluent_kafka import TopicPartition as ClientPartition
 from pipeline.errors import BrokerError, TaskMigratedError
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Committed, Message, RebalanceListener
-from pipeline.runtime.kafka.clients import new_consumer
 from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
     LEADERLESS,
@@ -24,6 +23,7 @@ from pipeline.runtime.kafka.errors import (
     translated,
     translated_exception,
 )
+from pipeline.runtime.kafka.fetching import Event, new_fetcher
 from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings
 
@@ -37,8 +37,6 @@ _LEAVE_LEAST: Final = 5
 _ASK_S: Final = 0.2
 _ASKS: Final = 25
 
-_error_of: Final = confluent_kafka.Message.error
-
 
 class KafkaConsumer:
     """Satisfies `pipeline.runtime.broker.Consumer`.
@@ -50,9 +48,10 @@ class KafkaConsumer:
         settings: see `pipeline.runtime.kafka.settings`.
         incremental: whether the group's protocol hands partitions over one by one (KIP-848), or
             takes all away and assigns anew (classic, eager).
+        compiled: whether records are fetched by the compiled part, see `fetching`.
     """
 
-    def __init__(self, settings: Settings, *, incremental: bool) -> None:
+    def __init__(self, settings: Settings, *, incremental: bool, compiled: bool) -> None:
         self._address = str(settings["bootstrap.servers"])
         self._group = str(settings["group.id"])
         self._incremental = incremental
@@ -74,7 +73,8 @@ class KafkaConsumer:
         self._trouble: KafkaError | None = None
         self._failure: Exception | None = None
         self._closing = False
-        self._client = new_consumer(settings, self._on_error)
+        self._fetcher = new_fetcher(settings, self._on_error, compiled=compiled)
+        self._client = self._fetcher.client
 
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
         """Join the group for these topics. Returns at once; assignment happens in `poll`."""
@@ -118,22 +118,18 @@ class KafkaConsumer:
         if self._lost:
             self._find_lost()
         revocations = self._revocations
-        batch = self._client.consume(max_records, 0)
-        if not batch:
-            # `consume` with a timeout would wait for max_records; `poll` waits for the first.
-            first = self._client.poll(timeout_s)
-            if first is not None:
-                batch = [first, *self._client.consume(max_records - 1, 0)]
-            elif self._asks:
-                self._ask(timeout_s)
+        messages, events = self._fetcher.fetch(max_records, timeout_s, fill=False)
+        if self._asks and not messages and not events:
+            self._ask(timeout_s)
         if self._failure is not None or self._trouble is not None:
             self._raise_failure()
-            self._raise_trouble(batch)
-        if next(filter(_error_of, batch), None) is not None:
-            batch = self._without_events(batch)
+            if not messages and not events:
+                self._raise_trouble()
+        for event in events:
+            self._take(event)
         if revocations != self._revocations:
-            batch = [message for message in batch if _partition_of(message) in self._assigned]
-        return cast("Sequence[Message]", batch)
+            messages = [message for message in messages if _partition_of(message) in self._assigned]
+        return messages
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Committed]:
         """Return the group's committed offsets; partitions without one are left out.
@@ -237,7 +233,7 @@ class KafkaConsumer:
         # leaves first, and what is under way arrives while it still listens.
         if not self._static:
             self._leave()
-        self._client.close()
+        self._fetcher.close()
         self._raise_failure()
 
     def _leave(self) -> None:
@@ -256,6 +252,7 @@ class KafkaConsumer:
         try:
             offsets = self._listener.on_assigned(added)
             targets = [ClientPartition(*partition, offsets[partition]) for partition in added]
+            self._fetcher.route(added)
             if self._incremental:
                 if targets:
                     client.incremental_assign(targets)
@@ -300,10 +297,12 @@ class KafkaConsumer:
             # A seek is refused for a partition that the client has given up.
             if self._incremental:
                 target = ClientPartition(*partition, self._starts[partition])
+                self._fetcher.route([partition])
                 self._client.incremental_unassign([target])
                 self._client.incremental_assign([target])
                 paused = self._paused & {partition}
             else:
+                self._fetcher.route(self._assigned)
                 self._client.assign(self._positions(partition))
                 paused = self._paused
             if paused:
@@ -337,38 +336,33 @@ class KafkaConsumer:
         if failure is not None:
             raise failure
 
-    def _raise_trouble(self, batch: Sequence[confluent_kafka.Message]) -> None:
-        """Raise what the client reported, unless there are records, which would be lost with it."""
-        if batch or self._trouble is None:
-            return
+    def _raise_trouble(self) -> None:
+        """Raise what the client reported: when there are no records, which would be lost with it."""
         trouble, self._trouble = self._trouble, None
-        raise translated(trouble, self._address, f"consuming in group {self._group}")
+        if trouble is not None:
+            raise translated(trouble, self._address, f"consuming in group {self._group}")
 
     def _raise_first(self, results: Iterable[ClientPartition], what: str) -> None:
         for result in results:
             if result.error is not None:
                 raise translated(result.error, self._address, f"{what}, {result.topic}-{result.partition}")
 
-    def _without_events(self, batch: list[confluent_kafka.Message]) -> list[confluent_kafka.Message]:
-        records = []
-        for message in batch:
-            error = message.error()
-            if error is None:
-                records.append(message)
-            elif error.code() == PARTITION_END:
-                self._ends[_partition_of(message)] = message.offset() or 0
-            elif error.code() == OFFSET_LOST:
-                self._lost[_partition_of(message)] = message.offset() or 0
-            # After a worker polled too late it has lost its partitions, and joins again in poll.
-            elif error.code() != MAX_POLL_EXCEEDED:
-                # Of a client that can go on no more the message says only that: the report says why.
-                where = _partition_of(message) if message.topic() else f"in group {self._group}"
-                raise translated(self._trouble or error, self._address, f"consuming {where}")
-        return records
+    def _take(self, event: Event) -> None:
+        """Take note of where a partition ends, or of an offset that is gone; raise what is an error."""
+        code = event.error.code()
+        if code == PARTITION_END:
+            self._ends[event.where] = event.offset
+        elif code == OFFSET_LOST:
+            self._lost[event.where] = event.offset
+        # After a worker polled too late it has lost its partitions, and joins again in poll.
+        elif code != MAX_POLL_EXCEEDED:
+            # Of a client that can go on no more the event says only that: the report says why.
+            where = event.where if event.topic else f"in group {self._group}"
+            raise translated(self._trouble or event.error, self._address, f"consuming {where}")
 
 
-def _partition_of(message: confluent_kafka.Message) -> TopicPartition:
-    return TopicPartition(message.topic() or "", message.partition() or 0)
+def _partition_of(message: Message) -> TopicPartition:
+    return TopicPartition(message.topic, message.partition)
 
 
 def _client_partitions(partitions: Iterable[TopicPartition]) -> list[ClientPartition]:

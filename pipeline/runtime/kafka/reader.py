@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
-import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from pipeline.record import TopicPartition
 from pipeline.runtime.broker import Message
-from pipeline.runtime.kafka.clients import new_consumer
 from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
     PARTITION_END,
     translated,
     translated_exception,
 )
+from pipeline.runtime.kafka.fetching import Event, new_fetcher
 from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings
 
-_error_of: Final = confluent_kafka.Message.error
 _TIMEOUT_S: Final = 4.0
 
 
@@ -30,9 +28,10 @@ class KafkaReader:
 
     Args:
         settings: see `pipeline.runtime.kafka.settings`.
+        compiled: whether records are fetched by the compiled part, see `fetching`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, compiled: bool) -> None:
         self._address = str(settings["bootstrap.servers"])
         self._group = str(settings["group.id"])
         self._ends: dict[TopicPartition, int] = {}
@@ -43,7 +42,8 @@ class KafkaReader:
         #: Topics that the client knows.
         self._topics: set[str] = set()
         self._trouble: KafkaError | None = None
-        self._client = new_consumer(settings, self._on_error)
+        self._fetcher = new_fetcher(settings, self._on_error, compiled=compiled)
+        self._client = self._fetcher.client
 
     def add(self, partition: TopicPartition, start: int, end: int | None) -> None:
         """Read this partition from offset `start` to before `end`, without an end for ever."""
@@ -77,14 +77,12 @@ class KafkaReader:
             return ()
         if self._added:
             self._begin()
-        batch = self._client.consume(max_records, timeout_s)
-        if not batch:
+        messages, events = self._fetcher.fetch(max_records, timeout_s, fill=True)
+        if not messages and not events:
             self._raise_trouble()
             return ()
-        ended: dict[TopicPartition, int] = {}
-        if next(filter(_error_of, batch), None) is not None:
-            batch = self._without_events(batch, ended)
-        return cast("Sequence[Message]", self._up_to_ends(batch, ended) if self._ends else batch)
+        ended = {event.where: event.offset for event in events if self._is_end(event)}
+        return self._up_to_ends(messages, ended) if self._ends else messages
 
     def finished(self) -> Sequence[TopicPartition]:
         """Return and forget the partitions of which every record before `end` was returned."""
@@ -93,7 +91,7 @@ class KafkaReader:
 
     def close(self) -> None:
         """Free the connection."""
-        self._client.close()
+        self._fetcher.close()
 
     def _begin(self) -> None:
         """Read what was added. Topics that are new to the client are asked for: it would, once a second."""
@@ -103,31 +101,21 @@ class KafkaReader:
             except KafkaException as error:
                 raise translated_exception(error, self._address, f"looking for {topic}") from error
             self._topics.add(topic)
+        self._fetcher.route(self._added)
         self._client.incremental_assign(
             [ClientPartition(*partition, start) for partition, start in self._added.items()]
         )
         self._added.clear()
 
-    def _without_events(
-        self, batch: list[confluent_kafka.Message], ended: dict[TopicPartition, int]
-    ) -> list[confluent_kafka.Message]:
-        """Return the records among messages; note in `ended` where partitions end."""
-        records = []
-        for message in batch:
-            error = message.error()
-            if error is None:
-                records.append(message)
-            elif error.code() == PARTITION_END:
-                ended[_partition_of(message)] = message.offset() or 0
-            else:
-                # Without a topic it is about the group, which is not joined, but must be one that may be.
-                where = _partition_of(message) if message.topic() else f"as one of group {self._group}"
-                raise translated(error, self._address, f"reading {where}")
-        return records
+    def _is_end(self, event: Event) -> bool:
+        """Return whether it tells where a partition ends; raise it otherwise."""
+        if event.error.code() == PARTITION_END:
+            return True
+        # Without a topic it is about the group, which is not joined, but must be one that may be.
+        where = event.where if event.topic else f"as one of group {self._group}"
+        raise translated(event.error, self._address, f"reading {where}")
 
-    def _up_to_ends(
-        self, batch: list[confluent_kafka.Message], ended: dict[TopicPartition, int]
-    ) -> list[confluent_kafka.Message]:
+    def _up_to_ends(self, batch: list[Message], ended: dict[TopicPartition, int]) -> list[Message]:
         """Finish the partitions that reached their end, and cut off what lies past it.
 
         One question for all positions, instead of one comparison for each record.
@@ -146,8 +134,7 @@ class KafkaReader:
             batch = [
                 message
                 for message in batch
-                if (partition := _partition_of(message)) not in overrun
-                or (message.offset() or 0) < ends[partition]
+                if (partition := _partition_of(message)) not in overrun or message.offset < ends[partition]
             ]
         for partition in done:
             del self._ends[partition]
@@ -166,5 +153,5 @@ class KafkaReader:
             raise translated(trouble, self._address, "reading")
 
 
-def _partition_of(message: confluent_kafka.Message) -> TopicPartition:
-    return TopicPartition(message.topic() or "", message.partition() or 0)
+def _partition_of(message: Message) -> TopicPartition:
+    return TopicPartition(message.topic, message.partition)

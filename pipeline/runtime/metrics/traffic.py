@@ -37,7 +37,7 @@ class Traffic:
         """Count records of one topic that were polled."""
         flow = self.consumed.get(topic) or self._flow(self.consumed, topic)
         weighed = run[_some(run)]
-        size = sum([len(message.key() or b"") + len(message.value() or b"") for message in weighed])
+        size = sum([len(message.key or b"") + len(message.value or b"") for message in weighed])
         flow.records += len(run)
         flow.bytes += size * len(run) // len(weighed)
 

@@ -91,7 +91,7 @@ class Outcome(NamedTuple):
 
     def last_values(self, topic: str) -> dict[bytes | None, bytes | None]:
         """Return the last value of each key."""
-        return {message.key(): message.value() for message in self.records(topic)}
+        return {message.key: message.value for message in self.records(topic)}
 
 
 class Simulation:

@@ -140,7 +140,7 @@ class Tables:
 
     def _rows(self, table: GlobalTable) -> dict[Any, Any]:
         """Return what a global table holds by now."""
-        fold = {message.key(): message.value() for message in self._broker.records(table.topics[0])}
+        fold = {message.key: message.value for message in self._broker.records(table.topics[0])}
         return {
             table.key.deserialize(key): table.value.deserialize(value)
             for key, value in fold.items()
@@ -150,5 +150,5 @@ class Tables:
     def _fold(self, changelog: TopicPartition, end: int) -> dict[bytes, bytes | None]:
         partition = self._broker.partitions(changelog.topic)[changelog.partition]
         # What the open transaction of a worker that is gone hides from readers counts, too.
-        settled = (message for message in partition.committed() if message.offset() < end)
-        return {message.key() or b"": message.value() for message in settled}
+        settled = (message for message in partition.committed() if message.offset < end)
+        return {message.key or b"": message.value for message in settled}

@@ -72,7 +72,7 @@ class Results:
         self._read_input()
         if len({payment.order for payment in self._read(PAID, Payment)}) < len(self._traffic.orders):
             return False
-        last = {message.key(): message.value() or b"" for message in self._topics.read(TOTALS)}
+        last = {message.key: message.value or b"" for message in self._topics.read(TOTALS)}
         return sum(msgspec.json.decode(total, type=Total).orders for total in last.values()) >= len(
             self._orders
         )
@@ -89,7 +89,7 @@ class Results:
             *self._each(COPIES, ids, (order.id for order in self._read(COPIES, Order))),
             *self._each(PAID, ids, (payment.order for payment in self._read(PAID, Payment))),
             *self._each(NAMED, named, ((n.id, n.city, n.region) for n in self._read(NAMED, Named))),
-            *self._each(DEAD, self._broken, (message.value() for message in self._topics.read(DEAD))),
+            *self._each(DEAD, self._broken, (message.value for message in self._topics.read(DEAD))),
             *self._each(CLOSED, self._closed_of_users(), self._windows(CLOSED)),
             *self._held(),
             *self._sequences(),
@@ -126,12 +126,12 @@ class Results:
         """Take the orders from their topic: what was not acknowledged in time is there, or is there twice."""
         self._orders, self._broken = [], []
         for message in self._topics.read(ORDERS):
-            value = message.value() or b""
+            value = message.value or b""
             if value.startswith(b"not order"):
                 self._broken.append(value)
             else:
                 order = msgspec.json.decode(value, type=Order)
-                self._orders.append(_Read(order, message.timestamp()[1], message.partition() or 0))
+                self._orders.append(_Read(order, message.timestamp, message.partition or 0))
 
     def _closed_of_users(self) -> Iterator[tuple[str, Closed]]:
         """Yield the windows that the time of their own partition has passed."""
@@ -173,8 +173,8 @@ class Results:
             expected[order.user].append((len(expected[order.user]) + 1, order.id))
         got: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         for message in self._topics.read(SEQUENCES):
-            numbered = msgspec.json.decode(message.value() or b"", type=Numbered)
-            got[(message.key() or b"").decode()].append((numbered.number, numbered.id))
+            numbered = msgspec.json.decode(message.value or b"", type=Numbered)
+            got[(message.key or b"").decode()].append((numbered.number, numbered.id))
         self.compared[SEQUENCES] = sum(map(len, got.values()))
         for user, wanted in expected.items():
             found = got[user] if self._exactly_once else sorted(set(got[user]))
@@ -187,8 +187,8 @@ class Results:
         messages = self._topics.read(TOTALS)
         self.compared[TOTALS] = len(messages)
         for message in messages:
-            region = (message.key() or b"").decode()
-            total = msgspec.json.decode(message.value() or b"", type=Total)
+            region = (message.key or b"").decode()
+            total = msgspec.json.decode(message.value or b"", type=Total)
             before = last.get(region, _NOTHING)
             if self._exactly_once and total.orders <= before.orders:
                 yield f"{TOTALS}: {region} goes from {before} to {total}"
@@ -211,11 +211,11 @@ class Results:
 
     def _windows(self, topic: str) -> Iterator[tuple[str, Closed]]:
         for message in self._topics.read(topic):
-            yield (message.key() or b"").decode(), msgspec.json.decode(message.value() or b"", type=Closed)
+            yield (message.key or b"").decode(), msgspec.json.decode(message.value or b"", type=Closed)
 
     def _read(self, topic: str, type_: type[T]) -> Iterator[T]:
         for message in self._topics.read(topic):
-            yield msgspec.json.decode(message.value() or b"", type=type_)
+            yield msgspec.json.decode(message.value or b"", type=type_)
 
 
 def _start(time: int) -> int:

@@ -133,7 +133,7 @@ class Topics:
             wait_until(finished, f"all of {topic} is read, {waiting} is not")
         finally:
             reader.close()
-        return sorted(messages, key=lambda each: (each.partition(), each.offset()))
+        return sorted(messages, key=lambda each: (each.partition, each.offset))
 
     def replicated(self) -> bool:
         """Return whether every partition of every topic has all its replicas in sync."""

@@ -104,10 +104,10 @@ class Run:
         """Return a topic's records, partition by partition, in order."""
         return [
             Row(
-                message.key(),
-                canonical(msgspec.json.decode(message.value() or b"")),
-                message.timestamp()[1],
-                tuple(message.headers() or ()),
+                message.key,
+                canonical(msgspec.json.decode(message.value or b"")),
+                message.timestamp,
+                tuple(message.headers),
             )
             for message in self.topics.read(topic)
         ]
