@@ -1,6 +1,8 @@
 # Two stages: the second has the installed packages and no tools to build them.
 FROM python:3.12-slim AS build
 WORKDIR /src
+# For the compiled part, which the image of Python has no compiler for.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/headrace
 COPY pyproject.toml README.md LICENSE ./
 COPY pipeline pipeline
