@@ -120,7 +120,7 @@ def _check(broker: MemoryBroker, fuzzed: Fuzzed, chunk: list[Poison], first: int
             assert (message.key, message.value) == (given.key, given.value), what
             own = list(given.headers)
             assert list(message.headers)[: len(own)] == own, what
-            rest = [name.removeprefix("__streams.errors.") for name, _ in (message.headers)[len(own) :]]
+            rest = [name.removeprefix("__streams.errors.") for name, _ in message.headers[len(own) :]]
             assert sorted(rest) == _WHY, what
             assert given.kind != "valid", what
         assert message.timestamp == came[number].timestamp, what

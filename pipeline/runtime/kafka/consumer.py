@@ -23,7 +23,7 @@ from pipeline.runtime.kafka.errors import (
     translated,
     translated_exception,
 )
-from pipeline.runtime.kafka.fetching import Event, new_fetcher
+from pipeline.runtime.kafka.fetching import Event, new_fetcher, partition_of
 from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings
 
@@ -128,7 +128,7 @@ class KafkaConsumer:
         for event in events:
             self._take(event)
         if revocations != self._revocations:
-            messages = [message for message in messages if _partition_of(message) in self._assigned]
+            messages = [message for message in messages if partition_of(message) in self._assigned]
         return messages
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Committed]:
@@ -351,18 +351,14 @@ class KafkaConsumer:
         """Take note of where a partition ends, or of an offset that is gone; raise what is an error."""
         code = event.error.code()
         if code == PARTITION_END:
-            self._ends[event.where] = event.offset
+            self._ends[partition_of(event)] = event.offset
         elif code == OFFSET_LOST:
-            self._lost[event.where] = event.offset
+            self._lost[partition_of(event)] = event.offset
         # After a worker polled too late it has lost its partitions, and joins again in poll.
         elif code != MAX_POLL_EXCEEDED:
             # Of a client that can go on no more the event says only that: the report says why.
-            where = event.where if event.topic else f"in group {self._group}"
+            where = partition_of(event) if event.topic else f"in group {self._group}"
             raise translated(self._trouble or event.error, self._address, f"consuming {where}")
-
-
-def _partition_of(message: Message) -> TopicPartition:
-    return TopicPartition(message.topic, message.partition)
 
 
 def _client_partitions(partitions: Iterable[TopicPartition]) -> list[ClientPartition]:

@@ -60,10 +60,10 @@ class Event(NamedTuple):
     partition: int
     offset: int
 
-    @property
-    def where(self) -> TopicPartition:
-        """The partition that it is about, if it has a topic."""
-        return TopicPartition(self.topic, self.partition)
+
+def partition_of(each: Message | Event) -> TopicPartition:
+    """Return the partition of a record, or of an event that has a topic."""
+    return TopicPartition(each.topic, each.partition)
 
 
 class Fetched(NamedTuple):
@@ -191,8 +191,7 @@ class CompiledFetcher:
         messages, found = self._native.fetch(limit, limit if fill else 1, math.ceil(timeout_s * 1_000))
         events = [_event(*event) for event in found]
         if self._again:
-            heard = chain(messages, events)
-            self._again.difference_update([TopicPartition(each.topic, each.partition) for each in heard])
+            self._again.difference_update(map(partition_of, chain(messages, events)))
         return Fetched(messages, events)
 
     def close(self) -> None:
@@ -206,7 +205,7 @@ def _event(code: int, text: str, topic: str | None, partition: int, offset: int)
 
 
 def _read(batch: list[ClientMessage]) -> Fetched:
-    """Return the records of a batch as attributes, column by column: half as long as one by one."""
+    """Return the records of a batch, made of its columns: without a step of Python for each."""
     events: list[Event] = []
     if next(filter(_error_of, batch), None) is not None:
         events = [

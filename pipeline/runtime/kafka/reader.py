@@ -16,7 +16,7 @@ from pipeline.runtime.kafka.errors import (
     translated,
     translated_exception,
 )
-from pipeline.runtime.kafka.fetching import Event, new_fetcher
+from pipeline.runtime.kafka.fetching import Event, new_fetcher, partition_of
 from pipeline.runtime.kafka.refusals import is_refusal
 from pipeline.runtime.kafka.settings import Settings
 
@@ -81,7 +81,7 @@ class KafkaReader:
         if not messages and not events:
             self._raise_trouble()
             return ()
-        ended = {event.where: event.offset for event in events if self._is_end(event)}
+        ended = {partition_of(event): event.offset for event in events if self._is_end(event)}
         return self._up_to_ends(messages, ended) if self._ends else messages
 
     def finished(self) -> Sequence[TopicPartition]:
@@ -112,7 +112,7 @@ class KafkaReader:
         if event.error.code() == PARTITION_END:
             return True
         # Without a topic it is about the group, which is not joined, but must be one that may be.
-        where = event.where if event.topic else f"as one of group {self._group}"
+        where = partition_of(event) if event.topic else f"as one of group {self._group}"
         raise translated(event.error, self._address, f"reading {where}")
 
     def _up_to_ends(self, batch: list[Message], ended: dict[TopicPartition, int]) -> list[Message]:
@@ -134,7 +134,7 @@ class KafkaReader:
             batch = [
                 message
                 for message in batch
-                if (partition := _partition_of(message)) not in overrun or message.offset < ends[partition]
+                if (partition := partition_of(message)) not in overrun or message.offset < ends[partition]
             ]
         for partition in done:
             del self._ends[partition]
@@ -151,7 +151,3 @@ class KafkaReader:
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise translated(trouble, self._address, "reading")
-
-
-def _partition_of(message: Message) -> TopicPartition:
-    return TopicPartition(message.topic, message.partition)

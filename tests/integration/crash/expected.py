@@ -131,7 +131,7 @@ class Results:
                 self._broken.append(value)
             else:
                 order = msgspec.json.decode(value, type=Order)
-                self._orders.append(_Read(order, message.timestamp, message.partition or 0))
+                self._orders.append(_Read(order, message.timestamp, message.partition))
 
     def _closed_of_users(self) -> Iterator[tuple[str, Closed]]:
         """Yield the windows that the time of their own partition has passed."""
