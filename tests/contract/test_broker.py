@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from contextlib import closing
 
 import pytest
@@ -359,6 +361,23 @@ class TestReader:
                 if reader.finished() == [second]:
                     break
         assert [message.partition for message in read] == [1] * 10
+
+    @pytest.mark.parametrize("closes", [True, False])
+    def test_is_freed_when_nobody_has_it_any_more(self, broker: Broker, topic: str, *, closes: bool) -> None:
+        """Each holds threads, connections, and one of the process's 1,024 places for thread-local data."""
+        create(broker, topic)
+        write(broker, topic, [b"value"])
+        reader = broker.reader()
+        reader.add(TopicPartition(topic, 0), 0, 1)
+        for _ in range(ATTEMPTS):
+            if reader.poll(1, 0.05):
+                break
+        if closes:
+            reader.close()
+        gone = weakref.ref(reader)
+        del reader
+        gc.collect()
+        assert gone() is None
 
     def test_without_an_end_what_is_written_later_is_read_too(self, broker: Broker, topic: str) -> None:
         create(broker, topic, 2)

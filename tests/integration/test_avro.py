@@ -124,7 +124,7 @@ def read(address: str, topic: str, least: int) -> list[Any]:
         message = consumer.poll(2)
         if message is not None:
             assert message.error() is None
-            values.append(message.value)
+            values.append(message.value())
         elif len(values) >= least:
             break
     consumer.close()

@@ -235,16 +235,28 @@ static void release(Fetcher *self) {
     self->queue = self->events = NULL;
 }
 
+/* The client refers to who is called back with its errors, and that one to this: a cycle, for the collector. */
+static int Fetcher_traverse(Fetcher *self, visitproc visit, void *arg) {
+    Py_VISIT(self->client);
+    return 0;
+}
+
+static int Fetcher_clear(Fetcher *self) {
+    release(self);
+    Py_CLEAR(self->client);
+    return 0;
+}
+
 static PyObject *Fetcher_close(Fetcher *self, PyObject *ignored) {
     (void)ignored;
-    release(self);
+    Fetcher_clear(self);
     Py_RETURN_NONE;
 }
 
 static void Fetcher_dealloc(Fetcher *self) {
-    release(self);
+    PyObject_GC_UnTrack(self);
+    Fetcher_clear(self);
     PyMem_Free(self->batch);
-    Py_XDECREF(self->client);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -361,9 +373,11 @@ static PyTypeObject Fetcher_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline.runtime.kafka._fetch.Fetcher",
     .tp_doc = PyDoc_STR("Fetcher(client): takes records off the queues of the client this thread made last."),
     .tp_basicsize = sizeof(Fetcher),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = Fetcher_new,
     .tp_dealloc = (destructor)Fetcher_dealloc,
+    .tp_traverse = (traverseproc)Fetcher_traverse,
+    .tp_clear = (inquiry)Fetcher_clear,
     .tp_methods = Fetcher_methods,
 };
 

@@ -3,6 +3,7 @@ import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.kstream.GlobalKTable;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.KTable;
+import org.apache.kafka.streams.kstream.Repartitioned;
 
 /** What a node of a case is in Kafka Streams, with the serdes of what it carries. */
 final class Flow {
@@ -40,6 +41,11 @@ final class Flow {
     Flow rekeyed(final boolean changed) {
         rekeyed = changed;
         return this;
+    }
+
+    /** The stream by its key: behind a repartition topic if an operator changed it. */
+    KStream<Object, Object> repartitioned(final String name) {
+        return rekeyed ? stream.repartition(Repartitioned.with(key, value).withName(name)) : stream;
     }
 
     /** Take over from the table above what suppress needs to know of its windows. */

@@ -4,7 +4,6 @@ import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.kstream.JoinWindows;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.Named;
-import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.kstream.StreamJoined;
 import org.apache.kafka.streams.kstream.ValueJoinerWithKey;
 import org.apache.kafka.streams.state.Stores;
@@ -76,10 +75,10 @@ final class StreamJoins {
         final String id = Case.id(node);
         final Unmatched unmatched = new Unmatched(node, joiner, left.key.serializer());
         final KStream<Object, Object> lefts =
-            repartitioned(left, id + "-left")
+            left.repartitioned(id + "-left")
                 .process(unmatched.arrivals(true, id + "-rows-left"), Named.as(id + "-arrivals-left"));
         final KStream<Object, Object> rights =
-            repartitioned(right, id + "-right")
+            right.repartitioned(id + "-right")
                 .process(unmatched.arrivals(false, id + "-rows-right"), Named.as(id + "-arrivals-right"));
         KeptKey.declare(lefts);
         KeptKey.declare(rights);
@@ -90,11 +89,6 @@ final class StreamJoins {
             .process(unmatched.results(), Named.as(id + "-results"));
         KeptKey.declare(results);
         return results;
-    }
-
-    private static KStream<Object, Object> repartitioned(final Flow flow, final String name) {
-        return flow.rekeyed
-            ? flow.stream.repartition(Repartitioned.with(flow.key, flow.value).withName(name)) : flow.stream;
     }
 
     /**

@@ -30,11 +30,13 @@ final class TableJoins {
         if (!topology.improved(6) || !node.has("grace")) {
             return Flow.of(left.stream.leftJoin(table, joiner, joined), left.key, Flow.TEXT);
         }
-        // A left record without a key comes out at once; Kafka Streams fails to put it in the buffer.
-        final KStream<Object, Object> keyless = left.stream
+        // A left record without a key comes out at once; Kafka Streams fails to put it in the buffer. Both ways
+        // begin behind the repartition topic: what is merged with a changed key would be repartitioned once more.
+        final KStream<Object, Object> lefts = left.repartitioned(Case.id(node) + "-left");
+        final KStream<Object, Object> keyless = lefts
             .filter((key, value) -> key == null && value != null)
             .mapValues((key, value) -> joiner.apply(key, value, null));
-        final KStream<Object, Object> keyed = left.stream.filter((key, value) -> key != null);
+        final KStream<Object, Object> keyed = lefts.filter((key, value) -> key != null);
         return Flow.of(keyed.leftJoin(table, joiner, joined).merge(keyless), left.key, Flow.TEXT);
     }
 
