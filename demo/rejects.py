@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from demo.topics import DEAD_LETTERS, PARTITIONS
 from pipeline.record import TopicPartition
+from pipeline.runtime.broker import messages_of
 from pipeline.runtime.kafka import KafkaBroker
 
 _MESSAGE: Final = "__streams.errors.message"
@@ -60,7 +61,7 @@ class Rejects:
         reader = self._broker.reader()
         try:
             reader.add(partition, end - 1, end)
-            for message in reader.poll(1, _READ_S):
+            for message in messages_of(reader.poll(1, _READ_S)):
                 headers = dict(message.headers)
                 value = (message.value or b"")[:_SHOWN_BYTES]
                 return Reject(

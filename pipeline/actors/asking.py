@@ -15,14 +15,14 @@ import asyncio
 import re
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.agents.questions import CORRELATION_ID, REPLIES, REPLY_TO
 from pipeline.errors import AskError, StreamsError
 from pipeline.record import Headers, TopicPartition
-from pipeline.runtime.broker import Broker, Message, Reader, TopicSpec
+from pipeline.runtime.broker import Broker, Reader, Records, TopicSpec, messages_of
 
 #: Answers that nobody came for are deleted then.
 _KEPT_MS: Final = 3_600_000
@@ -137,15 +137,15 @@ class Asker:
                     answers = reader.poll(_POLL_RECORDS, _POLL_S)
                 except StreamsError as error:
                     self._fail(error)
-                    answers = ()
+                    answers = {}
                 self._hand_over(answers)
                 if not answers:
                     self._closed.wait(_POLL_S)
         finally:
             reader.close()
 
-    def _hand_over(self, answers: Sequence[Message]) -> None:
-        for answer in answers:
+    def _hand_over(self, answers: Records) -> None:
+        for answer in messages_of(answers):
             correlation = dict(answer.headers).get(CORRELATION_ID) or b""
             with self._lock:
                 waiting = self._waiting.get(correlation.decode())

@@ -7,8 +7,9 @@ where said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple, Protocol, TypeAlias
 
 from pipeline.record import Headers, TopicPartition
 from pipeline.runtime.background import Background
@@ -58,6 +59,15 @@ class Message(Protocol):
     def __len__(self) -> int:
         """Length of the value in bytes, 0 for a tombstone."""
         ...
+
+
+#: Polled records: of each partition that has some, in the order of their offsets.
+Records: TypeAlias = Mapping[TopicPartition, Sequence[Message]]
+
+
+def messages_of(records: Records) -> Iterator[Message]:
+    """Iterate polled records, one partition after the other."""
+    return chain.from_iterable(records.values())
 
 
 class Committed(NamedTuple):
@@ -112,10 +122,10 @@ class Consumer(Protocol):
         """
         ...
 
-    def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+    def poll(self, max_records: int, timeout_s: float) -> Records:
         """Return up to `max_records` records, waiting at most `timeout_s` for the first.
 
-        Records of one partition come in offset order. The listener is called in here.
+        The listener is called in here.
 
         Raises:
             BrokerUnreachableError: no broker answers. Calling again later is right.
@@ -264,7 +274,7 @@ class Reader(Protocol):
         """Stop reading this partition."""
         ...
 
-    def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+    def poll(self, max_records: int, timeout_s: float) -> Records:
         """Return up to `max_records` records, none of them at or past its partition's `end`.
 
         They are gathered for at most `timeout_s`: large batches matter more than early ones.

@@ -12,7 +12,8 @@ only log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -20,8 +21,7 @@ from pipeline.config import StreamsConfig
 from pipeline.errors import NoTimeError, ProcessingError, RecordError, StateError
 from pipeline.plan.planner import Plan
 from pipeline.record import GLOBAL, TopicPartition
-from pipeline.runtime.batches import by_partition
-from pipeline.runtime.broker import Admin, Message, Reader
+from pipeline.runtime.broker import Admin, Message, Reader, Records
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.restore_progress import RestoreProgress
@@ -87,7 +87,6 @@ class GlobalState:
         self._awaited: dict[TopicPartition, int] = {}
         self._readings = [_Reading(store, environment, counts) for store in stores]
         self._by_partition = {part: reading for reading in self._readings for part in reading.queues}
-        self._topics = {partition.topic for partition in self._by_partition}
         begins = admin.beginning_offsets(list(self._by_partition))
         self._ends = admin.end_offsets(list(self._by_partition), stable=True)
         for reading in self._readings:
@@ -158,18 +157,20 @@ class GlobalState:
             self._reader.add(partition, end, None)
 
     def _read(self, timeout_s: float) -> int:
-        messages = self._reader.poll(self._environment.config.restore_records, timeout_s)
-        runs: dict[str, dict[TopicPartition, list[Message]]] = {}
-        for partition, run in by_partition(messages, self._topics).items():
-            runs.setdefault(partition.topic, {})[partition] = run
+        count = 0
+        runs: defaultdict[str, dict[TopicPartition, Sequence[Message]]] = defaultdict(dict)
+        records = self._reader.poll(self._environment.config.restore_records, timeout_s)
+        for partition, run in records.items():
+            count += len(run)
+            runs[partition.topic][partition] = run
         for topic, topic_runs in runs.items():
             for run in topic_runs.values():
                 self._environment.recorder.polled_from(topic, run)
             reading = self._by_partition[next(iter(topic_runs))]
             reading.apply(topic_runs)
             self._report(reading)
-        self._environment.counters["records_global"] += len(messages)
-        return len(messages)
+        self._environment.counters["records_global"] += count
+        return count
 
     def _report(self, reading: _Reading) -> None:
         if not reading.loaded:
@@ -223,7 +224,7 @@ class _Reading:
         read = sum((queue.next_offset or 0) - self._starts[part] for part, queue in self.queues.items())
         return read, sum(ends[part] - start for part, start in self._starts.items())
 
-    def apply(self, runs: Mapping[TopicPartition, list[Message]]) -> None:
+    def apply(self, runs: Records) -> None:
         """Put what was read into the store, and with it how far the partitions are read by now.
 
         Raises:

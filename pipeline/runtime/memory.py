@@ -11,7 +11,7 @@ from pipeline.clock import Clock
 from pipeline.errors import BrokerError, BrokerUnreachableError, TopicGoneError
 from pipeline.record import TopicPartition
 from pipeline.runtime.background import AtOnce, Background
-from pipeline.runtime.broker import Committed, TopicSpec
+from pipeline.runtime.broker import Committed, Message, Records, TopicSpec
 from pipeline.runtime.group import Member
 from pipeline.runtime.memory_deletion import MemoryDeletion, deleted
 from pipeline.runtime.memory_group import MemoryConsumer, MemoryGroup
@@ -269,11 +269,11 @@ class MemoryReader:
         if partition in self._finished:
             self._finished.remove(partition)
 
-    def poll(self, max_records: int, timeout_s: float) -> Sequence[MemoryMessage]:  # noqa: ARG002 (never waits)
+    def poll(self, max_records: int, timeout_s: float) -> Records:  # noqa: ARG002 (never waits)
         """Return up to `max_records` records, none of them at or past its partition's `end`."""
-        batch: list[MemoryMessage] = []
+        found: dict[TopicPartition, Sequence[Message]] = {}
+        room = max_records
         for partition, (start, end) in list(self._ranges.items()):
-            room = max_records - len(batch)
             if room == 0:
                 break
             log = self._broker.partitions(partition.topic)[partition.partition]
@@ -285,16 +285,18 @@ class MemoryReader:
                 records = log.read(start if start <= log.end else log.begin, log.end, room)
             else:
                 records = log.read(start, end, room)
-            batch += records
             position = records[-1].offset + 1 if records else start
             if len(records) < room:
                 position = max(position, stable_end)
+            if records:
+                found[partition] = records
+                room -= len(records)
             if end is not None and position >= end:
                 del self._ranges[partition]
                 self._finished.append(partition)
             else:
                 self._ranges[partition] = (position, end)
-        return batch
+        return found
 
     def finished(self) -> Sequence[TopicPartition]:
         """Return and forget the partitions of which every record before `end` was returned."""

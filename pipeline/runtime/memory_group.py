@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.errors import BrokerError, BrokerUnreachableError, TaskMigratedError
 from pipeline.record import TopicPartition
-from pipeline.runtime.broker import Committed, RebalanceListener
+from pipeline.runtime.broker import Committed, Message, RebalanceListener, Records
 from pipeline.runtime.group import Member
-from pipeline.runtime.memory_log import MemoryMessage, MemoryPartition, MemoryTransaction
+from pipeline.runtime.memory_log import MemoryPartition, MemoryTransaction
 
 #: Finds a topic's partitions, or says that there is no such topic, or that nobody answers.
 Lookup = Callable[[str], Sequence[MemoryPartition]]
@@ -126,7 +126,7 @@ class MemoryConsumer:
         self.topics = tuple(topics)
         self._listener = listener
 
-    def poll(self, max_records: int, timeout_s: float) -> Sequence[MemoryMessage]:  # noqa: ARG002 (never waits)
+    def poll(self, max_records: int, timeout_s: float) -> Records:  # noqa: ARG002 (never waits)
         """Return up to `max_records` records. Rebalance callbacks run in here.
 
         Raises:
@@ -283,13 +283,13 @@ class MemoryConsumer:
             self._ends.pop(partition, None)
             self._known_ends.pop(partition, None)
 
-    def _fetch(self, max_records: int, listener: RebalanceListener) -> list[MemoryMessage]:
+    def _fetch(self, max_records: int, listener: RebalanceListener) -> Records:
         """Read the partitions in turn, another one first each time, so that none starves."""
         active = sorted(self.owned - self._paused)
         if not active:
-            return []
+            return {}
         self._turn = (self._turn + 1) % len(active)
-        batch: list[MemoryMessage] = []
+        found, room = dict[TopicPartition, Sequence[Message]](), max_records
         for partition in active[self._turn :] + active[: self._turn]:
             log = self._lookup(partition.topic)[partition.partition]
             start = self._positions[partition]
@@ -298,14 +298,16 @@ class MemoryConsumer:
             if not log.begin <= start <= log.end:
                 start = self._positions[partition] = listener.on_offset_lost(partition, start)
             self._known_ends[partition] = log.end
-            records = log.read(start, log.end, max_records - len(batch))
-            batch += records
+            records = log.read(start, log.end, room)
+            if records:
+                found[partition] = records
+                room -= len(records)
             # Markers and aborted records take offsets, too: nothing found means that nothing is there.
-            full = len(batch) == max_records
+            full = room == 0
             position = records[-1].offset + 1 if full and records else log.stable_end
             self._positions[partition] = start if full and not records else max(start, position)
             if self._positions[partition] < log.stable_end:
                 self._ends.pop(partition, None)
             else:
                 self._ends[partition] = log.stable_end
-        return batch
+        return found

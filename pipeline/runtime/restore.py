@@ -22,7 +22,6 @@ from typing import Any, TypeAlias
 
 from pipeline.errors import StateError
 from pipeline.record import TopicPartition
-from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Committed, Message, Reader
 from pipeline.runtime.counters import Counters
 from pipeline.runtime.queries import StoreRegistry
@@ -76,7 +75,6 @@ class Restoration:
         self._progress, self._most_keys = progress, most_keys
         self._targets: dict[TopicPartition, _Target] = {}
         #: The topics of all logs that were ever read.
-        self._topics: set[str] = set()
 
     @property
     def active(self) -> bool:
@@ -129,7 +127,6 @@ class Restoration:
         if start < log_end:
             self._targets[log] = _Target(task, name, store, start, end, rows, log_end, position=start)
             store.expect(end - start)
-            self._topics.add(log.topic)
             self._reader.add(log, start, log_end)
             self._progress.begin(log_end - start)
             self._registry.progress(task.id, name, 0, end - start)
@@ -149,8 +146,9 @@ class Restoration:
     def step(self, max_records: int, timeout_s: float) -> int:
         """Read and apply up to `max_records` records, and return how many there were."""
         self._progress.report()
-        messages = self._reader.poll(max_records, timeout_s)
-        for changelog, run in by_partition(messages, self._topics).items():
+        count = 0
+        for changelog, run in self._reader.poll(max_records, timeout_s).items():
+            count += len(run)
             target = self._targets.get(changelog)
             if target is not None:
                 self._apply(target, run)
@@ -158,11 +156,11 @@ class Restoration:
             target = self._targets.pop(changelog, None)
             if target is not None:
                 self._finish(target)
-        self._counters["records_restored"] += len(messages)
+        self._counters["records_restored"] += count
         self._progress.report()
-        return len(messages)
+        return count
 
-    def _apply(self, target: _Target, run: list[Message]) -> None:
+    def _apply(self, target: _Target, run: Sequence[Message]) -> None:
         self._reached(target, run[-1].offset + 1)
         inside = run
         if run[-1].offset >= target.end:

@@ -24,7 +24,6 @@ from typing import Any, Final
 from pipeline.errors import CorruptStoreError
 from pipeline.plan.planner import SubTopology
 from pipeline.record import TaskId, TopicPartition
-from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Admin, Consumer, Message, Reader
 from pipeline.runtime.environment import TaskEnvironment
 from pipeline.runtime.progress import decode_each, tell_stores
@@ -101,7 +100,6 @@ class Standbys:
         self._group = environment.config.application_id
         self._copies: dict[TopicPartition, _Copy] = {}
         #: The topics of all logs that were ever read.
-        self._topics: set[str] = set()
         self._tasks: dict[TaskId, list[_Copy]] = {}
         self._missing: list[tuple[TaskId, SubTopology]] = []
         self._look_ms = self._ask_ms = 0
@@ -233,13 +231,13 @@ class Standbys:
                 self._wipe(copy)
             tell_stores({copy.name: copy.store}, decode_each(committed, copy.sources).values())
             if copy.position < copy.end:
-                self._topics.add(log.topic)
                 self._reader.add(log, copy.position, copy.end)
                 copy.target = copy.end
 
     def _follow(self) -> int:
-        messages = self._reader.poll(self._environment.config.restore_records, 0)
-        for log, run in by_partition(messages, self._topics).items():
+        count = 0
+        for log, run in self._reader.poll(self._environment.config.restore_records, 0).items():
+            count += len(run)
             copy = self._copies.get(log)
             if copy is not None:
                 self._apply(copy, run)
@@ -247,8 +245,8 @@ class Standbys:
             copy = self._copies.get(log)
             if copy is not None:
                 self._finish(copy)
-        self._environment.counters["records_standby"] += len(messages)
-        return len(messages)
+        self._environment.counters["records_standby"] += count
+        return count
 
     def _apply(self, copy: _Copy, run: Sequence[Message]) -> None:
         try:

@@ -11,8 +11,7 @@ from pipeline.errors import BrokerUnreachableError, RewindError, StateError, Tas
 from pipeline.plan.planner import SubTopology
 from pipeline.record import GLOBAL, TaskId, TopicPartition
 from pipeline.runtime.backpressure import Backpressure
-from pipeline.runtime.batches import by_partition
-from pipeline.runtime.broker import Admin, Committed, Consumer, Message
+from pipeline.runtime.broker import Admin, Committed, Consumer, Records
 from pipeline.runtime.cache_bound import Cache, CacheBound
 from pipeline.runtime.commit import Committer
 from pipeline.runtime.environment import TaskEnvironment
@@ -296,9 +295,11 @@ class TaskManager:
             self._registry.register(task.id, name, store)
         self._consumer.resume(task.partitions)
 
-    def dispatch(self, messages: Sequence[Message]) -> int:
-        """Put polled records on their tasks' queues; pause partitions that have enough."""
-        for partition, run in by_partition(messages, self.topics).items():
+    def dispatch(self, records: Records) -> int:
+        """Put polled records on their tasks' queues; pause partitions that have enough. Return how many."""
+        count = 0
+        for partition, run in records.items():
+            count += len(run)
             self._environment.recorder.polled_from(partition.topic, run)
             task = self._by_partition.get(partition)
             if task is None:
@@ -307,9 +308,9 @@ class TaskManager:
             if not task.started:
                 raise StateError(f"records of {partition} came before its task was restored")
             task.queues[partition].put(run)
-        if messages:
+        if records:
             self._backpressure.hold(self._queues().values())
-        return len(messages)
+        return count
 
     def _queues(self) -> dict[TopicPartition, RecordQueue]:
         """Return the queues of all tasks."""

@@ -222,8 +222,9 @@ class Worker:
         moved = connection.globals.follow(0)
         with self._recorder.polling:
             polled = connection.consumer.poll(self._config.poll_records, timeout_s)
-        self._recorder.polled.record(len(polled))
-        moved += tasks.dispatch(polled)
+        count = tasks.dispatch(polled)
+        self._recorder.polled.record(count)
+        moved += count
         moved += tasks.restore()
         if connection.globals.behind():
             return moved + connection.keep_house(now_ms)

@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 from confluent_kafka.admin import AdminClient
 
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
-from pipeline.runtime.broker import Broker, Consumer, Message, TopicSpec
+from pipeline.runtime.broker import Broker, Consumer, Message, TopicSpec, messages_of
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.producer import Producer
 
@@ -86,7 +86,7 @@ def until(condition: Callable[[], bool], *consumers: Consumer) -> list[Message]:
         if condition():
             return read
         for consumer in consumers:
-            read += consumer.poll(1_000, 0.05)
+            read += messages_of(consumer.poll(1_000, 0.05))
     pytest.fail("it did not happen in 30 s")
 
 
@@ -112,7 +112,7 @@ def read_range(broker: Broker, partition: TopicPartition, start: int, end: int) 
     with closing(broker.reader()) as reader:
         reader.add(partition, start, end)
         for _ in range(ATTEMPTS):
-            records += reader.poll(1_000, 0.05)
+            records += messages_of(reader.poll(1_000, 0.05))
             if partition in reader.finished():
                 return records
     pytest.fail(f"{partition} was not read to {end} in 30 s, only {len(records)} records")
@@ -139,7 +139,7 @@ def one_keyed(producer: Producer, topic: str, key: bytes) -> None:
 def read_count(consumer: Consumer, count: int, attempts: int = ATTEMPTS) -> list[Message]:
     read: list[Message] = []
     for _ in range(attempts):
-        read += consumer.poll(100, 0.05)
+        read += messages_of(consumer.poll(100, 0.05))
         if len(read) >= count:
             return read
     pytest.fail(f"only {len(read)} of {count} records in 30 s")

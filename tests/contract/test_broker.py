@@ -11,7 +11,7 @@ from confluent_kafka import Producer as Transactional
 
 from pipeline.errors import RecordTooLargeError, TaskMigratedError
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
-from pipeline.runtime.broker import Broker, Message
+from pipeline.runtime.broker import Broker, Message, messages_of
 from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.partitioner import partition_for
@@ -339,8 +339,8 @@ class TestReader:
             for partition, length in lengths.items():
                 reader.add(partition, 1, length - 1)
             for _ in range(ATTEMPTS):
-                for message in reader.poll(100, 0.05):
-                    read[TopicPartition(message.topic, message.partition)].append(message.offset)
+                for partition, run in reader.poll(100, 0.05).items():
+                    read[partition] += [message.offset for message in run]
                 done.update(reader.finished())
                 if done == lengths.keys():
                     break
@@ -357,7 +357,7 @@ class TestReader:
             reader.remove(first)
             read: list[Message] = []
             for _ in range(ATTEMPTS):
-                read += reader.poll(100, 0.05)
+                read += messages_of(reader.poll(100, 0.05))
                 if reader.finished() == [second]:
                     break
         assert [message.partition for message in read] == [1] * 10
@@ -389,7 +389,8 @@ class TestReader:
 
         def read_until(count: int) -> None:
             for _ in range(ATTEMPTS):
-                read.extend((message.partition, message.offset) for message in reader.poll(100, 0.05))
+                records = messages_of(reader.poll(100, 0.05))
+                read.extend((message.partition, message.offset) for message in records)
                 done.extend(reader.finished())
                 if len(read) >= count:
                     return
@@ -418,7 +419,7 @@ class TestReader:
         with closing(broker.reader()) as reader:
             reader.add(TopicPartition(topic, 0), 50, None)
             for _ in range(100):
-                read += [message.offset for message in reader.poll(100, 0.05)]
+                read += [message.offset for message in messages_of(reader.poll(100, 0.05))]
                 if len(read) == 3:
                     break
         assert read == [0, 1, 2]

@@ -86,7 +86,7 @@ class Running:
                 reader.add(partition, 0, end)
             count, finished = 0, 0
             while finished < PARTITIONS:
-                count += len(reader.poll(10_000, 0.1))
+                count += sum(map(len, reader.poll(10_000, 0.1).values()))
                 finished += len(reader.finished())
         return count
 

@@ -13,7 +13,7 @@ from pipeline.clock import SystemClock
 from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.record import NO_HEADERS, TopicPartition
-from pipeline.runtime.broker import Broker, TopicSpec
+from pipeline.runtime.broker import Broker, TopicSpec, messages_of
 from pipeline.runtime.kafka import KafkaBroker
 from pipeline.runtime.worker import Worker
 from pipeline.state.provider import MemoryProvider
@@ -70,7 +70,7 @@ class Running:
         with closing(self.broker.reader()) as reader:
             reader.add(out, 0, self.end(out))
             for _ in range(TURNS):
-                read += [message.value or b"" for message in reader.poll(1_000, 0.05)]
+                read += [each.value or b"" for each in messages_of(reader.poll(1_000, 0.05))]
                 if reader.finished():
                     return read
         pytest.fail("the output was not read to its end")

@@ -12,7 +12,6 @@ from pipeline.config import StreamsConfig
 from pipeline.processor import PunctuationSchedule
 from pipeline.record import NO_HEADERS, TopicPartition
 from pipeline.runtime.backpressure import Backpressure
-from pipeline.runtime.batches import by_partition
 from pipeline.runtime.broker import Message
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.record_queue import LAST_TIME_MS, MESSAGE_BYTES, RecordQueue, Taker
@@ -77,7 +76,7 @@ class Member:
 
     def poll(self, most: int = 10) -> Iterator[int]:
         """Take records in; return how many wait of each partition."""
-        runs = by_partition(self.consumer.poll(most, 0), {"in"})
+        runs = self.consumer.poll(most, 0)
         for partition, run in runs.items():
             self.queues[partition].put(run)
         if runs:

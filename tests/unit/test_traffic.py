@@ -28,7 +28,7 @@ from pipeline.observability.model import LogRecord, Span
 from pipeline.observability.normalise import normalise_log, normalise_span
 from pipeline.observability.redact import Redactor
 from pipeline.record import TopicPartition
-from pipeline.runtime.broker import TopicSpec
+from pipeline.runtime.broker import TopicSpec, messages_of
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.timestamps import Policy
 
@@ -231,7 +231,8 @@ def written(broker: MemoryBroker, topic: str) -> list[tuple[bytes | None, int]]:
     reader.add(partition, 0, end)
     records: list[tuple[bytes | None, int]] = []
     while len(records) < end:
-        records += [(message.value, message.timestamp) for message in reader.poll(100, 1.0)]
+        polled = messages_of(reader.poll(100, 1.0))
+        records += [(message.value, message.timestamp) for message in polled]
     return records
 
 

@@ -315,9 +315,19 @@ static int append(PyObject *list, PyObject *item) {
     return !failed;
 }
 
-/* Put what was taken into the lists. Messages of one partition come in runs, and share its name and number. */
-static int sort(rd_kafka_message_t **batch, Py_ssize_t n, PyObject *messages, PyObject *events) {
-    PyObject *topic = NULL, *partition = NULL;
+/* Messages of one partition that came one after the other: they share its name and number. */
+static PyObject *new_run(const rd_kafka_message_t *first) {
+    return Py_BuildValue("(Nl[])", PyUnicode_InternFromString(rd_kafka.topic_name(first->rkt)),
+                         (long)first->partition);
+}
+
+static int continues(const rd_kafka_message_t *message, const rd_kafka_message_t *last) {
+    return last != NULL && last->rkt == message->rkt && last->partition == message->partition;
+}
+
+/* Put what was taken into the lists. */
+static int sort(rd_kafka_message_t **batch, Py_ssize_t n, PyObject *runs, PyObject *events) {
+    PyObject *topic = NULL, *partition = NULL, *messages = NULL;
     const rd_kafka_message_t *last = NULL;
     int good = 1;
     for (Py_ssize_t i = 0; good && i < n; i++) {
@@ -326,19 +336,13 @@ static int sort(rd_kafka_message_t **batch, Py_ssize_t n, PyObject *messages, Py
             good = append(events, new_event(message));
             continue;
         }
-        if (last == NULL || last->rkt != message->rkt) {
-            Py_XSETREF(topic, PyUnicode_InternFromString(rd_kafka.topic_name(message->rkt)));
-            good = topic != NULL;
-        }
-        if (good && (last == NULL || last->partition != message->partition)) {
-            Py_XSETREF(partition, PyLong_FromLong(message->partition));
-            good = partition != NULL;
+        if (!continues(message, last)) {
+            PyObject *run = new_run(message);
+            good = append(runs, run) && PyArg_ParseTuple(run, "OOO", &topic, &partition, &messages);
         }
         good = good && append(messages, new_message(message, topic, partition));
         last = message;
     }
-    Py_XDECREF(topic);
-    Py_XDECREF(partition);
     return good;
 }
 
@@ -351,20 +355,20 @@ static PyObject *Fetcher_fetch(Fetcher *self, PyObject *args) {
     Py_BEGIN_ALLOW_THREADS;
     n = take(self, limit, least, timeout_ms);
     Py_END_ALLOW_THREADS;
-    PyObject *messages = PyList_New(0), *events = PyList_New(0);
-    int good = messages && events && sort(self->batch, n, messages, events);
+    PyObject *runs = PyList_New(0), *events = PyList_New(0);
+    int good = runs && events && sort(self->batch, n, runs, events);
     for (Py_ssize_t i = 0; i < n; i++)
         rd_kafka.message_destroy(self->batch[i]);
     if (good)
-        return Py_BuildValue("(NN)", messages, events);
-    Py_XDECREF(messages);
+        return Py_BuildValue("(NN)", runs, events);
+    Py_XDECREF(runs);
     Py_XDECREF(events);
     return NULL;
 }
 
 static PyMethodDef Fetcher_methods[] = {
     {"route", (PyCFunction)Fetcher_route, METH_VARARGS, "Have a partition's records come here."},
-    {"fetch", (PyCFunction)Fetcher_fetch, METH_VARARGS, "Take records, and events."},
+    {"fetch", (PyCFunction)Fetcher_fetch, METH_VARARGS, "Take records, in runs of a partition, and events."},
     {"close", (PyCFunction)Fetcher_close, METH_NOARGS, "Give the client back; it may be closed then."},
     {NULL},
 };

@@ -11,7 +11,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 
 from pipeline.errors import BrokerError, TaskMigratedError
 from pipeline.record import TopicPartition
-from pipeline.runtime.broker import Committed, Message, RebalanceListener
+from pipeline.runtime.broker import Committed, RebalanceListener, Records
 from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
     LEADERLESS,
@@ -103,10 +103,10 @@ class KafkaConsumer:
             self._asks -= 1
             self._subscribe()
 
-    def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+    def poll(self, max_records: int, timeout_s: float) -> Records:
         """Return up to `max_records` records, waiting at most `timeout_s` for the first.
 
-        Records of one partition come in offset order. Rebalance callbacks run in here.
+        Rebalance callbacks run in here.
 
         Raises:
             BrokerUnreachableError: no broker answers. Calling again later is right.
@@ -118,18 +118,19 @@ class KafkaConsumer:
         if self._lost:
             self._find_lost()
         revocations = self._revocations
-        messages, events = self._fetcher.fetch(max_records, timeout_s, fill=False)
-        if self._asks and not messages and not events:
+        records, events = self._fetcher.fetch(max_records, timeout_s, fill=False)
+        if self._asks and not records and not events:
             self._ask(timeout_s)
         if self._failure is not None or self._trouble is not None:
             self._raise_failure()
-            if not messages and not events:
+            if not records and not events:
                 self._raise_trouble()
         for event in events:
             self._take(event)
         if revocations != self._revocations:
-            messages = [message for message in messages if partition_of(message) in self._assigned]
-        return messages
+            for gone in records.keys() - self._assigned:
+                del records[gone]
+        return records
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Committed]:
         """Return the group's committed offsets; partitions without one are left out.

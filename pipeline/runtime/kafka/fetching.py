@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from types import ModuleType
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -32,6 +33,7 @@ _PLUGINS: Final = "plugin.library.paths"
 
 _error_of: Final = ClientMessage.error
 _time_of: Final = itemgetter(1)
+_partition_of: Final = attrgetter("topic", "partition")
 
 
 def _compiled() -> ModuleType | None:
@@ -61,15 +63,15 @@ class Event(NamedTuple):
     offset: int
 
 
-def partition_of(each: Message | Event) -> TopicPartition:
-    """Return the partition of a record, or of an event that has a topic."""
-    return TopicPartition(each.topic, each.partition)
+def partition_of(event: Event) -> TopicPartition:
+    """Return the partition of an event that has a topic."""
+    return TopicPartition(event.topic, event.partition)
 
 
 class Fetched(NamedTuple):
-    """What a fetch took, each in its order."""
+    """What a fetch took; events in their order."""
 
-    messages: list[Message]
+    records: dict[TopicPartition, list[Message]]
     events: Sequence[Event]
 
 
@@ -188,11 +190,12 @@ class CompiledFetcher:
         # that come meanwhile wait until they are sent here.
         for partition in self._again:
             self._native.route(*partition)
-        messages, found = self._native.fetch(limit, limit if fill else 1, math.ceil(timeout_s * 1_000))
+        runs, found = self._native.fetch(limit, limit if fill else 1, math.ceil(timeout_s * 1_000))
         events = [_event(*event) for event in found]
+        records = _by_partition((TopicPartition(*where), run) for *where, run in runs)
         if self._again:
-            self._again.difference_update(map(partition_of, chain(messages, events)))
-        return Fetched(messages, events)
+            self._again.difference_update(records, map(partition_of, events))
+        return Fetched(records, events)
 
     def close(self) -> None:
         """Close the client."""
@@ -224,4 +227,15 @@ def _read(batch: list[ClientMessage]) -> Fetched:
         map(_time_of, map(kind.timestamp, batch)),
         [headers or NO_HEADERS for headers in map(kind.headers, batch)],
     )
-    return Fetched(list(map(FetchedMessage, *columns)), events)
+    runs = groupby(map(FetchedMessage, *columns), _partition_of)
+    return Fetched(_by_partition((TopicPartition(*where), run) for where, run in runs), events)
+
+
+def _by_partition(
+    runs: Iterable[tuple[TopicPartition, Iterable[Message]]],
+) -> dict[TopicPartition, list[Message]]:
+    """Put what came of a partition together: it may come in several runs."""
+    records: defaultdict[TopicPartition, list[Message]] = defaultdict(list)
+    for partition, run in runs:
+        records[partition].extend(run)
+    return records

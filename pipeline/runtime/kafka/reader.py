@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from pipeline.record import TopicPartition
-from pipeline.runtime.broker import Message
+from pipeline.runtime.broker import Message, Records
 from pipeline.runtime.kafka.errors import (
     ALL_BROKERS_DOWN,
     PARTITION_END,
@@ -66,7 +66,7 @@ class KafkaReader:
         elif partition in self._finished:
             self._finished.remove(partition)
 
-    def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+    def poll(self, max_records: int, timeout_s: float) -> Records:
         """Return up to `max_records` records, none of them at or past its partition's `end`.
 
         Raises:
@@ -74,15 +74,17 @@ class KafkaReader:
             BrokerError: anything that calling again cannot mend.
         """
         if not self._ends and not self._endless:
-            return ()
+            return {}
         if self._added:
             self._begin()
-        messages, events = self._fetcher.fetch(max_records, timeout_s, fill=True)
-        if not messages and not events:
+        records, events = self._fetcher.fetch(max_records, timeout_s, fill=True)
+        if not records and not events:
             self._raise_trouble()
-            return ()
+            return {}
         ended = {partition_of(event): event.offset for event in events if self._is_end(event)}
-        return self._up_to_ends(messages, ended) if self._ends else messages
+        if self._ends:
+            self._finish(records, ended)
+        return records
 
     def finished(self) -> Sequence[TopicPartition]:
         """Return and forget the partitions of which every record before `end` was returned."""
@@ -115,33 +117,25 @@ class KafkaReader:
         where = partition_of(event) if event.topic else f"as one of group {self._group}"
         raise translated(event.error, self._address, f"reading {where}")
 
-    def _up_to_ends(self, batch: list[Message], ended: dict[TopicPartition, int]) -> list[Message]:
+    def _finish(self, records: dict[TopicPartition, list[Message]], ended: dict[TopicPartition, int]) -> None:
         """Finish the partitions that reached their end, and cut off what lies past it.
 
         One question for all positions, instead of one comparison for each record.
         """
         asked = [ClientPartition(*partition) for partition in self._ends]
-        overrun, done = set(), []
+        done = []
         for found in self._client.position(asked):
             partition = TopicPartition(found.topic, found.partition)
             end = self._ends[partition]
             if found.offset > end:
-                overrun.add(partition)
+                _cut(records, partition, end)
             if found.offset >= end or ended.get(partition, -1) >= end:
                 done.append(partition)
-        if overrun:
-            ends = self._ends
-            batch = [
-                message
-                for message in batch
-                if (partition := partition_of(message)) not in overrun or message.offset < ends[partition]
-            ]
         for partition in done:
             del self._ends[partition]
             self._finished.append(partition)
         if done:
             self._client.incremental_unassign([ClientPartition(*partition) for partition in done])
-        return batch
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == ALL_BROKERS_DOWN or is_refusal(error):
@@ -151,3 +145,10 @@ class KafkaReader:
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise translated(trouble, self._address, "reading")
+
+
+def _cut(records: dict[TopicPartition, list[Message]], partition: TopicPartition, end: int) -> None:
+    """Leave out a partition's records that lie at or past its end."""
+    inside = [message for message in records.pop(partition, ()) if message.offset < end]
+    if inside:
+        records[partition] = inside

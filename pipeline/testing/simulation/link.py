@@ -14,9 +14,9 @@ from pipeline.runtime.broker import (
     Admin,
     Committed,
     Consumer,
-    Message,
     Reader,
     RebalanceListener,
+    Records,
 )
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.producer import Producer, TransactionalProducer
@@ -209,10 +209,10 @@ class LinkConsumer:
         """Join the group for these topics."""
         self._inner.subscribe(topics, _Counted(listener, self._link.counts))
 
-    def poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+    def poll(self, max_records: int, timeout_s: float) -> Records:
         """Return some of what there is; a fetch that got lost is made again."""
         self._link.request("poll", self._coordinator)
-        records: Sequence[Message] = self._inner.poll(self._link.random.randint(1, max_records), timeout_s)
+        records: Records = self._inner.poll(self._link.random.randint(1, max_records), timeout_s)
         return records
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Committed]:

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import BrokerUnreachableError
 from pipeline.record import Headers, TopicPartition
-from pipeline.runtime.broker import Message, TopicSpec
+from pipeline.runtime.broker import Message, TopicSpec, messages_of
 from pipeline.runtime.kafka import KafkaBroker
 from tests.integration.flagship.waiting import wait_until
 
@@ -125,7 +125,7 @@ class Topics:
 
             def finished() -> bool:
                 while polled := reader.poll(_POLLED, 0.1):
-                    messages.extend(polled)
+                    messages.extend(messages_of(polled))
                 for partition in reader.finished():
                     del waiting[partition]
                 return not waiting
