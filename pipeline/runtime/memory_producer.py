@@ -79,7 +79,7 @@ class MemoryProducer:
         self._until = None
 
     def flush(self, timeout_s: float) -> Sequence[Undelivered]:  # noqa: ARG002 (never waits)
-        """Return the records that failed since the last flush, in the order they failed.
+        """Return the records that failed since the last flush.
 
         Raises:
             BrokerUnreachableError: the broker was told not to answer, and something is queued.

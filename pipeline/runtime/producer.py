@@ -60,7 +60,7 @@ class Producer(Protocol):
         """Wait until everything queued is acknowledged or has failed. May be called from any thread.
 
         Returns:
-            The records that failed since the last flush, in the order they failed.
+            The records that failed since the last flush.
 
         Raises:
             BrokerUnreachableError: not everything was acknowledged within `timeout_s`. What is

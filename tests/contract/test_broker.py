@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from contextlib import closing
+from typing import cast
 
 import pytest
 from confluent_kafka import Producer as Transactional
@@ -218,6 +219,29 @@ class TestProducer:
         with closing(broker.producer("client")) as producer:
             producer.produce("topic", b"value", b"key", 0, 1_000, NO_HEADERS)
             assert producer.queued == 1
+
+    @pytest.mark.parametrize("closes", [True, False])
+    def test_is_freed_when_nobody_has_it_any_more(self, broker: Broker, topic: str, *, closes: bool) -> None:
+        create(broker, topic)
+        producer = broker.producer("writer")
+        one(producer, topic, b"value")
+        if closes:
+            producer.close()
+        gone = weakref.ref(producer)
+        del producer
+        gc.collect()
+        assert gone() is None
+
+    @pytest.mark.kafka
+    def test_what_is_taken_for_bytes_is_written_as_such(self, topic: str, apache_kafka: ApacheKafka) -> None:
+        """A serde may return what it should not, and the Python client takes it."""
+        broker = KafkaBroker(apache_kafka.address)
+        create(broker, topic)
+        with closing(broker.producer("writer")) as producer:
+            one(producer, topic, cast("bytes", "text"))
+            with pytest.raises(TypeError, match="int"):
+                producer.produce(topic, cast("bytes", 7), None, 0, 1_000, NO_HEADERS)
+        assert [message.value for message in read_all(broker, topic)] == [b"text"]
 
     def test_unknown_topic_is_reported(
         self, broker: Broker, topic: str, request: pytest.FixtureRequest

@@ -8,9 +8,9 @@ from pipeline.errors import ConfigError
 from pipeline.record import TopicPartition
 from pipeline.runtime.kafka.abandoned import CallThread
 from pipeline.runtime.kafka.admin import KafkaAdmin
+from pipeline.runtime.kafka.compiled import COMPILED
 from pipeline.runtime.kafka.consumer import KafkaConsumer
 from pipeline.runtime.kafka.ends import fetched_ends
-from pipeline.runtime.kafka.fetching import COMPILED
 from pipeline.runtime.kafka.producer import KafkaProducer
 from pipeline.runtime.kafka.protocol import Features, features
 from pipeline.runtime.kafka.reader import KafkaReader
@@ -65,7 +65,8 @@ class KafkaBroker:
 
     def producer(self, client_id: str) -> KafkaProducer:
         """Return a new idempotent producer."""
-        return KafkaProducer(producer_settings(self._address, client_id, self._settings))
+        settings = producer_settings(self._address, client_id, self._settings)
+        return KafkaProducer(settings, compiled=self.compiled)
 
     def transactional_producer(
         self, client_id: str, transactional_id: str, timeout_ms: int
@@ -84,7 +85,7 @@ class KafkaBroker:
         settings = transactional_settings(
             self._address, client_id, transactional_id, timeout_ms, self._settings
         )
-        return KafkaTransactionalProducer(settings)
+        return KafkaTransactionalProducer(settings, compiled=self.compiled)
 
     def background(self, client_id: str) -> CallThread:
         """Return a thread that makes calls."""

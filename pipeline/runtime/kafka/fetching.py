@@ -1,19 +1,16 @@
-"""Records off a consumer's queues: by a compiled part, or by the Python client where that is not there.
+"""Records off a consumer's queues: by the compiled part, or by the Python client where that is not there.
 
 Both take the same records of the same client of librdkafka. The client makes an object of each that answers
-by methods, which takes longer than decoding a small value; the compiled part, `_fetch.c`, makes one with
-attributes. It is built when the package is installed, if there is a C compiler.
+by methods, which takes longer than decoding a small value; the compiled part makes one with attributes.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from types import ModuleType
 from typing import Any, Final, NamedTuple, Protocol
 
 import confluent_kafka
@@ -24,34 +21,12 @@ from confluent_kafka import Message as ClientMessage
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Message
 from pipeline.runtime.kafka.clients import new_consumer
+from pipeline.runtime.kafka.compiled import native, with_plugin
 from pipeline.runtime.kafka.settings import Settings
-
-#: Set to anything but nothing, no compiled part is used.
-WITHOUT: Final = "HEADRACE_NO_EXTENSIONS"
-
-_PLUGINS: Final = "plugin.library.paths"
 
 _error_of: Final = ClientMessage.error
 _time_of: Final = itemgetter(1)
 _partition_of: Final = attrgetter("topic", "partition")
-
-
-def _compiled() -> ModuleType | None:
-    """Return the compiled part; None where it was not built, or the client keeps librdkafka to itself."""
-    if os.environ.get(WITHOUT):
-        return None
-    try:
-        from pipeline.runtime.kafka import _fetch  # noqa: PLC0415 - it may not be there
-
-        _fetch.link(confluent_kafka.cimpl.__file__)
-    except ImportError:
-        return None
-    return _fetch
-
-
-_fetch: Final[Any] = _compiled()
-#: Whether records are fetched by the compiled part.
-COMPILED: Final = _fetch is not None
 
 
 class Event(NamedTuple):
@@ -167,9 +142,8 @@ class CompiledFetcher:
     """Takes records off the queues of their partitions, in C."""
 
     def __init__(self, settings: Settings, on_error: Callable[[KafkaError], None]) -> None:
-        plugins = filter(None, (settings.get(_PLUGINS), _fetch.__file__))
-        self.client = new_consumer({**settings, _PLUGINS: ";".join(map(str, plugins))}, on_error)
-        self._native = _fetch.Fetcher(self.client)
+        self.client = new_consumer(with_plugin(settings), on_error)
+        self._native = native.Fetcher(self.client)
         self._routed: set[TopicPartition] = set()
         #: Assigned once more, and not heard of since.
         self._again: set[TopicPartition] = set()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final
 
-import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.errors import BrokerUnreachableError, RecordTooLargeError, StreamsError, UnknownTopicError
 from pipeline.record import NO_HEADERS, Headers
-from pipeline.runtime.kafka.clients import new_producer
 from pipeline.runtime.kafka.errors import (
     TIMED_OUT,
     UNKNOWN_TOPIC,
@@ -19,16 +16,10 @@ from pipeline.runtime.kafka.errors import (
     translated_exception,
 )
 from pipeline.runtime.kafka.refusals import is_refusal
+from pipeline.runtime.kafka.sending import new_sender
 from pipeline.runtime.kafka.settings import Settings, number
 from pipeline.runtime.undelivered import Undelivered
 from pipeline.state.rows import Log
-
-#: Of a record that failed before a partition was chosen for it.
-_NO_PARTITION: Final = -1
-
-#: Of a failed record without headers: the client's report has none, and to carry it along would
-#: cost every record more than producing does.
-_NO_TIMESTAMP: Final = -1
 
 #: How long one wait for room in the local queue lasts, at most; and after how many it is told of.
 _ROOM_WAIT_S: Final = 0.05
@@ -43,16 +34,17 @@ class KafkaProducer:
 
     Args:
         settings: see `pipeline.runtime.kafka.settings`.
+        compiled: whether records are queued by the compiled part, see `sending`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, compiled: bool) -> None:
         self._address = str(settings["bootstrap.servers"])
         self._undelivered: list[Undelivered] = []
         self._refusal: StreamsError | None = None
         self._stalled: str | None = None
         self._crowd = number(settings, "queue.buffering.max.messages", 0) // 2
-        # Delivered records never call Python (delivery.report.only.error): 0.3 us each saved.
-        self._client = new_producer(settings, self._on_error, self._on_failure)
+        self._sender = new_sender(settings, self._on_error, compiled=compiled)
+        self._client = self._sender.client
         self._produce: Callable[..., None]
         self.release()
 
@@ -83,30 +75,28 @@ class KafkaProducer:
         if timestamp <= 0:
             timestamp = 1 if timestamp == 0 else 0
         try:
-            # Positional: parsing keywords takes a quarter of the time.
-            if not headers:
-                self._produce(topic, value, key, partition, None, None, timestamp)
-                return
+            self._produce(topic, value, key, partition, timestamp, headers)
         except BufferError:
             self._client.poll(_ROOM_WAIT_S)
         except KafkaException as error:
             raise self._produce_error(error, topic, value, key) from error
-        on_failure = partial(self._on_failure, timestamp=timestamp, headers=headers) if headers else None
-        self._produce_waiting(topic, value, key, partition, on_failure, None, timestamp, list(headers))
+        else:
+            return
+        self._produce_waiting(topic, value, key, partition, timestamp, headers)
 
     def log(self, topic: str, partition: int, records: Log) -> None:
         """Queue records, given by key and value, without headers, at the time of writing; raises likewise."""
         produce = self._produce
         for key, value in records:
             try:
-                produce(topic, value, key, partition)
+                produce(topic, value, key, partition, 0, NO_HEADERS)
             except (BufferError, KafkaException):
                 # Once more: it waits for room, or says what is wrong.
                 self.produce(topic, value, key, partition, -1, NO_HEADERS)
 
     def hold(self, until: Callable[[], None]) -> None:
         """Queue nothing more before `until` has returned."""
-        produce = self._client.produce
+        produce = self._sender.produce
 
         def held(*arguments: Any) -> None:
             until()
@@ -117,7 +107,7 @@ class KafkaProducer:
 
     def release(self) -> None:
         """Queue again what is produced."""
-        self._produce = self._client.produce
+        self._produce = self._sender.produce
 
     def _produce_waiting(self, topic: str, value: bytes | None, key: bytes | None, *arguments: Any) -> None:
         """Queue a record, however long the local queue is full.
@@ -149,7 +139,7 @@ class KafkaProducer:
     @property
     def crowded(self) -> bool:
         """Whether more than half of the local queue is taken: time to flush, before producing more."""
-        return len(self._client) + len(self._undelivered) > self._crowd
+        return len(self._client) + self._sender.failed + len(self._undelivered) > self._crowd
 
     @property
     def stalled(self) -> str | None:
@@ -160,7 +150,7 @@ class KafkaProducer:
         """Wait until everything queued is acknowledged or has failed.
 
         Returns:
-            The records that failed since the last flush, in the order they failed.
+            The records that failed since the last flush.
 
         Raises:
             BrokerUnreachableError: not everything was acknowledged within `timeout_s`. What is
@@ -168,6 +158,7 @@ class KafkaProducer:
             BrokerError: the broker refuses this client.
         """
         remaining = self._client.flush(timeout_s)
+        self._collect()
         if self._refusal is not None:
             raise self._refusal
         if remaining:
@@ -186,33 +177,20 @@ class KafkaProducer:
     def close(self) -> None:
         """Drop what is still queued and free the connection."""
         self._client.purge()
+        self._sender.release()
         self._client.close()
 
-    def _on_failure(
-        self,
-        error: KafkaError | None,
-        message: confluent_kafka.Message,
-        timestamp: int = _NO_TIMESTAMP,
-        headers: Headers = NO_HEADERS,
-    ) -> None:
-        if error is not None and is_refusal(error):
-            # Whatever the settings say of records that a topic does not take: it would take none.
-            what = f"producing to {message.topic()}"
-            self._refusal = self._refusal or translated(error, self._address, what)
-            return
-        reason = "unknown" if error is None else f"{error.name()}: {error.str()}"
-        self._undelivered.append(
-            Undelivered(
-                topic=message.topic() or "",
-                partition=_NO_PARTITION if (partition := message.partition()) is None else partition,
-                key=message.key(),
-                value=message.value(),
-                timestamp=timestamp,
-                headers=headers,
-                reason=reason,
-                timed_out=error is not None and error.code() in TIMED_OUT,
-            )
-        )
+    def _collect(self) -> None:
+        """Take note of what failed."""
+        for failure in self._sender.failures():
+            error = failure.error
+            if is_refusal(error):
+                # Whatever the settings say of records that a topic does not take: it would take none.
+                what = f"producing to {failure.topic}"
+                self._refusal = self._refusal or translated(error, self._address, what)
+            else:
+                reason, timed_out = f"{error.name()}: {error.str()}", error.code() in TIMED_OUT
+                self._undelivered.append(Undelivered(*failure[1:], reason=reason, timed_out=timed_out))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal() or is_refusal(error):

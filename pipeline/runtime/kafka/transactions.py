@@ -34,14 +34,15 @@ class KafkaTransactionalProducer(KafkaProducer):
 
     Args:
         settings: with `transactional.id`; see `pipeline.runtime.kafka.settings`.
+        compiled: as of `KafkaProducer`.
 
     Raises:
         BrokerUnreachableError: the transaction's coordinator does not answer.
         BrokerError: the broker refuses this producer.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, *, compiled: bool) -> None:
+        super().__init__(settings, compiled=compiled)
         self._id = str(settings["transactional.id"])
         #: The broker was asked to commit, and has not answered: the same commit must be asked for again.
         self._committing = False
@@ -58,7 +59,7 @@ class KafkaTransactionalProducer(KafkaProducer):
         """Wait until everything queued is acknowledged or has failed.
 
         Returns:
-            The records that failed since the last flush, in the order they failed.
+            The records that failed since the last flush.
 
         Raises:
             BrokerUnreachableError: not everything was acknowledged within `timeout_s`.
@@ -87,6 +88,7 @@ class KafkaTransactionalProducer(KafkaProducer):
             # What fails now is what was waiting: the error itself names no topic.
             self._client.purge()
             self._client.poll(0)
+            self._collect()
             topics = sorted({record.topic for record in (*undelivered, *self._undelivered)})
             what = f"producing to {', '.join(topics)} in the transaction of {self._id}"
             raise self._translated(error, what) from error
@@ -134,6 +136,7 @@ class KafkaTransactionalProducer(KafkaProducer):
         for step in (
             self._client.purge,
             partial(self._client.abort_transaction, _WAIT_S),
+            self._sender.release,
             self._client.close,
         ):
             try:

@@ -1,92 +1,8 @@
-/* Records from librdkafka without the Python client's message objects.
+/* Takes records off the queues of a consumer's partitions. */
 
-   The Python client makes an object of a consumed record that answers by methods: making it, and asking it
-   for key, value, time and headers, costs as much as decoding a small value. Here a record's parts become
-   the attributes of a small object while it is taken off librdkafka's queue.
+#include "native.h"
 
-   It is the same librdkafka, and the same consumer: the Python client keeps the group, offsets and settings,
-   and serves all callbacks. Two documented means of librdkafka make that possible:
-
-   - a plugin (`plugin.library.paths`): this file is one, so that a consumer's handle is known here
-     (`conf_init`, and the interceptor `on_new`);
-   - queues: `rd_kafka_queue_forward` sends a partition's records to a queue that is served here, where nothing
-     but records and errors of partitions arrives.
-
-   Nothing of librdkafka is linked: its functions are looked up in the library that the Python client has
-   loaded, by the names and types of its public header (rdkafka.h, stable since 1.6). */
-
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <structmember.h>
-
-#include <dlfcn.h>
 #include <stddef.h>
-#include <stdint.h>
-
-/* ------------------------------------------------------------------ librdkafka's public interface */
-
-typedef struct rd_kafka_s rd_kafka_t;
-typedef struct rd_kafka_conf_s rd_kafka_conf_t;
-typedef struct rd_kafka_topic_s rd_kafka_topic_t;
-typedef struct rd_kafka_queue_s rd_kafka_queue_t;
-typedef struct rd_kafka_headers_s rd_kafka_headers_t;
-typedef int rd_kafka_resp_err_t;
-
-typedef struct {
-    rd_kafka_resp_err_t err;
-    rd_kafka_topic_t *rkt;
-    int32_t partition;
-    void *payload;
-    size_t len;
-    void *key;
-    size_t key_len;
-    int64_t offset;
-    void *_private;
-} rd_kafka_message_t;
-
-typedef rd_kafka_resp_err_t (*on_new_t)(rd_kafka_t *, const rd_kafka_conf_t *, void *, char *, size_t);
-typedef void (*event_t)(rd_kafka_t *, void *);
-
-#define FUNCTIONS(X)                                                                                         \
-    X(rd_kafka_resp_err_t, conf_interceptor_add_on_new, (rd_kafka_conf_t *, const char *, on_new_t, void *))  \
-    X(rd_kafka_queue_t *, queue_new, (rd_kafka_t *))                                                          \
-    X(rd_kafka_queue_t *, queue_get_consumer, (rd_kafka_t *))                                                 \
-    X(rd_kafka_queue_t *, queue_get_partition, (rd_kafka_t *, const char *, int32_t))                         \
-    X(void, queue_forward, (rd_kafka_queue_t *, rd_kafka_queue_t *))                                          \
-    X(void, queue_cb_event_enable, (rd_kafka_queue_t *, event_t, void *))                                     \
-    X(void, queue_yield, (rd_kafka_queue_t *))                                                                \
-    X(void, queue_destroy, (rd_kafka_queue_t *))                                                              \
-    X(ssize_t, consume_batch_queue, (rd_kafka_queue_t *, int, rd_kafka_message_t **, size_t))                 \
-    X(void, message_destroy, (rd_kafka_message_t *))                                                          \
-    X(const char *, message_errstr, (const rd_kafka_message_t *))                                             \
-    X(int64_t, message_timestamp, (const rd_kafka_message_t *, int *))                                        \
-    X(rd_kafka_resp_err_t, message_headers, (const rd_kafka_message_t *, rd_kafka_headers_t **))              \
-    X(rd_kafka_resp_err_t, header_get_all,                                                                    \
-      (const rd_kafka_headers_t *, size_t, const char **, const void **, size_t *))                           \
-    X(const char *, topic_name, (const rd_kafka_topic_t *))
-
-#define POINTER(type, name, arguments) type(*name) arguments;
-static struct {
-    FUNCTIONS(POINTER)
-} rd_kafka;
-
-/* ------------------------------------------------------------------ a consumer's handle, by the plugin */
-
-/* What this thread made last. A client is made in one call, in the thread that asks for its fetcher next. */
-static _Thread_local rd_kafka_t *made;
-
-static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *errstr,
-                                  size_t size) {
-    (void)conf, (void)opaque, (void)errstr, (void)size;
-    made = rk;
-    return 0;
-}
-
-__attribute__((visibility("default"))) rd_kafka_resp_err_t conf_init(rd_kafka_conf_t *conf, void **opaque,
-                                                                     char *errstr, size_t size) {
-    (void)opaque, (void)errstr, (void)size;
-    return rd_kafka.conf_interceptor_add_on_new(conf, "headrace", on_new, NULL);
-}
 
 /* ------------------------------------------------------------------ Message */
 
@@ -130,8 +46,8 @@ static PyMemberDef Message_members[] = {
 static PySequenceMethods Message_as_sequence = {.sq_length = (lenfunc)Message_length};
 static PyNumberMethods Message_as_number = {.nb_bool = (inquiry)Message_bool};
 
-static PyTypeObject Message_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline.runtime.kafka._fetch.Message",
+PyTypeObject Message_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline.runtime.kafka._native.Message",
     .tp_doc = PyDoc_STR("A consumed record. Satisfies `pipeline.runtime.broker.Message`."),
     .tp_basicsize = sizeof(Message),
     /* It refers to bytes, numbers, texts and tuples of them: never to itself, so the collector needs not know. */
@@ -142,9 +58,7 @@ static PyTypeObject Message_type = {
     .tp_as_number = &Message_as_number,
 };
 
-static PyObject *no_headers;
-
-static PyObject *bytes_or_none(const void *data, size_t size) {
+PyObject *bytes_or_none(const void *data, size_t size) {
     if (data == NULL)
         return Py_NewRef(Py_None);
     return PyBytes_FromStringAndSize(data, (Py_ssize_t)size);
@@ -153,7 +67,7 @@ static PyObject *bytes_or_none(const void *data, size_t size) {
 static PyObject *headers_of(const rd_kafka_message_t *message) {
     rd_kafka_headers_t *found;
     if (rd_kafka.message_headers(message, &found) != 0)
-        return Py_NewRef(no_headers);
+        return PyTuple_New(0);
     PyObject *headers = PyList_New(0);
     const char *name;
     const void *data;
@@ -210,10 +124,9 @@ static PyObject *Fetcher_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         return NULL;
     if (kwargs && PyDict_GET_SIZE(kwargs))
         return PyErr_Format(PyExc_TypeError, "Fetcher() takes no keyword arguments");
-    rd_kafka_t *rk = made;
-    made = NULL;
+    rd_kafka_t *rk = take_made().rk;
     if (rk == NULL)
-        return PyErr_Format(PyExc_RuntimeError, "no client was made in this thread with this plugin");
+        return NULL;
     Fetcher *self = (Fetcher *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
@@ -373,8 +286,8 @@ static PyMethodDef Fetcher_methods[] = {
     {NULL},
 };
 
-static PyTypeObject Fetcher_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline.runtime.kafka._fetch.Fetcher",
+PyTypeObject Fetcher_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline.runtime.kafka._native.Fetcher",
     .tp_doc = PyDoc_STR("Fetcher(client): takes records off the queues of the client this thread made last."),
     .tp_basicsize = sizeof(Fetcher),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
@@ -384,42 +297,3 @@ static PyTypeObject Fetcher_type = {
     .tp_clear = (inquiry)Fetcher_clear,
     .tp_methods = Fetcher_methods,
 };
-
-/* ------------------------------------------------------------------ the module */
-
-/* Look librdkafka's functions up in a library that is loaded already: the Python client's. */
-static PyObject *link_client(PyObject *module, PyObject *path) {
-    (void)module;
-    const char *name = PyUnicode_AsUTF8(path);
-    if (name == NULL)
-        return NULL;
-    void *library = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
-    if (library == NULL)
-        return PyErr_Format(PyExc_ImportError, "%s is not loaded", name);
-#define LOOK_UP(type, name, arguments)                                                                       \
-    if ((rd_kafka.name = (type(*) arguments)dlsym(library, "rd_kafka_" #name)) == NULL)                        \
-        return PyErr_Format(PyExc_ImportError, "the client has no function rd_kafka_" #name);
-    FUNCTIONS(LOOK_UP)
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef functions[] = {
-    {"link", link_client, METH_O, "Use the librdkafka of a library that is loaded, given by its path."},
-    {NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "_fetch",
-    .m_doc = "Records from librdkafka, as objects with attributes.",
-    .m_size = -1,
-    .m_methods = functions,
-};
-
-PyMODINIT_FUNC PyInit__fetch(void) {
-    PyObject *module = PyModule_Create(&definition);
-    if (module == NULL || (no_headers = PyTuple_New(0)) == NULL || PyModule_AddType(module, &Message_type) < 0 ||
-        PyModule_AddType(module, &Fetcher_type) < 0)
-        return NULL;
-    return module;
-}

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import final
 
 import confluent_kafka
@@ -30,5 +31,28 @@ class Fetcher:
     def route(self, topic: str, partition: int, /) -> None: ...
     def fetch(
         self, limit: int, least: int, timeout_ms: int, /
-    ) -> tuple[list[Message], list[tuple[int, str, str | None, int, int]]]: ...
+    ) -> tuple[list[tuple[str, int, list[Message]]], list[tuple[int, str, str | None, int, int]]]: ...
+    def close(self) -> None: ...
+
+@final
+class Producer:
+    def __init__(
+        self,
+        client: confluent_kafka.Producer,
+        error: Callable[[int], BaseException],
+        by_client: Callable[[str, bytes | None, bytes | None, int, int, Headers], None],
+        /,
+    ) -> None: ...
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        timestamp: int,
+        headers: Headers,
+        /,
+    ) -> None: ...
+    def failures(self) -> list[tuple[int, str, int, bytes | None, bytes | None]]: ...
+    def __len__(self) -> int: ...
     def close(self) -> None: ...

@@ -1,0 +1,82 @@
+/* Records from and to librdkafka without a Python object, or a callback into Python, for each.
+
+   The Python client makes an object of a consumed record that answers by methods: making it, and asking it
+   for key, value, time and headers, costs as much as decoding a small value. Of a record that was delivered
+   it takes the interpreter's lock, to do nothing. Here a record's parts become the attributes of a small
+   object while it is taken off librdkafka's queue, and Python hears of records that were not delivered only.
+
+   It is the same librdkafka, and the same client: the Python client keeps group, offsets, transactions and
+   settings, and serves all callbacks. Documented means of librdkafka make that possible:
+
+   - a plugin (`plugin.library.paths`): this extension is one, so that a client's handle is known here
+     (`conf_init`, and the interceptor `on_new`), and what became of records (`on_acknowledgement`);
+   - queues: `rd_kafka_queue_forward` sends a partition's records to a queue that is served here, where nothing
+     but records and errors of partitions arrives. */
+
+#include "native.h"
+
+#include <dlfcn.h>
+
+struct functions rd_kafka;
+
+/* What this thread made last. A client is made in one call, in the thread that asks for its handle next. */
+static _Thread_local struct made made;
+
+static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *errstr,
+                                  size_t size) {
+    (void)conf, (void)opaque, (void)errstr, (void)size;
+    enum { PRODUCER };
+    made = (struct made){rk, rd_kafka.type(rk) == PRODUCER ? note_failures(rk) : NULL};
+    return 0;
+}
+
+__attribute__((visibility("default"))) rd_kafka_resp_err_t conf_init(rd_kafka_conf_t *conf, void **opaque,
+                                                                     char *errstr, size_t size) {
+    (void)opaque, (void)errstr, (void)size;
+    return rd_kafka.conf_interceptor_add_on_new(conf, "headrace", on_new, NULL);
+}
+
+struct made take_made(void) {
+    struct made taken = made;
+    made = (struct made){NULL, NULL};
+    if (taken.rk == NULL)
+        PyErr_SetString(PyExc_RuntimeError, "no client was made in this thread with this plugin");
+    return taken;
+}
+
+/* Look librdkafka's functions up in a library that is loaded already: the Python client's. */
+static PyObject *link_client(PyObject *module, PyObject *path) {
+    (void)module;
+    const char *name = PyUnicode_AsUTF8(path);
+    if (name == NULL)
+        return NULL;
+    void *library = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
+    if (library == NULL)
+        return PyErr_Format(PyExc_ImportError, "%s is not loaded", name);
+#define LOOK_UP(type, name, arguments)                                                                       \
+    if ((rd_kafka.name = (type(*) arguments)dlsym(library, "rd_kafka_" #name)) == NULL)                        \
+        return PyErr_Format(PyExc_ImportError, "the client has no function rd_kafka_" #name);
+    FUNCTIONS(LOOK_UP)
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"link", link_client, METH_O, "Use the librdkafka of a library that is loaded, given by its path."},
+    {NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_native",
+    .m_doc = "Records from and to librdkafka.",
+    .m_size = -1,
+    .m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit__native(void) {
+    PyObject *module = PyModule_Create(&definition);
+    if (module == NULL || PyModule_AddType(module, &Message_type) < 0 ||
+        PyModule_AddType(module, &Fetcher_type) < 0 || PyModule_AddType(module, &Producer_type) < 0)
+        return NULL;
+    return module;
+}

@@ -1,0 +1,100 @@
+/* librdkafka as this extension uses it, and what its files have of each other.
+
+   Nothing of librdkafka is linked: its functions are looked up in the library that the Python client has
+   loaded, by the names and types of its public header (rdkafka.h, stable since 1.6). */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include <pthread.h>
+#include <stdint.h>
+
+typedef struct rd_kafka_s rd_kafka_t;
+typedef struct rd_kafka_conf_s rd_kafka_conf_t;
+typedef struct rd_kafka_topic_s rd_kafka_topic_t;
+typedef struct rd_kafka_topic_conf_s rd_kafka_topic_conf_t;
+typedef struct rd_kafka_queue_s rd_kafka_queue_t;
+typedef struct rd_kafka_headers_s rd_kafka_headers_t;
+typedef int rd_kafka_resp_err_t;
+
+typedef struct {
+    rd_kafka_resp_err_t err;
+    rd_kafka_topic_t *rkt;
+    int32_t partition;
+    void *payload;
+    size_t len;
+    void *key;
+    size_t key_len;
+    int64_t offset;
+    void *_private;
+} rd_kafka_message_t;
+
+typedef rd_kafka_resp_err_t (*on_new_t)(rd_kafka_t *, const rd_kafka_conf_t *, void *, char *, size_t);
+typedef rd_kafka_resp_err_t (*on_destroy_t)(rd_kafka_t *, void *);
+typedef rd_kafka_resp_err_t (*on_acknowledgement_t)(rd_kafka_t *, rd_kafka_message_t *, void *);
+typedef void (*event_t)(rd_kafka_t *, void *);
+
+#define FUNCTIONS(X)                                                                                         \
+    X(rd_kafka_resp_err_t, conf_interceptor_add_on_new, (rd_kafka_conf_t *, const char *, on_new_t, void *))  \
+    X(rd_kafka_resp_err_t, interceptor_add_on_acknowledgement,                                                \
+      (rd_kafka_t *, const char *, on_acknowledgement_t, void *))                                             \
+    X(rd_kafka_resp_err_t, interceptor_add_on_destroy, (rd_kafka_t *, const char *, on_destroy_t, void *))    \
+    X(int, type, (const rd_kafka_t *))                                                                        \
+    X(rd_kafka_queue_t *, queue_new, (rd_kafka_t *))                                                          \
+    X(rd_kafka_queue_t *, queue_get_consumer, (rd_kafka_t *))                                                 \
+    X(rd_kafka_queue_t *, queue_get_partition, (rd_kafka_t *, const char *, int32_t))                         \
+    X(void, queue_forward, (rd_kafka_queue_t *, rd_kafka_queue_t *))                                          \
+    X(void, queue_cb_event_enable, (rd_kafka_queue_t *, event_t, void *))                                     \
+    X(void, queue_yield, (rd_kafka_queue_t *))                                                                \
+    X(void, queue_destroy, (rd_kafka_queue_t *))                                                              \
+    X(ssize_t, consume_batch_queue, (rd_kafka_queue_t *, int, rd_kafka_message_t **, size_t))                 \
+    X(void, message_destroy, (rd_kafka_message_t *))                                                          \
+    X(const char *, message_errstr, (const rd_kafka_message_t *))                                             \
+    X(int64_t, message_timestamp, (const rd_kafka_message_t *, int *))                                        \
+    X(rd_kafka_resp_err_t, message_headers, (const rd_kafka_message_t *, rd_kafka_headers_t **))              \
+    X(rd_kafka_resp_err_t, header_get_all,                                                                    \
+      (const rd_kafka_headers_t *, size_t, const char **, const void **, size_t *))                           \
+    X(rd_kafka_topic_t *, topic_new, (rd_kafka_t *, const char *, rd_kafka_topic_conf_t *))                   \
+    X(const char *, topic_name, (const rd_kafka_topic_t *))                                                   \
+    X(void, topic_destroy, (rd_kafka_topic_t *))                                                              \
+    X(rd_kafka_resp_err_t, producev, (rd_kafka_t *, ...))
+
+#define POINTER(type, name, arguments) type(*name) arguments;
+struct functions {
+    FUNCTIONS(POINTER)
+};
+extern struct functions rd_kafka;
+
+/* A record that was not delivered, and the next one. */
+struct failed {
+    rd_kafka_resp_err_t err;
+    char *topic;
+    int32_t partition;
+    void *key, *value;
+    size_t key_len, value_len;
+    struct failed *next;
+};
+
+/* What a producer's threads note of failed records. It lives as long as the producer's handle. */
+struct failures {
+    pthread_mutex_t lock;
+    struct failed *first, **end;
+    Py_ssize_t count;
+};
+
+/* A client that was made with this plugin: its handle, and a producer's failures. */
+struct made {
+    rd_kafka_t *rk;
+    struct failures *failures;
+};
+
+/* Take the client that this thread made last; of NULL, with an exception, if it made none. */
+struct made take_made(void);
+
+/* Begin to note what a producer does not deliver. NULL: no memory. */
+struct failures *note_failures(rd_kafka_t *rk);
+
+PyObject *bytes_or_none(const void *data, size_t size);
+
+extern PyTypeObject Message_type, Fetcher_type, Producer_type;

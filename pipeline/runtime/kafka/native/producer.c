@@ -1,0 +1,293 @@
+/* Produces records through a client's handle, and returns those that failed. */
+
+#include "native.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ what failed, from librdkafka's threads */
+
+static void *copy_of(const void *data, size_t size) {
+    void *copy = data == NULL ? NULL : malloc(size ? size : 1);
+    return copy == NULL ? NULL : memcpy(copy, data, size);
+}
+
+static void free_failed(struct failed *failed) {
+    free(failed->topic);
+    free(failed->key);
+    free(failed->value);
+    free(failed);
+}
+
+/* A thread is inside of `produce`, which says by itself what it refuses. */
+static _Thread_local int producing;
+
+static rd_kafka_resp_err_t on_acknowledgement(rd_kafka_t *rk, rd_kafka_message_t *message, void *opaque) {
+    (void)rk;
+    /* What has something private was produced by the Python client, which reports it itself. */
+    if (message->err == 0 || message->_private != NULL || producing)
+        return 0;
+    struct failures *failures = opaque;
+    struct failed *failed = calloc(1, sizeof(*failed));
+    /* Out of memory, a process that goes on would lose the record without a word. */
+    if (failed == NULL)
+        abort();
+    *failed = (struct failed){
+        .err = message->err,
+        .topic = strdup(rd_kafka.topic_name(message->rkt)),
+        .partition = message->partition,
+        .key = copy_of(message->key, message->key_len),
+        .value = copy_of(message->payload, message->len),
+        .key_len = message->key_len,
+        .value_len = message->len,
+    };
+    pthread_mutex_lock(&failures->lock);
+    *failures->end = failed;
+    failures->end = &failed->next;
+    failures->count++;
+    pthread_mutex_unlock(&failures->lock);
+    return 0;
+}
+
+static struct failed *take_failed(struct failures *failures) {
+    pthread_mutex_lock(&failures->lock);
+    struct failed *first = failures->first;
+    failures->first = NULL;
+    failures->end = &failures->first;
+    failures->count = 0;
+    pthread_mutex_unlock(&failures->lock);
+    return first;
+}
+
+static void free_all(struct failed *failed) {
+    while (failed) {
+        struct failed *next = failed->next;
+        free_failed(failed);
+        failed = next;
+    }
+}
+
+static rd_kafka_resp_err_t on_destroy(rd_kafka_t *rk, void *opaque) {
+    (void)rk;
+    struct failures *failures = opaque;
+    free_all(take_failed(failures));
+    pthread_mutex_destroy(&failures->lock);
+    free(failures);
+    return 0;
+}
+
+struct failures *note_failures(rd_kafka_t *rk) {
+    struct failures *failures = calloc(1, sizeof(*failures));
+    if (failures == NULL)
+        return NULL;
+    pthread_mutex_init(&failures->lock, NULL);
+    failures->end = &failures->first;
+    rd_kafka.interceptor_add_on_acknowledgement(rk, "headrace", on_acknowledgement, failures);
+    rd_kafka.interceptor_add_on_destroy(rk, "headrace", on_destroy, failures);
+    return failures;
+}
+
+/* ------------------------------------------------------------------ Producer */
+
+typedef struct {
+    PyObject_HEAD
+    /* The Python client: alive as long as its handle is used here. */
+    PyObject *client;
+    /* Returns the exception for a code of librdkafka's. */
+    PyObject *error;
+    /* Produces by the Python client, by the same arguments: what has headers, and what is not bytes. */
+    PyObject *by_client;
+    /* Topics' handles, in capsules, by name: as many as librdkafka itself keeps. */
+    PyObject *topics;
+    struct made made;
+} Producer;
+
+static PyObject *Producer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    PyObject *client, *error, *by_client;
+    static char *names[] = {"", "", "", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:Producer", names, &client, &error, &by_client))
+        return NULL;
+    struct made made = take_made();
+    if (made.rk == NULL)
+        return NULL;
+    if (made.failures == NULL)
+        return PyErr_NoMemory();
+    Producer *self = (Producer *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->client = Py_NewRef(client);
+    self->error = Py_NewRef(error);
+    self->by_client = Py_NewRef(by_client);
+    self->made = made;
+    self->topics = PyDict_New();
+    if (self->topics == NULL)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+/* The client refers to who is called back with its errors, and that one to this: a cycle, for the collector. */
+static int Producer_traverse(Producer *self, visitproc visit, void *arg) {
+    Py_VISIT(self->client);
+    Py_VISIT(self->error);
+    Py_VISIT(self->by_client);
+    Py_VISIT(self->topics);
+    return 0;
+}
+
+static int Producer_clear(Producer *self) {
+    self->made = (struct made){NULL, NULL};
+    /* Topics' handles before the client's. */
+    Py_CLEAR(self->topics);
+    Py_CLEAR(self->error);
+    Py_CLEAR(self->by_client);
+    Py_CLEAR(self->client);
+    return 0;
+}
+
+static PyObject *Producer_close(Producer *self, PyObject *ignored) {
+    (void)ignored;
+    Producer_clear(self);
+    Py_RETURN_NONE;
+}
+
+static void Producer_dealloc(Producer *self) {
+    PyObject_GC_UnTrack(self);
+    Producer_clear(self);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static int is_open(Producer *self) {
+    if (self->made.rk == NULL)
+        PyErr_SetString(PyExc_RuntimeError, "the producer is closed");
+    return self->made.rk != NULL;
+}
+
+static const char *const TOPIC = "rd_kafka_topic_t";
+
+static void release_topic(PyObject *capsule) {
+    rd_kafka.topic_destroy(PyCapsule_GetPointer(capsule, TOPIC));
+}
+
+static rd_kafka_topic_t *topic_of(Producer *self, PyObject *name) {
+    PyObject *known = PyDict_GetItemWithError(self->topics, name);
+    if (known)
+        return PyCapsule_GetPointer(known, TOPIC);
+    const char *text = PyErr_Occurred() ? NULL : PyUnicode_AsUTF8(name);
+    if (text == NULL)
+        return NULL;
+    rd_kafka_topic_t *topic = rd_kafka.topic_new(self->made.rk, text, NULL);
+    if (topic == NULL) {
+        PyErr_Format(PyExc_ValueError, "librdkafka takes no topic %R", name);
+        return NULL;
+    }
+    PyObject *capsule = PyCapsule_New(topic, TOPIC, release_topic);
+    if (capsule == NULL || PyDict_SetItem(self->topics, name, capsule) < 0)
+        topic = NULL;
+    Py_XDECREF(capsule);
+    return topic;
+}
+
+static int is_plain(PyObject *value, PyObject *key, PyObject *headers) {
+    return (value == Py_None || PyBytes_Check(value)) && (key == Py_None || PyBytes_Check(key)) &&
+           (headers == Py_None || PyObject_Size(headers) == 0);
+}
+
+static void *data_of(PyObject *argument) { return argument == Py_None ? NULL : PyBytes_AS_STRING(argument); }
+
+static size_t size_of(PyObject *argument) { return argument == Py_None ? 0 : PyBytes_GET_SIZE(argument); }
+
+static PyObject *refused(Producer *self, rd_kafka_resp_err_t code) {
+    enum { QUEUE_FULL = -184 };
+    if (code == QUEUE_FULL)
+        return PyErr_Format(PyExc_BufferError, "the local queue is full");
+    PyObject *error = PyObject_CallFunction(self->error, "i", code);
+    if (error)
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_XDECREF(error);
+    return NULL;
+}
+
+/* Arguments of `rd_kafka_producev`, by the order in which its header names them. */
+enum { END, NAME, TOPIC_HANDLE, PARTITION, VALUE, KEY, OPAQUE, FLAGS, TIMESTAMP };
+enum { COPY = 2 };
+
+static PyObject *Producer_produce(Producer *self, PyObject *const *args, Py_ssize_t count) {
+    if (count != 6)
+        return PyErr_Format(PyExc_TypeError, "produce() takes topic, value, key, partition, timestamp and headers");
+    if (!is_open(self))
+        return NULL;
+    PyObject *value = args[1], *key = args[2];
+    if (!is_plain(value, key, args[5]))
+        return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->by_client, args, count, NULL);
+    long partition = PyLong_AsLong(args[3]);
+    long long timestamp = PyLong_AsLongLong(args[4]);
+    if (PyErr_Occurred())
+        return NULL;
+    rd_kafka_topic_t *topic = topic_of(self, args[0]);
+    if (topic == NULL)
+        return NULL;
+    producing = 1;
+    rd_kafka_resp_err_t code = rd_kafka.producev(
+        self->made.rk, TOPIC_HANDLE, topic, PARTITION, (int32_t)partition, VALUE, data_of(value), size_of(value), KEY,
+        data_of(key), size_of(key), FLAGS, (int)COPY, TIMESTAMP, (int64_t)timestamp, END);
+    producing = 0;
+    if (code != 0)
+        return refused(self, code);
+    Py_RETURN_NONE;
+}
+
+static PyObject *failed_tuple(const struct failed *failed) {
+    return Py_BuildValue("(isiNN)", failed->err, failed->topic, (int)failed->partition,
+                         bytes_or_none(failed->key, failed->key_len),
+                         bytes_or_none(failed->value, failed->value_len));
+}
+
+static PyObject *Producer_failures(Producer *self, PyObject *ignored) {
+    (void)ignored;
+    PyObject *list = PyList_New(0);
+    if (list == NULL || self->made.failures == NULL)
+        return list;
+    struct failed *first = take_failed(self->made.failures);
+    for (struct failed *failed = first; list && failed; failed = failed->next) {
+        PyObject *item = failed_tuple(failed);
+        if (item == NULL || PyList_Append(list, item) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    free_all(first);
+    return list;
+}
+
+static Py_ssize_t Producer_length(Producer *self) {
+    return self->made.failures ? self->made.failures->count : 0;
+}
+
+static int Producer_bool(Producer *self) {
+    (void)self;
+    return 1;
+}
+
+static PyMethodDef Producer_methods[] = {
+    {"produce", (PyCFunction)(void (*)(void))Producer_produce, METH_FASTCALL,
+     "Queue a record: topic, value, key, partition, timestamp, headers."},
+    {"failures", (PyCFunction)Producer_failures, METH_NOARGS, "Return and forget the records that failed."},
+    {"close", (PyCFunction)Producer_close, METH_NOARGS, "Give the client back; it may be closed then."},
+    {NULL},
+};
+
+static PySequenceMethods Producer_as_sequence = {.sq_length = (lenfunc)Producer_length};
+static PyNumberMethods Producer_as_number = {.nb_bool = (inquiry)Producer_bool};
+
+PyTypeObject Producer_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline.runtime.kafka._native.Producer",
+    .tp_doc = PyDoc_STR("Producer(client, error): queues records with the client this thread made last."),
+    .tp_basicsize = sizeof(Producer),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = Producer_new,
+    .tp_dealloc = (destructor)Producer_dealloc,
+    .tp_traverse = (traverseproc)Producer_traverse,
+    .tp_clear = (inquiry)Producer_clear,
+    .tp_methods = Producer_methods,
+    .tp_as_sequence = &Producer_as_sequence,
+    .tp_as_number = &Producer_as_number,
+};
