@@ -36,7 +36,7 @@ class KafkaBroker:
         settings: librdkafka's settings by their names (https://github.com/confluentinc/librdkafka,
             CONFIGURATION.md) on top of the defaults in `settings`: security, limits, `group.protocol`.
             A setting of consumers is ignored by producers and the other way round.
-        compiled: whether records are fetched by the compiled part, see `fetching`; default: if it is there.
+        compiled: whether the compiled part reads and writes records, see `compiled`; default: if it is there.
     """
 
     def __init__(

@@ -8,8 +8,8 @@
    It is the same librdkafka, and the same client: the Python client keeps group, offsets, transactions and
    settings, and serves all callbacks. Documented means of librdkafka make that possible:
 
-   - a plugin (`plugin.library.paths`): this extension is one, so that a client's handle is known here
-     (`conf_init`, and the interceptor `on_new`), and what became of records (`on_acknowledgement`);
+   - a plugin (`plugin.library.paths`): this extension is one (`conf_init`), and is told by interceptors of a
+     client's handle (`on_new`) and of what became of records (`on_acknowledgement`);
    - queues: `rd_kafka_queue_forward` sends a partition's records to a queue that is served here, where nothing
      but records and errors of partitions arrives. */
 
@@ -19,21 +19,30 @@
 
 struct functions rd_kafka;
 
+static const char *const NAME = "headrace";
+
 /* What this thread made last. A client is made in one call, in the thread that asks for its handle next. */
 static _Thread_local struct made made;
 
 static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *errstr,
                                   size_t size) {
-    (void)conf, (void)opaque, (void)errstr, (void)size;
+    (void)conf, (void)errstr, (void)size;
     enum { PRODUCER };
-    made = (struct made){rk, rd_kafka.type(rk) == PRODUCER ? note_failures(rk) : NULL};
-    return 0;
+    made = (struct made){rk, opaque};
+    if (rd_kafka.type(rk) != PRODUCER)
+        return 0;
+    return rd_kafka.interceptor_add_on_acknowledgement(rk, NAME, note_failure, opaque);
 }
 
 __attribute__((visibility("default"))) rd_kafka_resp_err_t conf_init(rd_kafka_conf_t *conf, void **opaque,
                                                                      char *errstr, size_t size) {
     (void)opaque, (void)errstr, (void)size;
-    return rd_kafka.conf_interceptor_add_on_new(conf, "headrace", on_new, NULL);
+    enum { NO_MEMORY = -194 };
+    struct failures *failures = new_failures();
+    if (failures == NULL)
+        return NO_MEMORY;
+    rd_kafka.conf_interceptor_add_on_conf_destroy(conf, NAME, free_failures, failures);
+    return rd_kafka.conf_interceptor_add_on_new(conf, NAME, on_new, failures);
 }
 
 struct made take_made(void) {

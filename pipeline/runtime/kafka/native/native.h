@@ -31,15 +31,16 @@ typedef struct {
 } rd_kafka_message_t;
 
 typedef rd_kafka_resp_err_t (*on_new_t)(rd_kafka_t *, const rd_kafka_conf_t *, void *, char *, size_t);
-typedef rd_kafka_resp_err_t (*on_destroy_t)(rd_kafka_t *, void *);
+typedef rd_kafka_resp_err_t (*on_conf_destroy_t)(void *);
 typedef rd_kafka_resp_err_t (*on_acknowledgement_t)(rd_kafka_t *, rd_kafka_message_t *, void *);
 typedef void (*event_t)(rd_kafka_t *, void *);
 
 #define FUNCTIONS(X)                                                                                         \
     X(rd_kafka_resp_err_t, conf_interceptor_add_on_new, (rd_kafka_conf_t *, const char *, on_new_t, void *))  \
+    X(rd_kafka_resp_err_t, conf_interceptor_add_on_conf_destroy,                                              \
+      (rd_kafka_conf_t *, const char *, on_conf_destroy_t, void *))                                           \
     X(rd_kafka_resp_err_t, interceptor_add_on_acknowledgement,                                                \
       (rd_kafka_t *, const char *, on_acknowledgement_t, void *))                                             \
-    X(rd_kafka_resp_err_t, interceptor_add_on_destroy, (rd_kafka_t *, const char *, on_destroy_t, void *))    \
     X(int, type, (const rd_kafka_t *))                                                                        \
     X(rd_kafka_queue_t *, queue_new, (rd_kafka_t *))                                                          \
     X(rd_kafka_queue_t *, queue_get_consumer, (rd_kafka_t *))                                                 \
@@ -76,14 +77,14 @@ struct failed {
     struct failed *next;
 };
 
-/* What a producer's threads note of failed records. It lives as long as the producer's handle. */
+/* What a producer's threads note of failed records. */
 struct failures {
     pthread_mutex_t lock;
     struct failed *first, **end;
     Py_ssize_t count;
 };
 
-/* A client that was made with this plugin: its handle, and a producer's failures. */
+/* A client that was made with this plugin: its handle, and what it did not deliver. */
 struct made {
     rd_kafka_t *rk;
     struct failures *failures;
@@ -92,8 +93,12 @@ struct made {
 /* Take the client that this thread made last; of NULL, with an exception, if it made none. */
 struct made take_made(void);
 
-/* Begin to note what a producer does not deliver. NULL: no memory. */
-struct failures *note_failures(rd_kafka_t *rk);
+/* Return where to note what is not delivered; NULL: no memory. */
+struct failures *new_failures(void);
+/* The interceptor `on_conf_destroy`: the last that librdkafka calls of a client, after its threads have ended. */
+rd_kafka_resp_err_t free_failures(void *failures);
+/* The interceptor `on_acknowledgement`. */
+rd_kafka_resp_err_t note_failure(rd_kafka_t *rk, rd_kafka_message_t *message, void *failures);
 
 PyObject *bytes_or_none(const void *data, size_t size);
 

@@ -7,9 +7,15 @@
 
 /* ------------------------------------------------------------------ what failed, from librdkafka's threads */
 
+/* Out of memory, a process that went on would lose the record without a word. */
+static void *there(void *memory) {
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
 static void *copy_of(const void *data, size_t size) {
-    void *copy = data == NULL ? NULL : malloc(size ? size : 1);
-    return copy == NULL ? NULL : memcpy(copy, data, size);
+    return data == NULL ? NULL : memcpy(there(malloc(size ? size : 1)), data, size);
 }
 
 static void free_failed(struct failed *failed) {
@@ -22,19 +28,16 @@ static void free_failed(struct failed *failed) {
 /* A thread is inside of `produce`, which says by itself what it refuses. */
 static _Thread_local int producing;
 
-static rd_kafka_resp_err_t on_acknowledgement(rd_kafka_t *rk, rd_kafka_message_t *message, void *opaque) {
+rd_kafka_resp_err_t note_failure(rd_kafka_t *rk, rd_kafka_message_t *message, void *opaque) {
     (void)rk;
     /* What has something private was produced by the Python client, which reports it itself. */
     if (message->err == 0 || message->_private != NULL || producing)
         return 0;
     struct failures *failures = opaque;
-    struct failed *failed = calloc(1, sizeof(*failed));
-    /* Out of memory, a process that goes on would lose the record without a word. */
-    if (failed == NULL)
-        abort();
+    struct failed *failed = there(malloc(sizeof(*failed)));
     *failed = (struct failed){
         .err = message->err,
-        .topic = strdup(rd_kafka.topic_name(message->rkt)),
+        .topic = there(strdup(rd_kafka.topic_name(message->rkt))),
         .partition = message->partition,
         .key = copy_of(message->key, message->key_len),
         .value = copy_of(message->payload, message->len),
@@ -67,24 +70,21 @@ static void free_all(struct failed *failed) {
     }
 }
 
-static rd_kafka_resp_err_t on_destroy(rd_kafka_t *rk, void *opaque) {
-    (void)rk;
-    struct failures *failures = opaque;
-    free_all(take_failed(failures));
-    pthread_mutex_destroy(&failures->lock);
-    free(failures);
-    return 0;
-}
-
-struct failures *note_failures(rd_kafka_t *rk) {
+struct failures *new_failures(void) {
     struct failures *failures = calloc(1, sizeof(*failures));
     if (failures == NULL)
         return NULL;
     pthread_mutex_init(&failures->lock, NULL);
     failures->end = &failures->first;
-    rd_kafka.interceptor_add_on_acknowledgement(rk, "headrace", on_acknowledgement, failures);
-    rd_kafka.interceptor_add_on_destroy(rk, "headrace", on_destroy, failures);
     return failures;
+}
+
+rd_kafka_resp_err_t free_failures(void *opaque) {
+    struct failures *failures = opaque;
+    free_all(take_failed(failures));
+    pthread_mutex_destroy(&failures->lock);
+    free(failures);
+    return 0;
 }
 
 /* ------------------------------------------------------------------ Producer */
@@ -110,8 +110,6 @@ static PyObject *Producer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     struct made made = take_made();
     if (made.rk == NULL)
         return NULL;
-    if (made.failures == NULL)
-        return PyErr_NoMemory();
     Producer *self = (Producer *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
