@@ -9,11 +9,13 @@ from typing import cast
 
 import pytest
 from confluent_kafka import Producer as Transactional
+from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import RecordTooLargeError, TaskMigratedError
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Broker, Message, messages_of
 from pipeline.runtime.kafka import KafkaBroker
+from pipeline.runtime.kafka.compiled import COMPILED
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.partitioner import partition_for
 from pipeline.testing.brokers import ApacheKafka
@@ -402,6 +404,27 @@ class TestReader:
         del reader
         gc.collect()
         assert gone() is None
+
+    @pytest.mark.kafka
+    @pytest.mark.parametrize("compiled", [COMPILED, False])
+    def test_survives_that_its_topic_is_deleted(
+        self, apache_kafka: ApacheKafka, topic: str, *, compiled: bool
+    ) -> None:
+        """The client's errors come among a partition's records then."""
+        asks = {"topic.metadata.propagation.max.ms": 500, "topic.metadata.refresh.interval.ms": 500}
+        broker = KafkaBroker(apache_kafka.address, settings=asks, compiled=compiled)
+        create(broker, topic)
+        write(broker, topic, [b"value"] * 3)
+        read: list[Message] = []
+        with closing(broker.reader()) as reader:
+            reader.add(TopicPartition(topic, 0), 0, None)
+            while len(read) < 3:
+                read += messages_of(reader.poll(100, 0.05))
+            admin = AdminClient({"bootstrap.servers": broker.address})
+            admin.delete_topics([topic])[topic].result()
+            # It would be heard of within half a second; nothing tells that it was.
+            for _ in range(60):
+                assert reader.poll(100, 0.05) == {}
 
     def test_without_an_end_what_is_written_later_is_read_too(self, broker: Broker, topic: str) -> None:
         create(broker, topic, 2)

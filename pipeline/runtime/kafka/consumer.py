@@ -275,6 +275,7 @@ class KafkaConsumer:
     def _give_up(self, partitions: list[TopicPartition], *, lost: bool) -> None:
         """Tell the listener; the client itself unassigns them when the callback has returned."""
         self._revocations += 1
+        self._fetcher.unroute(partitions)
         if partitions and self._listener is not None:
             try:
                 if lost:

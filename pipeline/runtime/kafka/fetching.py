@@ -63,6 +63,10 @@ class Fetcher(Protocol):
         """Say that partitions are about to be assigned."""
         ...
 
+    def unroute(self, partitions: Iterable[TopicPartition]) -> None:
+        """Say that partitions are not assigned any more."""
+        ...
+
     def fetch(self, limit: int, timeout_s: float, *, fill: bool) -> Fetched:
         """Take up to `limit` records; the client's callbacks run in here.
 
@@ -121,6 +125,9 @@ class ClientFetcher:
     def route(self, partitions: Iterable[TopicPartition]) -> None:
         """Say that partitions are about to be assigned: nothing is to be done."""
 
+    def unroute(self, partitions: Iterable[TopicPartition]) -> None:
+        """Say that partitions are not assigned any more: nothing is to be done."""
+
     def fetch(self, limit: int, timeout_s: float, *, fill: bool) -> Fetched:
         """Take up to `limit` records."""
         if fill:
@@ -142,7 +149,7 @@ class CompiledFetcher:
     """Takes records off the queues of their partitions, in C."""
 
     def __init__(self, settings: Settings, on_error: Callable[[KafkaError], None]) -> None:
-        self.client = new_consumer(with_plugin(settings), on_error)
+        self.client, self._on_error = new_consumer(with_plugin(settings), on_error), on_error
         self._native = native.Fetcher(self.client)
         self._routed: set[TopicPartition] = set()
         #: Assigned once more, and not heard of since.
@@ -164,12 +171,19 @@ class CompiledFetcher:
         # that come meanwhile wait until they are sent here.
         for partition in self._again:
             self._native.route(*partition)
-        runs, found = self._native.fetch(limit, limit if fill else 1, math.ceil(timeout_s * 1_000))
+        least, timeout_ms = limit if fill else 1, math.ceil(timeout_s * 1_000)
+        runs, found, errors = self._native.fetch(limit, least, timeout_ms)
+        for code, reason, fatal in errors:
+            self._on_error(KafkaError(code, reason, fatal))
         events = [_event(*event) for event in found]
         records = _by_partition((TopicPartition(*where), run) for *where, run in runs)
         if self._again:
             self._again.difference_update(records, map(partition_of, events))
         return Fetched(records, events)
+
+    def unroute(self, partitions: Iterable[TopicPartition]) -> None:
+        """Say that partitions are not assigned any more."""
+        self._again.difference_update(partitions)
 
     def close(self) -> None:
         """Close the client."""

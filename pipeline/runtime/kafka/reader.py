@@ -62,6 +62,7 @@ class KafkaReader:
             self._endless.discard(partition)
             self._ends.pop(partition, None)
             if self._added.pop(partition, None) is None:
+                self._fetcher.unroute([partition])
                 self._client.incremental_unassign([ClientPartition(*partition)])
         elif partition in self._finished:
             self._finished.remove(partition)
@@ -135,6 +136,7 @@ class KafkaReader:
             del self._ends[partition]
             self._finished.append(partition)
         if done:
+            self._fetcher.unroute(done)
             self._client.incremental_unassign([ClientPartition(*partition) for partition in done])
 
     def _on_error(self, error: KafkaError) -> None:

@@ -105,7 +105,7 @@ typedef struct {
     PyObject_HEAD
     /* The Python client: alive as long as its handle is used here. */
     PyObject *client;
-    rd_kafka_t *rk;
+    struct client *made;
     /* What partitions are forwarded to, and the consumer's own. */
     rd_kafka_queue_t *queue, *events;
     rd_kafka_message_t **batch;
@@ -124,16 +124,16 @@ static PyObject *Fetcher_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         return NULL;
     if (kwargs && PyDict_GET_SIZE(kwargs))
         return PyErr_Format(PyExc_TypeError, "Fetcher() takes no keyword arguments");
-    rd_kafka_t *rk = take_made().rk;
-    if (rk == NULL)
+    struct client *made = take_made();
+    if (made == NULL)
         return NULL;
     Fetcher *self = (Fetcher *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
     self->client = Py_NewRef(client);
-    self->rk = rk;
-    self->queue = rd_kafka.queue_new(rk);
-    self->events = rd_kafka.queue_get_consumer(rk);
+    self->made = made;
+    self->queue = rd_kafka.queue_new(made->rk);
+    self->events = rd_kafka.queue_get_consumer(made->rk);
     rd_kafka.queue_cb_event_enable(self->events, wake, self->queue);
     return (PyObject *)self;
 }
@@ -184,7 +184,7 @@ static PyObject *Fetcher_route(Fetcher *self, PyObject *args) {
     int partition;
     if (!PyArg_ParseTuple(args, "si:route", &topic, &partition) || !is_open(self))
         return NULL;
-    rd_kafka_queue_t *from = rd_kafka.queue_get_partition(self->rk, topic, partition);
+    rd_kafka_queue_t *from = rd_kafka.queue_get_partition(self->made->rk, topic, partition);
     if (from == NULL)
         return PyErr_Format(PyExc_RuntimeError, "librdkafka has no queue of %s-%d", topic, partition);
     rd_kafka.queue_forward(from, self->queue);
@@ -195,7 +195,7 @@ static PyObject *Fetcher_route(Fetcher *self, PyObject *args) {
 static int has_room(Fetcher *self, Py_ssize_t limit) {
     if (limit <= self->capacity)
         return 1;
-    rd_kafka_message_t **batch = PyMem_Resize(self->batch, rd_kafka_message_t *, limit);
+    rd_kafka_message_t **batch = PyMem_Realloc(self->batch, limit * sizeof(*batch));
     if (batch == NULL) {
         PyErr_NoMemory();
         return 0;
@@ -205,14 +205,12 @@ static int has_room(Fetcher *self, Py_ssize_t limit) {
     return 1;
 }
 
-/* Take up to `limit` records, and wait until there are `least` of them. */
+/* Take up to `limit` records, having waited until there are `least` of them. The waiting comes first: who does not
+   wait takes away the sign that something has arrived in the consumer's own queue. */
 static Py_ssize_t take(Fetcher *self, Py_ssize_t limit, Py_ssize_t least, int timeout_ms) {
-    ssize_t n = rd_kafka.consume_batch_queue(self->queue, 0, self->batch, limit);
-    if (n >= 0 && n < least && timeout_ms > 0) {
-        n += rd_kafka.consume_batch_queue(self->queue, timeout_ms, self->batch + n, least - n);
-        if (n >= least && n < limit)
-            n += rd_kafka.consume_batch_queue(self->queue, 0, self->batch + n, limit - n);
-    }
+    ssize_t n = rd_kafka.consume_batch_queue(self->queue, timeout_ms, self->batch, least);
+    if (n == least && n < limit)
+        n += rd_kafka.consume_batch_queue(self->queue, 0, self->batch + n, limit - n);
     return n;
 }
 
@@ -259,6 +257,19 @@ static int sort(rd_kafka_message_t **batch, Py_ssize_t n, PyObject *runs, PyObje
     return good;
 }
 
+/* Errors of the client since the last time: code, text, whether they are fatal. */
+static PyObject *errors_of(Fetcher *self) {
+    PyObject *errors = PyList_New(0);
+    if (self->made->errors.count == 0)
+        return errors;
+    struct note *first = take_notes(&self->made->errors);
+    for (struct note *note = first; errors && note; note = note->next)
+        if (!append(errors, Py_BuildValue("(isN)", note->err, note->text, PyBool_FromLong(note->fatal))))
+            Py_CLEAR(errors);
+    free_notes(first);
+    return errors;
+}
+
 static PyObject *Fetcher_fetch(Fetcher *self, PyObject *args) {
     Py_ssize_t limit, least, n;
     int timeout_ms;
@@ -268,20 +279,21 @@ static PyObject *Fetcher_fetch(Fetcher *self, PyObject *args) {
     Py_BEGIN_ALLOW_THREADS;
     n = take(self, limit, least, timeout_ms);
     Py_END_ALLOW_THREADS;
-    PyObject *runs = PyList_New(0), *events = PyList_New(0);
-    int good = runs && events && sort(self->batch, n, runs, events);
+    PyObject *runs = PyList_New(0), *events = PyList_New(0), *errors = errors_of(self);
+    int good = runs && events && errors && sort(self->batch, n, runs, events);
     for (Py_ssize_t i = 0; i < n; i++)
         rd_kafka.message_destroy(self->batch[i]);
     if (good)
-        return Py_BuildValue("(NN)", runs, events);
+        return Py_BuildValue("(NNN)", runs, events, errors);
     Py_XDECREF(runs);
     Py_XDECREF(events);
+    Py_XDECREF(errors);
     return NULL;
 }
 
 static PyMethodDef Fetcher_methods[] = {
     {"route", (PyCFunction)Fetcher_route, METH_VARARGS, "Have a partition's records come here."},
-    {"fetch", (PyCFunction)Fetcher_fetch, METH_VARARGS, "Take records, in runs of a partition, and events."},
+    {"fetch", (PyCFunction)Fetcher_fetch, METH_VARARGS, "Take records, in runs of a partition, events, and errors of the client."},
     {"close", (PyCFunction)Fetcher_close, METH_NOARGS, "Give the client back; it may be closed then."},
     {NULL},
 };

@@ -21,34 +21,35 @@ struct functions rd_kafka;
 
 static const char *const NAME = "headrace";
 
-/* What this thread made last. A client is made in one call, in the thread that asks for its handle next. */
-static _Thread_local struct made made;
+/* What this thread made last. A client is made in one call, in the thread that asks for it next. */
+static _Thread_local struct client *made;
 
 static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *errstr,
                                   size_t size) {
-    (void)conf, (void)errstr, (void)size;
+    (void)errstr, (void)size;
     enum { PRODUCER };
-    made = (struct made){rk, opaque};
-    if (rd_kafka.type(rk) != PRODUCER)
-        return 0;
-    return rd_kafka.interceptor_add_on_acknowledgement(rk, NAME, note_failure, opaque);
+    made = opaque;
+    made->rk = rk;
+    if (rd_kafka.type(rk) == PRODUCER)
+        return rd_kafka.interceptor_add_on_acknowledgement(rk, NAME, note_failure, made);
+    /* Errors come by partitions' queues, too, where the Python client's callback would find no call of its own
+       to go back to, and end the process. The settings are the client's, before anything of it has begun. */
+    rd_kafka.conf_set_error_cb((rd_kafka_conf_t *)conf, note_error);
+    return 0;
 }
 
 __attribute__((visibility("default"))) rd_kafka_resp_err_t conf_init(rd_kafka_conf_t *conf, void **opaque,
                                                                      char *errstr, size_t size) {
     (void)opaque, (void)errstr, (void)size;
-    enum { NO_MEMORY = -194 };
-    struct failures *failures = new_failures();
-    if (failures == NULL)
-        return NO_MEMORY;
-    rd_kafka.conf_interceptor_add_on_conf_destroy(conf, NAME, free_failures, failures);
-    return rd_kafka.conf_interceptor_add_on_new(conf, NAME, on_new, failures);
+    struct client *client = new_client();
+    rd_kafka.conf_interceptor_add_on_conf_destroy(conf, NAME, free_client, client);
+    return rd_kafka.conf_interceptor_add_on_new(conf, NAME, on_new, client);
 }
 
-struct made take_made(void) {
-    struct made taken = made;
-    made = (struct made){NULL, NULL};
-    if (taken.rk == NULL)
+struct client *take_made(void) {
+    struct client *taken = made;
+    made = NULL;
+    if (taken == NULL)
         PyErr_SetString(PyExc_RuntimeError, "no client was made in this thread with this plugin");
     return taken;
 }

@@ -34,6 +34,7 @@ typedef rd_kafka_resp_err_t (*on_new_t)(rd_kafka_t *, const rd_kafka_conf_t *, v
 typedef rd_kafka_resp_err_t (*on_conf_destroy_t)(void *);
 typedef rd_kafka_resp_err_t (*on_acknowledgement_t)(rd_kafka_t *, rd_kafka_message_t *, void *);
 typedef void (*event_t)(rd_kafka_t *, void *);
+typedef void (*error_cb_t)(rd_kafka_t *, int, const char *, void *);
 
 #define FUNCTIONS(X)                                                                                         \
     X(rd_kafka_resp_err_t, conf_interceptor_add_on_new, (rd_kafka_conf_t *, const char *, on_new_t, void *))  \
@@ -41,6 +42,8 @@ typedef void (*event_t)(rd_kafka_t *, void *);
       (rd_kafka_conf_t *, const char *, on_conf_destroy_t, void *))                                           \
     X(rd_kafka_resp_err_t, interceptor_add_on_acknowledgement,                                                \
       (rd_kafka_t *, const char *, on_acknowledgement_t, void *))                                             \
+    X(void, conf_set_error_cb, (rd_kafka_conf_t *, error_cb_t))                                                  \
+    X(rd_kafka_resp_err_t, fatal_error, (rd_kafka_t *, char *, size_t))                                       \
     X(int, type, (const rd_kafka_t *))                                                                        \
     X(rd_kafka_queue_t *, queue_new, (rd_kafka_t *))                                                          \
     X(rd_kafka_queue_t *, queue_get_consumer, (rd_kafka_t *))                                                 \
@@ -67,38 +70,46 @@ struct functions {
 };
 extern struct functions rd_kafka;
 
-/* A record that was not delivered, and the next one. */
-struct failed {
+/* An error of a client: its text; or a record that was not delivered: its topic, which is `text`, and the rest. */
+struct note {
     rd_kafka_resp_err_t err;
-    char *topic;
+    int fatal;
+    char *text;
     int32_t partition;
     void *key, *value;
     size_t key_len, value_len;
-    struct failed *next;
+    struct note *next;
 };
 
-/* What a producer's threads note of failed records. */
-struct failures {
+struct notes {
     pthread_mutex_t lock;
-    struct failed *first, **end;
-    Py_ssize_t count;
+    struct note *first, **end;
+    _Atomic Py_ssize_t count;
 };
 
-/* A client that was made with this plugin: its handle, and what it did not deliver. */
-struct made {
+/* A client that was made with this plugin. */
+struct client {
     rd_kafka_t *rk;
-    struct failures *failures;
+    struct notes failures, errors;
+    struct client *next;
 };
 
-/* Take the client that this thread made last; of NULL, with an exception, if it made none. */
-struct made take_made(void);
-
-/* Return where to note what is not delivered; NULL: no memory. */
-struct failures *new_failures(void);
+struct client *new_client(void);
 /* The interceptor `on_conf_destroy`: the last that librdkafka calls of a client, after its threads have ended. */
-rd_kafka_resp_err_t free_failures(void *failures);
-/* The interceptor `on_acknowledgement`. */
-rd_kafka_resp_err_t note_failure(rd_kafka_t *rk, rd_kafka_message_t *message, void *failures);
+rd_kafka_resp_err_t free_client(void *client);
+/* The callback for errors: it needs no Python, in whatever thread and queue they arrive. */
+void note_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
+/* The interceptor `on_acknowledgement` of a producer. */
+rd_kafka_resp_err_t note_failure(rd_kafka_t *rk, rd_kafka_message_t *message, void *client);
+
+void add_note(struct notes *notes, struct note *note);
+struct note *take_notes(struct notes *notes);
+void free_notes(struct note *first);
+/* The memory; without any, a process that went on would lose what it was for without a word: it is aborted. */
+void *there(void *memory);
+
+/* Take the client that this thread made last; NULL, with an exception, if it made none. */
+struct client *take_made(void);
 
 PyObject *bytes_or_none(const void *data, size_t size);
 

@@ -7,22 +7,8 @@
 
 /* ------------------------------------------------------------------ what failed, from librdkafka's threads */
 
-/* Out of memory, a process that went on would lose the record without a word. */
-static void *there(void *memory) {
-    if (memory == NULL)
-        abort();
-    return memory;
-}
-
 static void *copy_of(const void *data, size_t size) {
     return data == NULL ? NULL : memcpy(there(malloc(size ? size : 1)), data, size);
-}
-
-static void free_failed(struct failed *failed) {
-    free(failed->topic);
-    free(failed->key);
-    free(failed->value);
-    free(failed);
 }
 
 /* A thread is inside of `produce`, which says by itself what it refuses. */
@@ -33,57 +19,18 @@ rd_kafka_resp_err_t note_failure(rd_kafka_t *rk, rd_kafka_message_t *message, vo
     /* What has something private was produced by the Python client, which reports it itself. */
     if (message->err == 0 || message->_private != NULL || producing)
         return 0;
-    struct failures *failures = opaque;
-    struct failed *failed = there(malloc(sizeof(*failed)));
-    *failed = (struct failed){
+    struct client *client = opaque;
+    struct note *note = there(malloc(sizeof(*note)));
+    *note = (struct note){
         .err = message->err,
-        .topic = there(strdup(rd_kafka.topic_name(message->rkt))),
+        .text = there(strdup(rd_kafka.topic_name(message->rkt))),
         .partition = message->partition,
         .key = copy_of(message->key, message->key_len),
         .value = copy_of(message->payload, message->len),
         .key_len = message->key_len,
         .value_len = message->len,
     };
-    pthread_mutex_lock(&failures->lock);
-    *failures->end = failed;
-    failures->end = &failed->next;
-    failures->count++;
-    pthread_mutex_unlock(&failures->lock);
-    return 0;
-}
-
-static struct failed *take_failed(struct failures *failures) {
-    pthread_mutex_lock(&failures->lock);
-    struct failed *first = failures->first;
-    failures->first = NULL;
-    failures->end = &failures->first;
-    failures->count = 0;
-    pthread_mutex_unlock(&failures->lock);
-    return first;
-}
-
-static void free_all(struct failed *failed) {
-    while (failed) {
-        struct failed *next = failed->next;
-        free_failed(failed);
-        failed = next;
-    }
-}
-
-struct failures *new_failures(void) {
-    struct failures *failures = calloc(1, sizeof(*failures));
-    if (failures == NULL)
-        return NULL;
-    pthread_mutex_init(&failures->lock, NULL);
-    failures->end = &failures->first;
-    return failures;
-}
-
-rd_kafka_resp_err_t free_failures(void *opaque) {
-    struct failures *failures = opaque;
-    free_all(take_failed(failures));
-    pthread_mutex_destroy(&failures->lock);
-    free(failures);
+    add_note(&client->failures, note);
     return 0;
 }
 
@@ -99,7 +46,7 @@ typedef struct {
     PyObject *by_client;
     /* Topics' handles, in capsules, by name: as many as librdkafka itself keeps. */
     PyObject *topics;
-    struct made made;
+    struct client *made;
 } Producer;
 
 static PyObject *Producer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -107,8 +54,8 @@ static PyObject *Producer_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     static char *names[] = {"", "", "", NULL};
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:Producer", names, &client, &error, &by_client))
         return NULL;
-    struct made made = take_made();
-    if (made.rk == NULL)
+    struct client *made = take_made();
+    if (made == NULL)
         return NULL;
     Producer *self = (Producer *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -133,7 +80,7 @@ static int Producer_traverse(Producer *self, visitproc visit, void *arg) {
 }
 
 static int Producer_clear(Producer *self) {
-    self->made = (struct made){NULL, NULL};
+    self->made = NULL;
     /* Topics' handles before the client's. */
     Py_CLEAR(self->topics);
     Py_CLEAR(self->error);
@@ -155,9 +102,20 @@ static void Producer_dealloc(Producer *self) {
 }
 
 static int is_open(Producer *self) {
-    if (self->made.rk == NULL)
+    if (self->made == NULL)
         PyErr_SetString(PyExc_RuntimeError, "the producer is closed");
-    return self->made.rk != NULL;
+    return self->made != NULL;
+}
+
+static PyObject *refused(Producer *self, rd_kafka_resp_err_t code) {
+    enum { QUEUE_FULL = -184 };
+    if (code == QUEUE_FULL)
+        return PyErr_Format(PyExc_BufferError, "the local queue is full");
+    PyObject *error = PyObject_CallFunction(self->error, "i", code);
+    if (error)
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_XDECREF(error);
+    return NULL;
 }
 
 static const char *const TOPIC = "rd_kafka_topic_t";
@@ -170,12 +128,14 @@ static rd_kafka_topic_t *topic_of(Producer *self, PyObject *name) {
     PyObject *known = PyDict_GetItemWithError(self->topics, name);
     if (known)
         return PyCapsule_GetPointer(known, TOPIC);
-    const char *text = PyErr_Occurred() ? NULL : PyUnicode_AsUTF8(name);
+    enum { INVALID = -186 };
+    Py_ssize_t size;
+    const char *text = PyErr_Occurred() ? NULL : PyUnicode_AsUTF8AndSize(name, &size);
     if (text == NULL)
         return NULL;
-    rd_kafka_topic_t *topic = rd_kafka.topic_new(self->made.rk, text, NULL);
+    rd_kafka_topic_t *topic = (size_t)size == strlen(text) ? rd_kafka.topic_new(self->made->rk, text, NULL) : NULL;
     if (topic == NULL) {
-        PyErr_Format(PyExc_ValueError, "librdkafka takes no topic %R", name);
+        refused(self, INVALID);
         return NULL;
     }
     PyObject *capsule = PyCapsule_New(topic, TOPIC, release_topic);
@@ -193,17 +153,6 @@ static int is_plain(PyObject *value, PyObject *key, PyObject *headers) {
 static void *data_of(PyObject *argument) { return argument == Py_None ? NULL : PyBytes_AS_STRING(argument); }
 
 static size_t size_of(PyObject *argument) { return argument == Py_None ? 0 : PyBytes_GET_SIZE(argument); }
-
-static PyObject *refused(Producer *self, rd_kafka_resp_err_t code) {
-    enum { QUEUE_FULL = -184 };
-    if (code == QUEUE_FULL)
-        return PyErr_Format(PyExc_BufferError, "the local queue is full");
-    PyObject *error = PyObject_CallFunction(self->error, "i", code);
-    if (error)
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-    Py_XDECREF(error);
-    return NULL;
-}
 
 /* Arguments of `rd_kafka_producev`, by the order in which its header names them. */
 enum { END, NAME, TOPIC_HANDLE, PARTITION, VALUE, KEY, OPAQUE, FLAGS, TIMESTAMP };
@@ -226,7 +175,7 @@ static PyObject *Producer_produce(Producer *self, PyObject *const *args, Py_ssiz
         return NULL;
     producing = 1;
     rd_kafka_resp_err_t code = rd_kafka.producev(
-        self->made.rk, TOPIC_HANDLE, topic, PARTITION, (int32_t)partition, VALUE, data_of(value), size_of(value), KEY,
+        self->made->rk, TOPIC_HANDLE, topic, PARTITION, (int32_t)partition, VALUE, data_of(value), size_of(value), KEY,
         data_of(key), size_of(key), FLAGS, (int)COPY, TIMESTAMP, (int64_t)timestamp, END);
     producing = 0;
     if (code != 0)
@@ -234,30 +183,29 @@ static PyObject *Producer_produce(Producer *self, PyObject *const *args, Py_ssiz
     Py_RETURN_NONE;
 }
 
-static PyObject *failed_tuple(const struct failed *failed) {
-    return Py_BuildValue("(isiNN)", failed->err, failed->topic, (int)failed->partition,
-                         bytes_or_none(failed->key, failed->key_len),
-                         bytes_or_none(failed->value, failed->value_len));
+static PyObject *failure_of(const struct note *note) {
+    return Py_BuildValue("(isiNN)", note->err, note->text, (int)note->partition,
+                         bytes_or_none(note->key, note->key_len), bytes_or_none(note->value, note->value_len));
 }
 
 static PyObject *Producer_failures(Producer *self, PyObject *ignored) {
     (void)ignored;
     PyObject *list = PyList_New(0);
-    if (list == NULL || self->made.failures == NULL)
+    if (list == NULL || self->made == NULL)
         return list;
-    struct failed *first = take_failed(self->made.failures);
-    for (struct failed *failed = first; list && failed; failed = failed->next) {
-        PyObject *item = failed_tuple(failed);
+    struct note *first = take_notes(&self->made->failures);
+    for (struct note *note = first; list && note; note = note->next) {
+        PyObject *item = failure_of(note);
         if (item == NULL || PyList_Append(list, item) < 0)
             Py_CLEAR(list);
         Py_XDECREF(item);
     }
-    free_all(first);
+    free_notes(first);
     return list;
 }
 
 static Py_ssize_t Producer_length(Producer *self) {
-    return self->made.failures ? self->made.failures->count : 0;
+    return self->made ? self->made->failures.count : 0;
 }
 
 static int Producer_bool(Producer *self) {
