@@ -42,18 +42,14 @@ def new_consumer(settings: Settings, on_error: Callable[[KafkaError], None]) -> 
 
 
 def new_producer(
-    settings: Settings,
-    on_error: Callable[[KafkaError], None],
-    on_delivery: Callable[..., None] | None = None,
+    settings: Settings, on_error: Callable[[KafkaError], None], on_delivery: Callable[..., None]
 ) -> confluent_kafka.Producer:
     """Return a new producer.
 
     Raises:
         ConfigError: the client does not take the settings.
     """
-    callbacks: dict[str, Any] = {"error_cb": on_error}
-    if on_delivery is not None:
-        callbacks["on_delivery"] = on_delivery
+    callbacks = {"error_cb": on_error, "on_delivery": on_delivery}
     return _made(confluent_kafka.Producer, {**settings, **callbacks}, _log)
 
 
