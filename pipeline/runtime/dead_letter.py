@@ -12,7 +12,7 @@ from pipeline.config import StreamsConfig
 from pipeline.errors import DeliveryError, RecordError, StreamsError
 from pipeline.record import Headers
 from pipeline.runtime.metrics.recorder import Recorder
-from pipeline.runtime.metrics.traffic import Produce
+from pipeline.runtime.producer import Produce
 
 _log = logging.getLogger(__name__)
 

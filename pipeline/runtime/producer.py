@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pipeline.record import Headers, TopicPartition
 from pipeline.runtime.undelivered import Undelivered
@@ -11,6 +11,9 @@ from pipeline.state.rows import Log
 
 if TYPE_CHECKING:
     from pipeline.runtime.broker import Committed
+
+#: `Producer.produce`: topic, value, key, partition, timestamp, headers.
+Produce: TypeAlias = Callable[[str, bytes | None, bytes | None, int, int, Headers], None]
 
 
 class Producer(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
@@ -13,6 +13,7 @@ from pipeline.record import NO_HEADERS, Headers
 from pipeline.runtime.kafka.clients import new_producer
 from pipeline.runtime.kafka.compiled import native, with_plugin
 from pipeline.runtime.kafka.settings import Settings
+from pipeline.runtime.producer import Produce
 
 #: Of a record that failed before a partition was chosen for it.
 _NO_PARTITION: Final = -1
@@ -20,10 +21,6 @@ _NO_PARTITION: Final = -1
 #: Of a failed record without headers: the client's report has none, and to carry it along would
 #: cost every record more than producing does.
 _NO_TIMESTAMP: Final = -1
-
-
-#: `(topic, value, key, partition, timestamp, headers)`.
-Produce: TypeAlias = Callable[[str, bytes | None, bytes | None, int, int, Headers], None]
 
 
 class Failure(NamedTuple):

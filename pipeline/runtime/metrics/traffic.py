@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Sequence, Sized
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final
 
 from pipeline.operators.context import Flow
 from pipeline.record import Headers
 from pipeline.runtime.broker import Message
+from pipeline.runtime.producer import Produce
 from pipeline.state.rows import Log
 
 #: What topics beyond the bound are counted as, together: no topic is called so.
@@ -16,9 +17,6 @@ OTHER: Final = "(other)"
 
 #: Of a longer run of records, about so many are weighed, evenly spread: all of them cost 100 ns a record.
 _WEIGHED: Final = 16
-
-#: `runtime.producer.Producer.produce`.
-Produce: TypeAlias = Callable[[str, bytes | None, bytes | None, int, int, Headers], None]
 
 
 class Traffic:
