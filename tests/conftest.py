@@ -13,7 +13,7 @@ from hypothesis import settings
 from pipeline.clock import SystemClock
 from pipeline.runtime.broker import Broker
 from pipeline.runtime.kafka import KafkaBroker
-from pipeline.runtime.kafka.compiled import COMPILED
+from pipeline.runtime.kafka.linked import COMPILED
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.testing.brokers import ApacheKafka, EmbeddedBroker
 from pipeline.testing.kafka_jars import DIRECTORY_VARIABLE

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from pipeline.record import TopicPartition
-from pipeline.runtime.record_queue import LAST_TIME_MS, RecordQueue
+from pipeline.runtime.decoding import LAST_TIME_MS
+from pipeline.runtime.record_queue import RecordQueue
 
 #: `(partition, offset)`: whether the broker may have records from `offset` on that are not here yet.
 HasLag: TypeAlias = Callable[[TopicPartition, int], bool]

@@ -15,8 +15,9 @@ from pipeline.errors import RecordError
 from pipeline.operators.context import unencodable
 from pipeline.record import Headers, TopicPartition
 from pipeline.runtime.broker import Message
+from pipeline.runtime.decoding import LAST_TIME_MS
 from pipeline.runtime.environment import TaskEnvironment
-from pipeline.runtime.record_queue import LAST_TIME_MS, RecordQueue
+from pipeline.runtime.record_queue import RecordQueue
 from pipeline.runtime.task_time import TaskTime
 from pipeline.state.caching import pack_time
 from pipeline.state.rows import Row, Rows

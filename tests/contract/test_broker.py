@@ -15,7 +15,7 @@ from pipeline.errors import RecordTooLargeError, TaskMigratedError
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Broker, Message, messages_of
 from pipeline.runtime.kafka import KafkaBroker
-from pipeline.runtime.kafka.compiled import COMPILED
+from pipeline.runtime.kafka.linked import COMPILED
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.partitioner import partition_for
 from pipeline.testing.brokers import ApacheKafka

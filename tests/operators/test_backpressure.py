@@ -13,8 +13,10 @@ from pipeline.processor import PunctuationSchedule
 from pipeline.record import NO_HEADERS, TopicPartition
 from pipeline.runtime.backpressure import Backpressure
 from pipeline.runtime.broker import Message
+from pipeline.runtime.decoding import LAST_TIME_MS
 from pipeline.runtime.memory import MemoryBroker
-from pipeline.runtime.record_queue import LAST_TIME_MS, MESSAGE_BYTES, RecordQueue, Taker
+from pipeline.runtime.record_queue import MESSAGE_BYTES, RecordQueue
+from pipeline.runtime.taking import Taker
 from pipeline.runtime.task_time import TaskTime
 from pipeline.serde import BYTES
 from pipeline.topology import Source

@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
-from pipeline.runtime.kafka.compiled import WITHOUT
+from pipeline.runtime.compiled import WITHOUT
 
 
 def is_compiled(environment: dict[str, str]) -> str:
-    program = "from pipeline.runtime.kafka.compiled import COMPILED; print(COMPILED)"
+    program = "from pipeline.runtime.kafka.linked import COMPILED; print(COMPILED)"
     kept = {name: value for name, value in os.environ.items() if name != WITHOUT}
     done = subprocess.run(
         [sys.executable, "-c", program], env=kept | environment, check=True, capture_output=True, text=True

@@ -8,9 +8,9 @@ from pipeline.errors import ConfigError
 from pipeline.record import TopicPartition
 from pipeline.runtime.kafka.abandoned import CallThread
 from pipeline.runtime.kafka.admin import KafkaAdmin
-from pipeline.runtime.kafka.compiled import COMPILED
 from pipeline.runtime.kafka.consumer import KafkaConsumer
 from pipeline.runtime.kafka.ends import fetched_ends
+from pipeline.runtime.kafka.linked import COMPILED
 from pipeline.runtime.kafka.producer import KafkaProducer
 from pipeline.runtime.kafka.protocol import Features, features
 from pipeline.runtime.kafka.reader import KafkaReader

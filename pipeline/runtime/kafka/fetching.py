@@ -20,8 +20,9 @@ from confluent_kafka import Message as ClientMessage
 
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Message
+from pipeline.runtime.compiled import native
 from pipeline.runtime.kafka.clients import new_consumer
-from pipeline.runtime.kafka.compiled import native, with_plugin
+from pipeline.runtime.kafka.linked import with_plugin
 from pipeline.runtime.kafka.settings import Settings
 
 _error_of: Final = ClientMessage.error

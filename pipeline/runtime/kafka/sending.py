@@ -10,8 +10,9 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.record import NO_HEADERS, Headers
+from pipeline.runtime.compiled import native
 from pipeline.runtime.kafka.clients import new_producer
-from pipeline.runtime.kafka.compiled import native, with_plugin
+from pipeline.runtime.kafka.linked import with_plugin
 from pipeline.runtime.kafka.settings import Settings
 from pipeline.runtime.producer import Produce
 

@@ -113,4 +113,13 @@ struct client *take_made(void);
 
 PyObject *bytes_or_none(const void *data, size_t size);
 
-extern PyTypeObject Message_type, Fetcher_type, Producer_type;
+/* A consumed record. Its attributes are never NULL. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *topic, *partition, *offset, *key, *value, *timestamp, *headers;
+} Message;
+
+extern PyTypeObject Message_type, Fetcher_type, Producer_type, Taking_type;
+
+/* Make the names that taking.c knows attributes by; return whether that succeeded. */
+int make_names(void);

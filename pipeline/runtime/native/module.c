@@ -1,4 +1,5 @@
-/* Records from and to librdkafka without a Python object, or a callback into Python, for each.
+/* Records off a task's queue (taking.c); and from and to librdkafka without a Python object of the client's, or a
+   callback into Python, for each (fetcher.c, producer.c).
 
    The Python client makes an object of a consumed record that answers by methods: making it, and asking it
    for key, value, time and headers, costs as much as decoding a small value. Of a record that was delivered
@@ -78,15 +79,18 @@ static PyMethodDef functions[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native",
-    .m_doc = "Records from and to librdkafka.",
+    .m_doc = "Records from and to librdkafka, and off queues.",
     .m_size = -1,
     .m_methods = functions,
 };
 
 PyMODINIT_FUNC PyInit__native(void) {
     PyObject *module = PyModule_Create(&definition);
-    if (module == NULL || PyModule_AddType(module, &Message_type) < 0 ||
-        PyModule_AddType(module, &Fetcher_type) < 0 || PyModule_AddType(module, &Producer_type) < 0)
+    if (module == NULL || !make_names())
         return NULL;
+    PyTypeObject *types[] = {&Message_type, &Fetcher_type, &Producer_type, &Taking_type};
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+        if (PyModule_AddType(module, types[i]) < 0)
+            return NULL;
     return module;
 }

@@ -1,9 +1,11 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import final
 
 import confluent_kafka
 
 from pipeline.record import Headers
+from pipeline.runtime.decoding import Decoded, Decoding
+from pipeline.runtime.taking import Queue, Taker
 
 def link(path: str, /) -> None: ...
 
@@ -60,3 +62,8 @@ class Producer:
     def failures(self) -> list[tuple[int, str, int, bytes | None, bytes | None]]: ...
     def __len__(self) -> int: ...
     def close(self) -> None: ...
+
+@final
+class Taking:
+    def __init__(self, queue: Queue, taker: Taker, decoding: Decoding, /) -> None: ...
+    def __call__(self, limit: int, until: int, /) -> Iterator[Decoded]: ...

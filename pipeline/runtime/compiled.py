@@ -1,0 +1,29 @@
+"""The compiled part, in folder `native`: it is built when the package is installed, if there is a C compiler.
+
+What it does is done in Python, too, beside where it is used: `runtime.taking`, and in `runtime.kafka`
+`fetching` and `sending`.
+"""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+from typing import Any, Final
+
+#: Set to anything but nothing, no compiled part is used.
+WITHOUT: Final = "HEADRACE_NO_EXTENSIONS"
+
+
+def _compiled() -> ModuleType | None:
+    """Return the compiled part; None where it was not built."""
+    if os.environ.get(WITHOUT):
+        return None
+    try:
+        from pipeline.runtime import _native  # noqa: PLC0415 - it may not be there
+    except ImportError:
+        return None
+    return _native
+
+
+#: Of `_native.pyi`, if it is there.
+native: Final[Any] = _compiled()
