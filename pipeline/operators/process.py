@@ -19,15 +19,19 @@ _NO_KEY = object()
 def build_process(node: Process, context: OperatorContext, forward: Forward) -> Forward:
     """Make a processor for this task, and call it with every record."""
     processor = _started(node, context, forward)
-    call, fail = processor.process, context.fail
+    call: Callable[[Record[Any, Any]], object] = processor.process
+    fail = context.fail
 
     def process(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
-            call(Record(key, value, timestamp, headers))
+            returned = call(Record(key, value, timestamp, headers))
         except Exception as error:
             if is_fatal(error):
                 raise
             fail(failed(node, call, error))
+        else:
+            if isinstance(returned, Record):
+                fail(failed(node, call, _lost()))
 
     return process
 
@@ -79,6 +83,10 @@ def _check_plain(node: Process, processor: Processor[Any, Any, Any, Any]) -> Non
                 f"{node}: {describe_function(method)} {how}, and is called as a plain function: forward what "
                 "it makes by context.forward(record)"
             )
+
+
+def _lost() -> TypeError:
+    return TypeError("what it returns goes nowhere: hand it on by context.forward(record)")
 
 
 def _closer(node: Process, processor: Processor[Any, Any, Any, Any]) -> Callable[[], None]:

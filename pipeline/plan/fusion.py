@@ -4,12 +4,11 @@ An operator is a closure around the next one. What takes records off a queue han
 does every operator until one keeps it or sends it away:
 
 ```
-run:      while ...:                         fused:   while ...:
-              ...                                         ...
-              forward(key, value, ...)                    keep = predicate(key, value)
-filter:   keep = predicate(key, value)                    if keep:
-          if keep:                                            new_value = mapper(key, value)
-              forward(key, value, ...)                        ...
+run:      for key, value, ... in take(...):      fused:   for key, value, ... in take(...):
+              forward(key, value, ...)                        keep = predicate(key, value)
+filter:   keep = predicate(key, value)                        if keep:
+          if keep:                                                new_value = mapper(key, value)
+              forward(key, value, ...)                            ...
 map:      new_value = mapper(key, value)
           ...
 ```

@@ -146,6 +146,24 @@ def test_what_python_could_take_apart_is_not_yet_a_key_and_its_value(
     assert f"<lambda> ({HERE}" in message
 
 
+class Returning(Processor[str, Order, str, Order]):
+    def process(self, record: Record[str, Order]) -> Any:
+        return record
+
+
+@pytest.mark.parametrize("how", ["process", "process_values"])
+def test_a_record_that_a_processor_returns_instead_of_forwarding_it_is_not_lost(how: str) -> None:
+    def declare(builder: StreamsBuilder) -> None:
+        getattr(orders(builder), how)(Returning, value=Order).to("out")
+
+    with TopologyTestDriver(built(declare), topics=["out"], dead_letter=DEAD) as driver:
+        driver.input_topic("in", key=str, value=Order).pipe("k", Order("a", 1), 1)
+        (dead,) = dead_letters(driver)
+    message = why(dead)["message"]
+    assert f"process ({HERE}" in message
+    assert "hand it on by context.forward(record)" in message
+
+
 @pytest.mark.parametrize("declare", FAILING.values(), ids=FAILING.keys())
 def test_a_users_function_that_raises_is_named_with_its_line(
     declare: Callable[[StreamsBuilder], object],

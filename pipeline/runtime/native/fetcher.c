@@ -215,12 +215,6 @@ static PyObject *new_event(const rd_kafka_message_t *message) {
                          (long long)message->offset);
 }
 
-static int append(PyObject *list, PyObject *item) {
-    int failed = item == NULL || PyList_Append(list, item) < 0;
-    Py_XDECREF(item);
-    return !failed;
-}
-
 /* Messages of one partition that came one after the other: they share its name and number. */
 static PyObject *new_run(const rd_kafka_message_t *first) {
     return Py_BuildValue("(Nl[])", PyUnicode_InternFromString(rd_kafka.topic_name(first->rkt)),
@@ -252,17 +246,9 @@ static int sort(rd_kafka_message_t **batch, Py_ssize_t n, PyObject *runs, PyObje
     return good;
 }
 
-/* Errors of the client since the last time: code, text, whether they are fatal. */
-static PyObject *errors_of(Fetcher *self) {
-    PyObject *errors = PyList_New(0);
-    if (self->made->errors.count == 0)
-        return errors;
-    struct note *first = take_notes(&self->made->errors);
-    for (struct note *note = first; errors && note; note = note->next)
-        if (!append(errors, Py_BuildValue("(isN)", note->err, note->text, PyBool_FromLong(note->fatal))))
-            Py_CLEAR(errors);
-    free_notes(first);
-    return errors;
+/* An error of the client: code, text, whether it is fatal. */
+static PyObject *error_of(const struct note *note) {
+    return Py_BuildValue("(isN)", note->err, note->text, PyBool_FromLong(note->fatal));
 }
 
 static PyObject *Fetcher_fetch(Fetcher *self, PyObject *args) {
@@ -274,7 +260,7 @@ static PyObject *Fetcher_fetch(Fetcher *self, PyObject *args) {
     Py_BEGIN_ALLOW_THREADS;
     n = take(self, limit, least, timeout_ms);
     Py_END_ALLOW_THREADS;
-    PyObject *runs = PyList_New(0), *events = PyList_New(0), *errors = errors_of(self);
+    PyObject *runs = PyList_New(0), *events = PyList_New(0), *errors = take_list(&self->made->errors, error_of);
     int good = runs && events && errors && sort(self->batch, n, runs, events);
     for (Py_ssize_t i = 0; i < n; i++)
         rd_kafka.message_destroy(self->batch[i]);

@@ -103,8 +103,11 @@ void note_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 rd_kafka_resp_err_t note_failure(rd_kafka_t *rk, rd_kafka_message_t *message, void *client);
 
 void add_note(struct notes *notes, struct note *note);
-struct note *take_notes(struct notes *notes);
 void free_notes(struct note *first);
+/* Take what was noted, each made a Python object by `made`, as a list. */
+PyObject *take_list(struct notes *notes, PyObject *(*made)(const struct note *));
+/* Append an object that is owned; NULL, with an exception, stands for one that could not be made. */
+int append(PyObject *list, PyObject *item);
 /* The memory; without any, a process that went on would lose what it was for without a word: it is aborted. */
 void *there(void *memory);
 

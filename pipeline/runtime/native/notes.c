@@ -27,7 +27,7 @@ void add_note(struct notes *notes, struct note *note) {
     pthread_mutex_unlock(&notes->lock);
 }
 
-struct note *take_notes(struct notes *notes) {
+static struct note *take_notes(struct notes *notes) {
     pthread_mutex_lock(&notes->lock);
     struct note *first = notes->first;
     notes->first = NULL;
@@ -46,6 +46,25 @@ void free_notes(struct note *note) {
         free(note);
         note = next;
     }
+}
+
+int append(PyObject *list, PyObject *item) {
+    int failed = item == NULL || PyList_Append(list, item) < 0;
+    Py_XDECREF(item);
+    return !failed;
+}
+
+PyObject *take_list(struct notes *notes, PyObject *(*made)(const struct note *)) {
+    PyObject *list = PyList_New(0);
+    /* Without the lock: mostly there is nothing, and what comes just now is taken the next time. */
+    if (list == NULL || notes->count == 0)
+        return list;
+    struct note *first = take_notes(notes);
+    for (struct note *note = first; list && note; note = note->next)
+        if (!append(list, made(note)))
+            Py_CLEAR(list);
+    free_notes(first);
+    return list;
 }
 
 static void finish(struct notes *notes) {

@@ -190,18 +190,7 @@ static PyObject *failure_of(const struct note *note) {
 
 static PyObject *Producer_failures(Producer *self, PyObject *ignored) {
     (void)ignored;
-    PyObject *list = PyList_New(0);
-    if (list == NULL || self->made == NULL)
-        return list;
-    struct note *first = take_notes(&self->made->failures);
-    for (struct note *note = first; list && note; note = note->next) {
-        PyObject *item = failure_of(note);
-        if (item == NULL || PyList_Append(list, item) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(item);
-    }
-    free_notes(first);
-    return list;
+    return self->made ? take_list(&self->made->failures, failure_of) : PyList_New(0);
 }
 
 static Py_ssize_t Producer_length(Producer *self) {
