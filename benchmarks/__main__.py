@@ -34,7 +34,8 @@ def main() -> None:
     contenders = [CONTENDERS[name] for name in options.contender or CONTENDERS]
     options.output.mkdir(parents=True, exist_ok=True)
     for name, asked in tables_of(options).items():
-        write(measure_table(asked, contenders, options.runs, options.records), options.output, name)
+        results = measure_table(asked, contenders, options.runs, options.records)
+        write(results, options.output, name, quick=options.quick)
     write_goals(options.output)
     (options.output / "contenders.md").write_text(contenders_page(CONTENDERS.values()), encoding="utf-8")
 
@@ -139,10 +140,11 @@ def measure_case(case: Case, contenders: Sequence[Contender], runs: int, records
     return Row(title_of(case), measured, refusals)
 
 
-def write(results: Results, folder: Path, name: str) -> None:
+def write(results: Results, folder: Path, name: str, *, quick: bool) -> None:
     """Write a table's page, its picture, and what was measured, which the goals are read from."""
+    command = f"python -m benchmarks --table {name}{' --quick' * quick}"
     (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
-    page_of(results, f"python -m benchmarks --table {name}").publish(folder / f"{name}.md")
+    page_of(results, command).publish(folder / f"{name}.md")
 
 
 def write_goals(folder: Path) -> None:

@@ -109,12 +109,14 @@ def test_quick_is_what_goals_are_about() -> None:
     assert tables_of(parse(["--table", "windows"]))["windows"] == TABLES["windows"]
 
 
-def test_a_table_is_a_page_a_picture_and_a_part_of_the_page_of_goals(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["", " --quick"])
+def test_a_table_is_a_page_a_picture_and_a_part_of_the_page_of_goals(tmp_path: Path, option: str) -> None:
     goals = outcomes({ROUTED.title: ROUTED})
-    write(Results("Route", 3, ["Quix: 1"], {**TITLES, "quix": "Quix"}, [ROUTED], goals), tmp_path, "route")
+    results = Results("Route", 3, ["Quix: 1"], {**TITLES, "quix": "Quix"}, [ROUTED], goals)
+    write(results, tmp_path, "route", quick=bool(option))
     write_goals(tmp_path)
     page = (tmp_path / "route.md").read_text()
-    assert page.startswith("# Route\n\n`python -m benchmarks --table route`: ")
+    assert page.startswith(f"# Route\n\n`python -m benchmarks --table route{option}`: ")
     assert "medians of 3 runs" in page
     assert "* Quix: 1\n" in page
     assert "120" in (tmp_path / "route.svg").read_text()
