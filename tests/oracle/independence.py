@@ -155,7 +155,8 @@ def _waits(node: Node) -> bool:
 
 
 def _folds(node: Node) -> bool:
-    return node["op"] in {"aggregate", "to_table", "table_aggregate"} and "history" not in node
+    stored = node["op"] in {"aggregate", "to_table", "table_aggregate"} or node.get("materialized")
+    return bool(stored) and "history" not in node
 
 
 def _judges(node: Node) -> bool:
