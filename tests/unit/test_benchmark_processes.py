@@ -68,9 +68,14 @@ def test_a_pace_needs_two_commits() -> None:
 def test_the_page_of_scaling_compares_with_one_worker(two: float, said: str) -> None:
     found = [Scaled("count", 1, 100_000, 10.0), Scaled("count", 2, two, 11.0), Scaled("count", 4, 9e5, 12.0)]
     text = scaling_page(found, 1, 1_000).markdown("picture.svg")
-    assert "| count | 1 | 100 | 100-100 | 1.00 | 10.00 |  |" in text
-    assert f"| {two / 100_000:.2f} | 11.00 | {said} |" in text
-    assert "| count | 4 | 900 | 900-900 | 9.00 | 12.00 |  |" in text
+    assert "| count | 1 | 100 | 100-100 | 1.00 | 10.00 | 100 |  |" in text
+    assert f"| {two / 100_000:.2f} | 11.00 | 182 | {said} |" in text
+    assert "| count | 4 | 900 | 900-900 | 9.00 | 12.00 | 333 |  |" in text, "simulated: 4 * 100 * 10 / 12"
+
+
+def test_without_one_worker_nothing_is_simulated() -> None:
+    text = scaling_page([Scaled("count", 4, 9e5, 12.0)], 1, 1_000).markdown("picture.svg")
+    assert "| count | 4 | 900 | 900-900 |  | 12.00 |  |  |" in text
 
 
 @pytest.mark.parametrize(
