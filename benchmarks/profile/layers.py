@@ -14,7 +14,9 @@ _BY_HAND: Final = "the loop itself"
 #: What a sample is spent on, in the order of a record's way, and what a frame of it matches then. At most one
 #: does; where none does, whose Python it is decides.
 LAYERS: Final[Mapping[str, re.Pattern[str] | None]] = {
-    "fetching": re.compile(r"Consumer_consume|Consumer_poll|Message_dealloc|poll \(.*kafka/consumer\.py"),
+    "fetching": re.compile(
+        r"Consumer_(consume|poll)|Message_dealloc|(poll|fetch) \(.*kafka/(consumer|reader|fetching)\.py"
+    ),
     "decoding JSON": re.compile(r"JSONDecoder_decode"),
     _RUNTIME: None,
     _BY_HAND: None,
