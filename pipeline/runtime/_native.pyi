@@ -5,6 +5,7 @@ import confluent_kafka
 
 from pipeline.record import Headers
 from pipeline.runtime.decoding import Decoded, Decoding
+from pipeline.runtime.producer import Produce
 from pipeline.runtime.taking import Queue, Taker
 
 def link(path: str, /) -> None: ...
@@ -46,19 +47,11 @@ class Producer:
         self,
         client: confluent_kafka.Producer,
         error: Callable[[int], BaseException],
-        by_client: Callable[[str, bytes | None, bytes | None, int, int, Headers], None],
+        by_client: Produce,
         /,
     ) -> None: ...
-    def produce(
-        self,
-        topic: str,
-        value: bytes | None,
-        key: bytes | None,
-        partition: int,
-        timestamp: int,
-        headers: Headers,
-        /,
-    ) -> None: ...
+    @property
+    def produce(self) -> Produce: ...
     def failures(self) -> list[tuple[int, str, int, bytes | None, bytes | None]]: ...
     def __len__(self) -> int: ...
     def close(self) -> None: ...

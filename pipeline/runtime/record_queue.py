@@ -19,7 +19,6 @@ from pipeline.topology import Source
 #: What a message takes beside its value: the objects that hold it, its key and its topic's name.
 MESSAGE_BYTES = 256
 
-
 #: Takes records: see `RecordQueue.run`.
 Run: TypeAlias = Callable[[int, int], int]
 

@@ -106,11 +106,16 @@ static int set_number(PyObject *owner, PyObject *name, long long number) {
     return !failed;
 }
 
-static int is_true(PyObject *owner, PyObject *name) {
-    PyObject *found = PyObject_GetAttr(owner, name);
+/* Return whether an object that is owned is true; -1 with an exception, for which NULL stands, too. */
+static int is_true(PyObject *found) {
     int truth = found ? PyObject_IsTrue(found) : -1;
     Py_XDECREF(found);
     return truth;
+}
+
+/* Fire what stream time makes due; return whether that blocks the taker, -1 with an exception. */
+static int punctuate(Taking *self) {
+    return PyList_GET_SIZE(self->schedules) ? is_true(PyObject_CallNoArgs(self->punctuate)) : 0;
 }
 
 /* Begin a turn. */
@@ -118,7 +123,7 @@ static PyObject *Taking_call(Taking *self, PyObject *args, PyObject *kwargs) {
     static char *parameters[] = {"", "", NULL};
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "nL:Taking", parameters, &self->left, &self->until))
         return NULL;
-    int has_large = is_true(self->queue, names.has_large);
+    int has_large = is_true(PyObject_GetAttr(self->queue, names.has_large));
     Py_XSETREF(self->head, PyObject_GetAttr(self->queue, names.head));
     if (has_large < 0 || self->head == NULL ||
         !number_of(self->queue, names.partition_time, &self->partition_time) ||
@@ -143,12 +148,23 @@ typedef struct {
     PyObject *message, *key, *value, *timestamp, *headers;
 } Record;
 
-static void drop(Record *record) {
-    Py_CLEAR(record->message);
+static void drop_parts(Record *record) {
     Py_CLEAR(record->key);
     Py_CLEAR(record->value);
     Py_CLEAR(record->timestamp);
     Py_CLEAR(record->headers);
+}
+
+static void drop(Record *record) {
+    Py_CLEAR(record->message);
+    drop_parts(record);
+}
+
+static void own_parts(Record *record) {
+    Py_INCREF(record->key);
+    Py_INCREF(record->value);
+    Py_INCREF(record->timestamp);
+    Py_INCREF(record->headers);
 }
 
 /* Read a message's attributes; return whether that succeeded. */
@@ -188,12 +204,8 @@ static Outcome decode_in_python(Taking *self, Record *record) {
         return decoded ? NOTHING : FAILED;
     }
     int parsed = PyArg_ParseTuple(decoded, "OOOO", &record->key, &record->value, &record->timestamp, &record->headers);
-    if (parsed) {
-        Py_INCREF(record->key);
-        Py_INCREF(record->value);
-        Py_INCREF(record->timestamp);
-        Py_INCREF(record->headers);
-    }
+    if (parsed)
+        own_parts(record);
     Py_DECREF(decoded);
     return parsed ? SOMETHING : FAILED;
 }
@@ -208,10 +220,7 @@ static Outcome decoded(Taking *self, Record *record) {
             return FAILED;
         PyErr_Clear();
     }
-    Py_CLEAR(record->key);
-    Py_CLEAR(record->value);
-    Py_CLEAR(record->timestamp);
-    Py_CLEAR(record->headers);
+    drop_parts(record);
     return decode_in_python(self, record);
 }
 
@@ -226,10 +235,7 @@ static Outcome front(Taking *self, Record *record) {
                                   &record->headers);
     if (parsed) {
         Py_INCREF(record->message);
-        Py_INCREF(record->key);
-        Py_INCREF(record->value);
-        Py_INCREF(record->timestamp);
-        Py_INCREF(record->headers);
+        own_parts(record);
     }
     Py_CLEAR(self->head);
     return parsed && PyObject_SetAttr(self->queue, names.head, Py_None) == 0 ? SOMETHING : FAILED;
@@ -263,29 +269,36 @@ static int take_up(Taking *self, const Record *record, long long timestamp) {
     return PyObject_SetAttr(self->taker, names.message, record->message) == 0;
 }
 
+enum { NO_TIME = -1 };
+
+/* Tell a record's event time, NO_TIME if no record can have it; return whether that succeeded. */
+static int time_of(const Record *record, long long *timestamp) {
+    int overflow;
+    *timestamp = PyLong_AsLongLongAndOverflow(record->timestamp, &overflow);
+    if (*timestamp == -1 && PyErr_Occurred())
+        return 0;
+    if (overflow || *timestamp < 0 || *timestamp > LAST_TIME_MS)
+        *timestamp = NO_TIME;
+    return 1;
+}
+
 /* Take the next record; NOTHING: none is to be taken now. */
 static Outcome next_record(Taking *self, Record *record) {
     while (self->left > 0) {
         self->left--;
         int stops = PyObject_IsTrue(self->blocked);
-        if (stops == 0 && self->last && PyList_GET_SIZE(self->schedules)) {
-            PyObject *done = PyObject_CallNoArgs(self->punctuate);
-            stops = done ? PyObject_IsTrue(done) : -1;
-            Py_XDECREF(done);
-        }
+        if (stops == 0 && self->last)
+            stops = punctuate(self);
         if (stops)
             return stops < 0 ? FAILED : NOTHING;
         Outcome outcome = front(self, record);
-        int overflow = 0;
-        long long timestamp =
-            outcome == SOMETHING ? PyLong_AsLongLongAndOverflow(record->timestamp, &overflow) : 0;
-        if (outcome == FAILED || (timestamp == -1 && !overflow && PyErr_Occurred()))
+        long long timestamp = NO_TIME;
+        if (outcome == FAILED || (outcome == SOMETHING && !time_of(record, &timestamp)))
             return FAILED;
-        int is_time = outcome == SOMETHING && !overflow && 0 <= timestamp && timestamp <= LAST_TIME_MS;
-        if (outcome == SOMETHING && is_time && timestamp > self->until)
+        if (timestamp != NO_TIME && timestamp > self->until)
             return keep(self, record) ? NOTHING : FAILED;
         Py_XSETREF(self->last, Py_NewRef(record->message));
-        if (is_time)
+        if (timestamp != NO_TIME)
             return take_up(self, record, timestamp) ? SOMETHING : FAILED;
         if (outcome == SOMETHING && !reject_time(self, record))
             return FAILED;
@@ -304,14 +317,8 @@ static int end(Taking *self) {
         return 0;
     if (self->last == NULL)
         return 1;
-    if (PyList_GET_SIZE(self->schedules)) {
-        PyObject *done = PyObject_CallNoArgs(self->punctuate);
-        if (done == NULL)
-            return 0;
-        Py_DECREF(done);
-    }
     long long offset;
-    return number_of(self->last, names.offset, &offset) && set_number(self->queue, names.next_offset, offset + 1);
+    return punctuate(self) >= 0 && number_of(self->last, names.offset, &offset) && set_number(self->queue, names.next_offset, offset + 1);
 }
 
 /* Return a record's parts but for its message, which they are taken from, in a tuple that is used again. */
