@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 JOBS   ?= 2
 
 # Installing compiles this.
-COMPILED := $(wildcard pipeline/runtime/native/*.[ch])
+COMPILED := $(wildcard pipeline/native/*.[ch])
 
 MAKEFLAGS     += --no-print-directory
 .DEFAULT_GOAL := help

@@ -13,11 +13,13 @@ from pipeline.operators.context import failed
 from pipeline.operators.materialize import deletes_at_record_time
 from pipeline.operators.windowed import FORGOTTEN, Input, Take
 from pipeline.record import Headers
-from pipeline.state.store import Entry
+from pipeline.state.window_entries import WindowEntry
 from pipeline.windows import TimeWindows, UnlimitedWindows
 
 
-def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Input) -> Take:
+def take_into_time_windows(  # noqa: C901 - what it returns counts
+    windows: TimeWindows | UnlimitedWindows, source: Input
+) -> Take:
     """Return what adds a record to each of its windows that is open (rules a2.2, a2.3)."""
     node, context, time, closing = source.node, source.context, source.time, source.closing
     get, put, at_hand = source.store.get_entry, source.store.put_entry, source.store.at_hand
@@ -28,7 +30,9 @@ def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Inpu
     follows_one_another = isinstance(windows, TimeWindows) and windows.advance_ms == size
     containing = starts(0)
 
-    def take(key_bytes: bytes, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+    def take(  # noqa: C901, PLR0912 - a call for each record would cost more than what is called
+        key_bytes: bytes, key: Any, value: Any, timestamp: int, headers: Headers
+    ) -> None:
         nonlocal containing
         if not (follows_one_another and containing[0] <= timestamp < containing[0] + size):
             containing = starts(timestamp)
@@ -40,14 +44,16 @@ def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Inpu
             if start <= last_closed_start:
                 context.drop(node, "late")
                 continue
-            # Mostly it is at hand: the store is called neither for what is there nor for what is put.
+            # Mostly it is at hand: the store is called neither for what is there nor for what is put
+            # (`window_entries.put_at_hand`).
             found = at_hand.get(start)
             entry = get(key_bytes, start) if found is None else found[0].get(key_bytes)
             so_far: Any = None if entry is None else entry.value
+            is_new = so_far is None
             function: object = initializer
             try:
-                if so_far is None:
-                    entry, so_far = None, initializer()
+                if is_new:
+                    so_far = initializer()
                 function = aggregator
                 aggregate = aggregator(key, value, so_far)
             except Exception as error:
@@ -55,13 +61,20 @@ def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Inpu
                 break
             latest = timestamp
             # Compared first: hardly any record is older than its window's last one.
-            if entry is not None and entry.timestamp > timestamp:
+            if not is_new and entry.timestamp > timestamp:
                 latest = timestamp if aggregate is None and at_record_time else entry.timestamp
-            if closing is not None and entry is None:
+            if closing is not None and is_new:
                 closing.opened(key_bytes, start, start + size, timestamp)
-            if found is not None:
-                found[0][key_bytes] = found[1][key_bytes] = Entry(aggregate, latest, headers)
-            elif not put(key_bytes, start, aggregate, latest, headers):
-                context.drop(node, FORGOTTEN)
+            if found is None:
+                if not put(key_bytes, start, aggregate, latest, headers):
+                    context.drop(node, FORGOTTEN)
+            elif entry is None:
+                entry = found[0][key_bytes] = WindowEntry(aggregate, latest, headers, key_bytes)
+                found[1].append(entry)
+            else:
+                entry.value, entry.timestamp, entry.headers = aggregate, latest, headers
+                if entry.flushed:
+                    entry.flushed = False
+                    found[1].append(entry)
 
     return take

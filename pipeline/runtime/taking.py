@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol, TypeAlias
 
+from pipeline.compiled import native
 from pipeline.record import Headers
 from pipeline.runtime.broker import Message
-from pipeline.runtime.compiled import native
 from pipeline.runtime.decoding import LAST_TIME_MS, Decoded, Decoding
 from pipeline.runtime.task_time import TaskTime
 

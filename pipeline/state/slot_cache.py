@@ -8,21 +8,16 @@ hits makes no key bytes. Sessions and joins have caches of their own, `state.ses
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, Protocol, TypeAlias
 
+from pipeline.record import Headers
 from pipeline.state.cache_size import sample_of
-from pipeline.state.caching import pack_time
 from pipeline.state.key_filter import KeyFilter
 from pipeline.state.rows import Log, Rows
-from pipeline.state.segment_keys import (
-    KEY_END,
-    WINDOWS,
-    Slot,
-    escape_zeros,
-    pack_segment,
-)
+from pipeline.state.segment_keys import WINDOWS, Slot, pack_segment
 from pipeline.state.store import Entry
+from pipeline.state.window_entries import AtHand, WindowEntry, encoded, put_at_hand
 
 #: What is to be logged, and what is to be stored.
 Encoded: TypeAlias = tuple[Log, dict[bytes, bytes | None]]
@@ -78,11 +73,6 @@ _FEW: Final = 64
 #: Later than every time: nothing is whole.
 _NEVER: Final = 2**63
 
-_ByStart: TypeAlias = dict[int, dict[bytes, Entry]]
-
-#: A window's entries by key, and those of them that were put since the last flush.
-AtHand: TypeAlias = tuple[dict[bytes, Entry], dict[bytes, Entry]]
-
 
 class AggregateCache:
     """By start, then key: what is in memory, and beside it what of that is not committed.
@@ -97,7 +87,7 @@ class AggregateCache:
         windows: by start, then key, every entry in memory; always the same dictionary.
         gone: by start, a filter of the keys of entries that were forgotten.
         at_hand: by start, windows that were put into lately and of which every entry is in memory: to look
-            one up takes no call; to put one is to set it in both dictionaries, until the next flush. Always
+            one up takes no call, nor does it to put one as `put_at_hand` does, until the next flush. Always
             the same dictionary. Its store empties it when stream time goes on, which may hide them.
     """
 
@@ -105,9 +95,9 @@ class AggregateCache:
         self.whole_from = _NEVER
         self._bound = bound
         self._remembered = 0
-        self.windows: _ByStart = {}
-        self._dirty: _ByStart = {}
-        self._flushed: _ByStart = {}
+        self.windows: dict[int, dict[bytes, WindowEntry]] = {}
+        self._dirty: dict[int, list[WindowEntry]] = {}
+        self._flushed: dict[int, list[WindowEntry]] = {}
         self._lends = lends
         self.at_hand: dict[int, AtHand] = {}
         self.gone: dict[int, KeyFilter] = {}
@@ -133,56 +123,53 @@ class AggregateCache:
         """Bytes of what is known of entries that were forgotten."""
         return sum(gone.size for gone in self.gone.values())
 
-    def remember(self, key: bytes, start: int, entry: Entry) -> None:
+    def remember(self, start: int, entry: WindowEntry) -> None:
         """Keep an entry that was read."""
-        self.windows.setdefault(start, {})[key] = entry
+        self.windows.setdefault(start, {})[entry.key] = entry
         self._remembered += 1
         if self._remembered > self._bound:
             self._evict()
 
-    def put(self, key: bytes, start: int, entry: Entry) -> None:
+    def put(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> None:
         """Keep an entry until it is committed."""
         entries, dirty = self.windows.get(start), self._dirty.get(start)
         if entries is None:
             entries = self.windows[start] = {}
         if dirty is None:
-            dirty = self._dirty[start] = {}
-        entries[key] = dirty[key] = entry
+            dirty = self._dirty[start] = []
+        window = entries, dirty
+        put_at_hand(window, key, value, timestamp, headers)
         if self._starts is not None:
             self._starts.setdefault(key, set()).add(start)
         elif self._lends and start >= self.whole_from and start not in self.gone:
-            self.at_hand[start] = entries, dirty
+            self.at_hand[start] = window
 
     def uncommitted(self, key: bytes, first: int, last: int) -> dict[int, Entry]:
-        """Return a key's uncommitted entries with `first <= start <= last`, by start."""
+        """Return a key's uncommitted entries with `first <= start <= last` as they are now, by start."""
         if self._starts is None:
             self._starts = {}
             # What is put is noted there, too.
             self.at_hand.clear()
             for cache in (self._flushed, self._dirty):
                 for start, entries in cache.items():
-                    for other in entries:
-                        self._starts.setdefault(other, set()).add(start)
+                    for entry in entries:
+                        self._starts.setdefault(entry.key, set()).add(start)
         starts = (start for start in self._starts.get(key, ()) if first <= start <= last)
-        return {start: self._uncommitted(key, start) for start in starts}
-
-    def _uncommitted(self, key: bytes, start: int) -> Entry:
-        entry = self._dirty.get(start, {}).get(key)
-        return self._flushed[start][key] if entry is None else entry
+        return {start: _as_it_is(self.windows[start][key]) for start in starts}
 
     def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
-        """Iterate all uncommitted entries, in any order."""
+        """Iterate all uncommitted entries as they are now, in any order."""
         for start in {*self._flushed, *self._dirty}:
             slot = (start, 0)
             for key, entry in self._uncommitted_of(start).items():
-                yield key, slot, entry
+                yield key, slot, _as_it_is(entry)
 
     def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
-        """Iterate what was put since the last flush."""
+        """Iterate what was put since the last flush, as it is now."""
         for start, entries in self._dirty.items():
             slot = (start, 0)
-            for key, entry in entries.items():
-                yield key, slot, entry
+            for entry in entries:
+                yield entry.key, slot, _as_it_is(entry)
 
     def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
         """Take what was put since the last flush as flushed, and return it encoded."""
@@ -190,17 +177,11 @@ class AggregateCache:
         logged: list[bytes | None] = []
         changes: dict[bytes, bytes | None] = {}
         for start, entries in self._dirty.items():
-            segment, suffix = pack_segment(start // segment_ms), WINDOWS.pack(start, 0)
-            end = KEY_END + suffix
-            stored = [
-                None if (value := entry.value) is None else pack_time(entry.timestamp) + serialize(value)
-                for entry in entries.values()
-            ]
-            logged_keys += [key + suffix for key in entries]
+            segment, slot = pack_segment(start // segment_ms), WINDOWS.pack(start, 0)
+            keys, stored = encoded(entries, serialize, segment, slot, changes)
+            logged_keys += keys
             logged += stored
-            keys = [segment + (escape_zeros(key) if 0 in key else key) + end for key in entries]
-            changes |= zip(keys, stored, strict=True)
-            _join(self._flushed, start, entries)
+            self._flushed[start] = [*self._flushed.get(start, ()), *entries]
         self._dirty = {}
         self.at_hand.clear()
         return Rows(logged_keys, logged), changes
@@ -237,15 +218,15 @@ class AggregateCache:
             self._note_gone(start, entries)
         self.at_hand.clear()
 
-    def _uncommitted_of(self, start: int) -> dict[bytes, Entry]:
-        return {**self._flushed.get(start, {}), **self._dirty.get(start, {})}
+    def _uncommitted_of(self, start: int) -> dict[bytes, WindowEntry]:
+        return {entry.key: entry for entry in chain(self._flushed.get(start, ()), self._dirty.get(start, ()))}
 
     @property
     def _committed(self) -> int:
         """Number of entries that are kept and committed, or flushed and put since."""
         return sum(map(len, self.windows.values())) - self.dirty
 
-    def _note_gone(self, start: int, entries: dict[bytes, Entry]) -> None:
+    def _note_gone(self, start: int, entries: dict[bytes, WindowEntry]) -> None:
         if start in self.gone:
             self.gone[start].add(entries)
         elif start >= self.whole_from:
@@ -258,7 +239,7 @@ class AggregateCache:
     def newest(self) -> Iterator[Entry]:
         """Yield the newest of what was put since the last flush, if there is anything."""
         for entries in islice(reversed(self._dirty.values()), 1):
-            yield from islice(reversed(entries.values()), 1)
+            yield from entries[-1:]
 
     def committed(self) -> tuple[int, Iterable[Entry]]:
         """Return how many entries are kept that are committed, and some of them."""
@@ -280,9 +261,5 @@ class AggregateCache:
         self.opened(-1)
 
 
-def _join(cache: _ByStart, start: int, entries: dict[bytes, Entry]) -> None:
-    known = cache.get(start)
-    if known is None:
-        cache[start] = entries
-    else:
-        known.update(entries)
+def _as_it_is(entry: Entry) -> Entry:
+    return Entry(entry.value, entry.timestamp, entry.headers)

@@ -91,8 +91,11 @@ class BytesStore(Protocol):
         ...
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class Entry(msgspec.Struct, gc=False):
     """A value in a store's cache, with what is needed to forward it later.
+
+    It stays as it is, but for a window's (`window_entries.WindowEntry`), which its next put changes: whoever
+    keeps one beyond that makes an `Entry` of it.
 
     Caches hold many: `gc=False` keeps the collector from walking them. A cycle through an entry is
     not possible, because values are made by serdes and users, before it.

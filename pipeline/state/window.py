@@ -14,6 +14,7 @@ from pipeline.state.segment_keys import WINDOWS, Slot, escaped
 from pipeline.state.segmented import SegmentedStore
 from pipeline.state.slot_cache import AggregateCache
 from pipeline.state.store import BytesStore, Entry
+from pipeline.state.window_entries import WindowEntry, put_at_hand
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -116,35 +117,35 @@ class WindowStore(SegmentedStore[K, V]):
         hidden = start <= self._time - self.retention_ms
         return None if hidden else self._told(self._stored_key(escaped(key), (start, 0)))
 
-    def _read(self, key: bytes, start: int) -> Entry | None:
+    def _read(self, key: bytes, start: int) -> WindowEntry | None:
         self.reads += 1
         stored = self._engine.get(self._stored_key(escaped(key), (start, 0)))
         if stored is None:
             return None
-        entry = decode_entry(stored, self)
-        self._aggregates.remember(key, start, entry)
+        found = decode_entry(stored, self)
+        entry = WindowEntry(found.value, found.timestamp, found.headers, key, flushed=True)
+        self._aggregates.remember(start, entry)
         self._size.add((stored,))
         return entry
 
     def put_entry(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> bool:
         """Put a window's value, None deletes; return False, having done nothing, if it has expired."""
         if (found := self.at_hand.get(start)) is not None:
-            found[0][key] = found[1][key] = Entry(value, timestamp, headers)
+            put_at_hand(found, key, value, timestamp, headers)
             return True
         if start > self._time:
             self._time = start
             self.at_hand.clear()
         elif start <= self._time - self.retention_ms:
             return False
-        entry = Entry(value, timestamp, headers)
         if self._duplicates:
             # A deletion: of which of them? Nothing is deleted, as in Kafka Streams' `RocksDBWindowStore.put`.
-            if (stored := self._encoded(key, entry)) is not None:
+            if (stored := self._encoded(key, Entry(value, timestamp, headers))) is not None:
                 self.put_stored(key, start, stored)
             return True
-        self._aggregates.put(key, start, entry)
+        self._aggregates.put(key, start, value, timestamp, headers)
         if not self._caching:
-            self._forward_at_once(key, (start, 0), entry)
+            self._forward_at_once(key, (start, 0), Entry(value, timestamp, headers))
         return True
 
     def put_stored(self, key: bytes, start: int, stored: bytes) -> None:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pipeline.runtime.compiled import WITHOUT
+from pipeline.compiled import WITHOUT
 
 
 def is_compiled(environment: dict[str, str]) -> str:

@@ -11,8 +11,8 @@ from hypothesis.stateful import invariant, rule
 from pipeline.record import NO_HEADERS, TaskId, Windowed
 from pipeline.serde import BYTES, INT64
 from pipeline.state.keyvalue import KeyValueStore
-from pipeline.state.store import Entry
 from pipeline.state.window import WindowStore
+from pipeline.state.window_entries import put_at_hand
 from tests.unit.store_machine import KEYS, StoreMachine, TimedMachine, check_model
 
 RETENTION = 150_000
@@ -161,12 +161,11 @@ class WindowMachine(TimedMachine):
     def put_at_hand(self, key: bytes, *, value: bool) -> None:
         """Put into the window that was put into last without calling the store, as operators do."""
         for start, window in list(self.store.at_hand.items())[-1:]:
-            entry = Entry(self.next_value() if value else None, start, NO_HEADERS)
-            for entries in window:
-                entries[key] = entry
+            put = self.next_value() if value else None
+            put_at_hand(window, key, put, start, NO_HEADERS)
             self.live.pop((key, start), None)
-            if value:
-                self.live[key, start] = [entry.value]
+            if put is not None:
+                self.live[key, start] = [put]
 
     @rule(key=st.sampled_from(KEYS), start=STARTS)
     def delete(self, key: bytes, start: int) -> None:

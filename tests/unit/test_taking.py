@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.clock import ManualClock
+from pipeline.compiled import native
 from pipeline.errors import BrokerUnreachableError, RecordError
 from pipeline.processor import PunctuationSchedule
 from pipeline.record import NO_HEADERS, Record
 from pipeline.runtime.broker import Message
-from pipeline.runtime.compiled import native
 from pipeline.runtime.decoding import LAST_TIME_MS, Decoding
 from pipeline.runtime.memory_log import MemoryMessage
 from pipeline.runtime.taking import Head, Take, taking_in_python

@@ -10,8 +10,8 @@ import pytest
 from pipeline.record import NO_HEADERS
 from pipeline.serde import serde_for
 from pipeline.state.memory import MemoryStore
-from pipeline.state.store import Entry
 from pipeline.state.window import WindowStore
+from pipeline.state.window_entries import put_at_hand
 
 Store: TypeAlias = WindowStore[str, int]
 
@@ -39,8 +39,7 @@ def put(store: Store, key: str, value: int) -> bool:
     found = store.at_hand.get(START)
     if found is None:
         return store.put(key, value, START)
-    for entries in found:
-        entries[key.encode()] = Entry(value, START, NO_HEADERS)
+    put_at_hand(found, key.encode(), value, START, NO_HEADERS)
     return True
 
 

@@ -18,9 +18,9 @@ import msgspec
 from confluent_kafka import KafkaError
 from confluent_kafka import Message as ClientMessage
 
+from pipeline.compiled import native
 from pipeline.record import NO_HEADERS, Headers, TopicPartition
 from pipeline.runtime.broker import Message
-from pipeline.runtime.compiled import native
 from pipeline.runtime.kafka.clients import new_consumer
 from pipeline.runtime.kafka.linked import with_plugin
 from pipeline.runtime.kafka.settings import Settings

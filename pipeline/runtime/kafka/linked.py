@@ -10,7 +10,7 @@ from typing import Final
 
 import confluent_kafka
 
-from pipeline.runtime.compiled import native
+from pipeline.compiled import native
 from pipeline.runtime.kafka.settings import Settings
 
 _PLUGINS: Final = "plugin.library.paths"

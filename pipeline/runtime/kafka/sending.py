@@ -9,8 +9,8 @@ from typing import Final, NamedTuple, Protocol
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
+from pipeline.compiled import native
 from pipeline.record import NO_HEADERS, Headers
-from pipeline.runtime.compiled import native
 from pipeline.runtime.kafka.clients import new_producer
 from pipeline.runtime.kafka.linked import with_plugin
 from pipeline.runtime.kafka.settings import Settings

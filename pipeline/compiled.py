@@ -1,12 +1,13 @@
 """The compiled part, in folder `native`: it is built when the package is installed, if there is a C compiler.
 
-What it does is done in Python, too, beside where it is used: `runtime.taking`, and in `runtime.kafka`
-`fetching` and `sending`.
+What it does is done in Python, too, beside where it is used: `state.window_entries`, `runtime.taking`, and
+in `runtime.kafka` `fetching` and `sending`.
 """
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
 
@@ -19,10 +20,9 @@ def _compiled() -> ModuleType | None:
     if os.environ.get(WITHOUT):
         return None
     try:
-        from pipeline.runtime import _native  # noqa: PLC0415 - it may not be there
+        return import_module("pipeline._native")
     except ImportError:
         return None
-    return _native
 
 
 #: Of `_native.pyi`, if it is there.

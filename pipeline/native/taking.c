@@ -7,22 +7,6 @@
 /* runtime/decoding.py: LAST_TIME_MS. */
 static const long long LAST_TIME_MS = 253402300799999;
 
-#define NAMES(X)                                                                                             \
-    X(blocked) X(extract) X(has_large) X(head) X(headers) X(key) X(message) X(messages)             \
-    X(next_offset) X(offset) X(partition_time) X(popleft) X(punctuate_stream) X(reject_time) X(schedules)     \
-    X(stream) X(stream_punctuations) X(taken) X(time) X(timestamp) X(value)
-
-#define NAME_OF(name) PyObject *name;
-static struct { NAMES(NAME_OF) } names;
-
-int make_names(void) {
-#define MAKE_NAME(name)                                                                                      \
-    if ((names.name = PyUnicode_InternFromString(#name)) == NULL)                                             \
-        return 0;
-    NAMES(MAKE_NAME)
-    return 1;
-}
-
 /* What a queue's records are taken with, for as long as it lives; and a turn of it. */
 #define REFERENCES(X)                                                                                        \
     X(queue) X(taker) X(time) X(messages) X(popleft) X(blocked) X(schedules) X(punctuate) X(decoding)         \
@@ -356,7 +340,7 @@ static PyObject *Taking_next(Taking *self) {
 }
 
 PyTypeObject Taking_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline.runtime._native.Taking",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline._native.Taking",
     .tp_doc = PyDoc_STR("Taking(queue, taker, decoding): takes a queue's records; called, it begins a turn."),
     .tp_basicsize = sizeof(Taking),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -1,5 +1,5 @@
-/* Records off a task's queue (taking.c); and from and to librdkafka without a Python object of the client's, or a
-   callback into Python, for each (fetcher.c, producer.c).
+/* Records off a task's queue (taking.c), a window's entries as bytes (window_entries.c); and records from and to
+   librdkafka without a Python object of the client's, or a callback into Python, for each (fetcher.c, producer.c).
 
    The Python client makes an object of a consumed record that answers by methods: making it, and asking it
    for key, value, time and headers, costs as much as decoding a small value. Of a record that was delivered
@@ -19,6 +19,7 @@
 #include <dlfcn.h>
 
 struct functions rd_kafka;
+struct names names;
 
 static const char *const NAME = "headrace";
 
@@ -73,16 +74,25 @@ static PyObject *link_client(PyObject *module, PyObject *path) {
 
 static PyMethodDef functions[] = {
     {"link", link_client, METH_O, "Use the librdkafka of a library that is loaded, given by its path."},
+    {"encode_entries", encode_entries, METH_VARARGS, "Make bytes of a window's entries."},
     {NULL},
 };
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native",
-    .m_doc = "Records from and to librdkafka, and off queues.",
+    .m_doc = "Records from and to librdkafka, and off queues; a window's entries as bytes.",
     .m_size = -1,
     .m_methods = functions,
 };
+
+static int make_names(void) {
+#define MAKE_NAME(name)                                                                                      \
+    if ((names.name = PyUnicode_InternFromString(#name)) == NULL)                                             \
+        return 0;
+    NAMES(MAKE_NAME)
+    return 1;
+}
 
 PyMODINIT_FUNC PyInit__native(void) {
     PyObject *module = PyModule_Create(&definition);

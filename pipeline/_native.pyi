@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterator
-from typing import final
+from typing import Any, final
 
 import confluent_kafka
 
@@ -7,8 +7,18 @@ from pipeline.record import Headers
 from pipeline.runtime.decoding import Decoded, Decoding
 from pipeline.runtime.producer import Produce
 from pipeline.runtime.taking import Queue, Taker
+from pipeline.state.window_entries import Columns, WindowEntry
 
 def link(path: str, /) -> None: ...
+def encode_entries(
+    kind: type[WindowEntry],
+    entries: tuple[WindowEntry, ...],
+    serialize: Callable[[Any], bytes],
+    segment: bytes,
+    slot: bytes,
+    changes: dict[bytes, bytes | None],
+    /,
+) -> Columns: ...
 
 @final
 class Message:

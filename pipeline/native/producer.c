@@ -214,7 +214,7 @@ static PySequenceMethods Producer_as_sequence = {.sq_length = (lenfunc)Producer_
 static PyNumberMethods Producer_as_number = {.nb_bool = (inquiry)Producer_bool};
 
 PyTypeObject Producer_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline.runtime._native.Producer",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline._native.Producer",
     .tp_doc = PyDoc_STR("Producer(client, error, by_client): queues records with the client this thread made last."),
     .tp_basicsize = sizeof(Producer),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

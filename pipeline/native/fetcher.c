@@ -42,7 +42,7 @@ static PySequenceMethods Message_as_sequence = {.sq_length = (lenfunc)Message_le
 static PyNumberMethods Message_as_number = {.nb_bool = (inquiry)Message_bool};
 
 PyTypeObject Message_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline.runtime._native.Message",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline._native.Message",
     .tp_doc = PyDoc_STR("A consumed record. Satisfies `pipeline.runtime.broker.Message`."),
     .tp_basicsize = sizeof(Message),
     /* It refers to bytes, numbers, texts and tuples of them: never to itself, so the collector needs not know. */
@@ -280,7 +280,7 @@ static PyMethodDef Fetcher_methods[] = {
 };
 
 PyTypeObject Fetcher_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline.runtime._native.Fetcher",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pipeline._native.Fetcher",
     .tp_doc = PyDoc_STR("Fetcher(client): takes records off the queues of the client this thread made last."),
     .tp_basicsize = sizeof(Fetcher),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
