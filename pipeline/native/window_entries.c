@@ -41,10 +41,10 @@ static int find_slots(PyTypeObject *type, Layout *layout) {
 
 static PyObject **slot_of(PyObject *entry, Py_ssize_t offset) { return (PyObject **)((char *)entry + offset); }
 
-/* An entry has two lines of the processor's caches at most: the first and the last of its slots are in them. */
+/* An entry lies in two lines of the processor's caches at most. */
 static void prefetch_entry(const Layout *layout, PyObject *entry) {
     __builtin_prefetch(entry);
-    __builtin_prefetch(slot_of(entry, layout->flushed));
+    __builtin_prefetch((char *)entry + layout->type->tp_basicsize - 1);
 }
 
 /* An entry's parts: owned, for what encodes a value may change the entry. */
@@ -58,7 +58,7 @@ static void drop_parts(Parts *parts) {
     Py_CLEAR(parts->timestamp);
 }
 
-/* Read an entry as flushed; return whether it has all that it is to have. */
+/* Take an entry's parts, and mark it as flushed; return whether it has all of them. */
 static int read_entry(const Layout *layout, PyObject *entry, Parts *parts) {
     parts->key = Py_XNewRef(*slot_of(entry, layout->key));
     parts->value = Py_XNewRef(*slot_of(entry, layout->value));
@@ -226,8 +226,12 @@ static PyObject *stored_value(const Rows *rows, const Parts *parts) {
     long long time = PyLong_AsLongLong(parts->timestamp);
     PyObject *data = PyErr_Occurred() ? NULL : PyObject_CallOneArg(rows->serialize, parts->value);
     if (data && !PyBytes_Check(data)) {
-        PyErr_Format(PyExc_TypeError, "a value is to be encoded as bytes, not %s", Py_TYPE(data)->tp_name);
-        Py_CLEAR(data);
+        if (PyObject_CheckBuffer(data))
+            Py_SETREF(data, PyBytes_FromObject(data));
+        else {
+            PyErr_Format(PyExc_TypeError, "a value is to be encoded as bytes, not %s", Py_TYPE(data)->tp_name);
+            Py_CLEAR(data);
+        }
     }
     enum { TIME = 8 };
     PyObject *made = data ? PyBytes_FromStringAndSize(NULL, TIME + PyBytes_GET_SIZE(data)) : NULL;

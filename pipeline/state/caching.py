@@ -1,11 +1,9 @@
-"""What every typed store shares: values with timestamps, what was forwarded last, and merged scans."""
+"""What every typed store shares: values with timestamps, and what was forwarded last."""
 
 from __future__ import annotations
 
-import heapq
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pipeline.errors import BrokerError, StateError
@@ -17,7 +15,6 @@ from pipeline.state.write_behind import WriteBehind
 
 K = TypeVar("K")
 V = TypeVar("V")
-_Key = TypeVar("_Key")
 
 _TIMESTAMP = struct.Struct(">q")
 TIMESTAMP_SIZE = _TIMESTAMP.size
@@ -228,15 +225,3 @@ def decode_value(stored: bytes, store: TypedStore[Any, V]) -> ValueAndTimestamp[
     """Return value and timestamp of a stored value; raises likewise."""
     entry = decode_entry(stored, store)
     return ValueAndTimestamp(entry.value, entry.timestamp)
-
-
-def merge_scans(
-    stored: Iterable[tuple[_Key, Any]], overlay: Iterable[tuple[_Key, Any]], *, reverse: bool
-) -> Iterator[tuple[_Key, Any]]:
-    """Merge two ordered scans; where both have a key, the overlay's entry counts."""
-    last: _Key | None = None
-    # heapq.merge is stable: of equal keys, the overlay's comes first.
-    for key, value in heapq.merge(overlay, stored, key=itemgetter(0), reverse=reverse):
-        if key != last:
-            last = key
-            yield key, value

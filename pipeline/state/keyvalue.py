@@ -17,9 +17,9 @@ from pipeline.state.caching import (
     ValueAndTimestamp,
     decode_entry,
     decode_value,
-    merge_scans,
     pack_time,
 )
+from pipeline.state.merging import merge_scans
 from pipeline.state.read_ahead import ReadAhead
 from pipeline.state.rows import Rows
 from pipeline.state.store import BytesStore, Entry

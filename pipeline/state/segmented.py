@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeAlias, TypeVar
 
 from pipeline.serde import Serde
-from pipeline.state.caching import CachingStore, decode_entry, merge_scans
+from pipeline.state.caching import CachingStore, decode_entry
+from pipeline.state.merging import merge_scans
 from pipeline.state.rows import Log, Rows
 from pipeline.state.segment_keys import (
     KEY_END,

@@ -35,11 +35,11 @@ class SlotCache(Protocol):
         ...
 
     def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
-        """Iterate all uncommitted entries, in any order."""
+        """Iterate all uncommitted entries as they are now, in any order."""
         ...
 
     def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
-        """Iterate what was put since the last flush."""
+        """Iterate what was put since the last flush, as it is now."""
         ...
 
     def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
@@ -67,6 +67,8 @@ class SlotCache(Protocol):
         ...
 
 
+#: So many entries are made bytes of at once: the interpreter's lock is held, and HTTP waits.
+_CHUNK: Final = 4_000
 #: A window with so few keys is not worth a filter.
 _FEW: Final = 64
 
@@ -178,10 +180,14 @@ class AggregateCache:
         changes: dict[bytes, bytes | None] = {}
         for start, entries in self._dirty.items():
             segment, slot = pack_segment(start // segment_ms), WINDOWS.pack(start, 0)
-            keys, stored = encoded(entries, serialize, segment, slot, changes)
-            logged_keys += keys
-            logged += stored
-            self._flushed[start] = [*self._flushed.get(start, ()), *entries]
+            for first in range(0, len(entries), _CHUNK):
+                keys, stored = encoded(entries[first : first + _CHUNK], serialize, segment, slot, changes)
+                logged_keys += keys
+                logged += stored
+            if start in self._flushed:
+                self._flushed[start] += entries
+            else:
+                self._flushed[start] = entries
         self._dirty = {}
         self.at_hand.clear()
         return Rows(logged_keys, logged), changes

@@ -65,6 +65,9 @@ def encoded(
         segment: what comes before a key in the store; see `segment_keys`.
         slot: what comes last.
         changes: what is to be stored is added here.
+
+    Raises:
+        Exception: what `serialize` raises. Some entries may be taken as flushed then.
     """
     if native is None:
         return encoded_in_python(entries, serialize, segment, slot, changes)

@@ -14,6 +14,7 @@ to its files.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -21,6 +22,7 @@ from typing import Final
 
 from pipeline.errors import CorruptStoreError
 from pipeline.state.cache_size import ENTRY_BYTES
+from pipeline.state.merging import merge_scans
 from pipeline.state.rows import Rows
 from pipeline.state.store import BytesStore
 
@@ -32,8 +34,7 @@ _SAMPLE: Final = 64
 class WriteBehind:
     """A `BytesStore` whose last write reaches another one later; a `Cache` of the bound over all caches.
 
-    Reading shows everything that was committed. A scan has it written first: to merge an order into it that
-    nobody keeps would cost more.
+    Reading shows everything that was committed, and waits for no write: HTTP reads where nothing may wait.
 
     Args:
         store: where entries go.
@@ -45,7 +46,11 @@ class WriteBehind:
         self._waiting: Mapping[bytes, bytes | None] | None = None
         self._position = store.position()
         self._closed = False
-        # A scan of another thread may write.
+        #: How many there were.
+        self._writes = 0
+        #: The keys of a last write that was scanned, in order.
+        self._ordered: tuple[Mapping[bytes, bytes | None], list[bytes]] = ({}, [])
+        # A cache of another thread's may be recounted.
         self._lock = threading.RLock()
 
     def get(self, key: bytes) -> bytes | None:
@@ -60,9 +65,40 @@ class WriteBehind:
         self, start: bytes, end: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """Iterate entries with `start <= key < end`, as they are now."""
-        with self._lock:
-            self.catch_up()
-            return self._store.scan(start, end, reverse=reverse)
+        while True:
+            # What waits may be written meanwhile, and is the same then; another write must not come between.
+            writes, waiting = self._writes, self._waiting
+            stored = self._store.scan(start, end, reverse=reverse)
+            if writes == self._writes:
+                keys = self._keys_of(waiting, start, end) if waiting else ()
+                return self._merged(stored, waiting, keys, reverse=reverse) if waiting and keys else stored
+
+    def _keys_of(
+        self, waiting: Mapping[bytes, bytes | None], start: bytes, end: bytes | None
+    ) -> Sequence[bytes]:
+        of, ordered = self._ordered
+        if of is not waiting:
+            # Stores of windows have them in order, or nearly: that takes a tenth of the time then.
+            ordered = sorted(waiting)
+            self._ordered = waiting, ordered
+        last = len(ordered) if end is None else bisect_left(ordered, end)
+        return ordered[bisect_left(ordered, start) : last]
+
+    def _merged(
+        self,
+        stored: Iterator[tuple[bytes, bytes]],
+        waiting: Mapping[bytes, bytes | None],
+        keys: Sequence[bytes],
+        *,
+        reverse: bool,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        overlay = ((key, waiting[key]) for key in (reversed(keys) if reverse else keys))
+        for key, value in merge_scans(stored, overlay, reverse=reverse):
+            if self._closed:
+                # Which says so.
+                self._store.position()
+            if value is not None:
+                yield key, value
 
     def write(
         self, changes: Mapping[bytes, bytes | None], position: int, drop: Sequence[tuple[bytes, bytes]] = ()
@@ -72,6 +108,7 @@ class WriteBehind:
             self.catch_up()
             # Which says that it is closed; or damaged, as a reader may have found.
             self._store.position()
+            self._writes += 1
             if drop:
                 self._store.write(changes, position, drop)
             else:
@@ -82,6 +119,7 @@ class WriteBehind:
         """Write what waits, then the rows, at once: while a store is restored there is nothing else to do."""
         with self._lock:
             self.catch_up()
+            self._writes += 1
             self._store.load(rows, position)
             self._position = position
 
@@ -94,7 +132,7 @@ class WriteBehind:
         with self._lock:
             if self._waiting is not None:
                 self._store.write(self._waiting, self._position)
-                self._waiting = None
+                self._waiting, self._ordered = None, ({}, [])
 
     def approximate_count(self) -> int:
         """Return about how many entries there are: what waits may count twice."""
@@ -114,6 +152,7 @@ class WriteBehind:
     def wipe(self) -> None:
         """Remove every entry and set the position to 0."""
         with self._lock:
+            self._writes += 1
             self._store.wipe()
             self._waiting, self._position = None, 0
 

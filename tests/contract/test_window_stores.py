@@ -82,7 +82,9 @@ def test_a_window_is_read_at_every_stage(engine: Open, make: Make, stage: str) -
     store.put("b", "3", 5 * MINUTE)
     reach(store, stage)
     assert [store.fetch("a", start) for start in (0, 1, 3 * MINUTE)] == ["1", None, "2"]
-    assert store.get_entry(b"a", 0) == Entry("1", 17, NO_HEADERS)
+    entry = store.get_entry(b"a", 0)
+    assert entry is not None
+    assert (entry.value, entry.timestamp, entry.headers) == ("1", 17, NO_HEADERS)
     assert store.fetch_range("a", 0, 10 * MINUTE) == [(0, "1"), (3 * MINUTE, "2")]
     assert list(store.all()) == [
         (Windowed("a", 0, 100), "1"),

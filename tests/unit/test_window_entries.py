@@ -95,6 +95,12 @@ def test_what_cannot_be_encoded_raises(
         encode(entries, how, SEGMENT, SLOT, {})
 
 
+@pytest.mark.parametrize("encode", WAYS)
+def test_a_serializer_may_return_what_is_like_bytes(encode: Encode) -> None:
+    entries = [WindowEntry("a", 0, NO_HEADERS, b"k")]
+    assert encode(entries, lambda _: bytearray(b"a"), SEGMENT, SLOT, {})[1] == [bytes(8) + b"a"]
+
+
 class _Value:
     """Something that can be seen to go."""
 

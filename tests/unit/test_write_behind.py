@@ -75,6 +75,30 @@ def test_a_commit_is_written_when_the_worker_waits_for_the_next() -> None:
     assert (held(disk), store.get(b"a")) == ({b"a": b"1"}, b"2")
 
 
+@given(
+    committed=st.lists(CHANGES, max_size=4),
+    start=st.binary(max_size=1),
+    end=st.none() | st.binary(max_size=1),
+    reverse=st.booleans(),
+)
+def test_a_scan_shows_what_waits_and_does_not_write_it(
+    committed: list[dict[bytes, bytes | None]], start: bytes, end: bytes | None, *, reverse: bool
+) -> None:
+    disk = MemoryStore()
+    store, log = WriteBehind(disk), Log()
+    for changes in committed:
+        commit(store, log, changes)
+    before = disk.position()
+    state = sorted(apply({}, log).items(), reverse=reverse)
+    expected = [(key, value) for key, value in state if start <= key and (end is None or key < end)]
+    scan = store.scan(start, end, reverse=reverse)
+    assert disk.position() == before
+    # It was as it is now, whatever is written while it is read.
+    commit(store, log, {b"a": b"later", b"b": None})
+    store.catch_up()
+    assert list(scan) == expected
+
+
 def test_with_little_memory_what_waits_is_written() -> None:
     disk = MemoryStore()
     store, log = WriteBehind(disk), Log()
