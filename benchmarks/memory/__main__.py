@@ -93,7 +93,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """
     parser = page_options("memory", __doc__, 1)
     parser.add_argument("--keys", type=int, action="append", help="so many, once or more (1000000, 10000000)")
-    parser.add_argument("--heap", default="128m", help="-Xmx of Kafka Streams: the least it works with (128m)")
+    parser.add_argument(
+        "--heap", default="128m", help="-Xmx of Kafka Streams: the least it works with (128m)"
+    )
     parser.add_argument("--ours", action="store_true", help="measure Headrace alone")
     return parser.parse_args(arguments)
 
