@@ -126,7 +126,7 @@ extern PyTypeObject Message_type, Fetcher_type, Producer_type, Taking_type;
 
 /* What attributes of Python objects are known by; made with the module. */
 #define NAMES(X)                                                                                             \
-    X(blocked) X(extract) X(flushed) X(has_large) X(head) X(headers) X(key) X(message) X(messages)            \
+    X(blocked) X(dirty) X(extract) X(has_large) X(head) X(headers) X(key) X(message) X(messages)            \
     X(next_offset) X(offset) X(partition_time) X(popleft) X(punctuate_stream) X(reject_time) X(schedules)     \
     X(stream) X(stream_punctuations) X(taken) X(time) X(timestamp) X(value)
 

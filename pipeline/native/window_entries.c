@@ -18,7 +18,7 @@ static Py_ssize_t block_of(Py_ssize_t first, Py_ssize_t count) { return count - 
 /* Where the entries' attributes are: a class with slots knows that. */
 typedef struct {
     PyTypeObject *type;
-    Py_ssize_t key, value, timestamp, flushed;
+    Py_ssize_t key, value, timestamp, dirty;
 } Layout;
 
 static int find_slot(PyTypeObject *type, PyObject *name, Py_ssize_t *offset) {
@@ -36,7 +36,7 @@ static int find_slot(PyTypeObject *type, PyObject *name, Py_ssize_t *offset) {
 static int find_slots(PyTypeObject *type, Layout *layout) {
     layout->type = type;
     return find_slot(type, names.key, &layout->key) && find_slot(type, names.value, &layout->value) &&
-           find_slot(type, names.timestamp, &layout->timestamp) && find_slot(type, names.flushed, &layout->flushed);
+           find_slot(type, names.timestamp, &layout->timestamp) && find_slot(type, names.dirty, &layout->dirty);
 }
 
 static PyObject **slot_of(PyObject *entry, Py_ssize_t offset) { return (PyObject **)((char *)entry + offset); }
@@ -58,12 +58,12 @@ static void drop_parts(Parts *parts) {
     Py_CLEAR(parts->timestamp);
 }
 
-/* Take an entry's parts, and mark it as flushed; return whether it has all of them. */
+/* Take an entry's parts, and have it not dirty any more; return whether it has all of them. */
 static int read_entry(const Layout *layout, PyObject *entry, Parts *parts) {
     parts->key = Py_XNewRef(*slot_of(entry, layout->key));
     parts->value = Py_XNewRef(*slot_of(entry, layout->value));
     parts->timestamp = Py_XNewRef(*slot_of(entry, layout->timestamp));
-    Py_XSETREF(*slot_of(entry, layout->flushed), Py_NewRef(Py_True));
+    Py_XSETREF(*slot_of(entry, layout->dirty), Py_NewRef(Py_False));
     if (parts->key && PyBytes_Check(parts->key) && parts->value && parts->timestamp)
         return 1;
     PyErr_SetString(PyExc_TypeError, "an entry has a key in bytes, a value and a timestamp");

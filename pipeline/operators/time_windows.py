@@ -17,35 +17,28 @@ from pipeline.state.window_entries import WindowEntry
 from pipeline.windows import TimeWindows, UnlimitedWindows
 
 
-def take_into_time_windows(  # noqa: C901 - what it returns counts
-    windows: TimeWindows | UnlimitedWindows, source: Input
-) -> Take:
+def take_into_time_windows(windows: TimeWindows | UnlimitedWindows, source: Input) -> Take:
     """Return what adds a record to each of its windows that is open (rules a2.2, a2.3)."""
     node, context, time, closing = source.node, source.context, source.time, source.closing
     get, put, at_hand = source.store.get_entry, source.store.put_entry, source.store.at_hand
-    initializer, aggregator, fail = node.initializer, source.aggregator, context.fail
-    at_record_time = deletes_at_record_time(node)
-    size, starts, retention = windows.size_ms, windows.starts, windows.retention_ms
+    initializer, aggregator, starts = node.initializer, source.aggregator, windows.starts
+    size, retention, at_record_time = windows.size_ms, windows.retention_ms, deletes_at_record_time(node)
     # Of most records they are those of the record before: windows are long.
     follows_one_another = isinstance(windows, TimeWindows) and windows.advance_ms == size
     containing = starts(0)
 
-    def take(  # noqa: C901, PLR0912 - a call for each record would cost more than what is called
-        key_bytes: bytes, key: Any, value: Any, timestamp: int, headers: Headers
-    ) -> None:
+    def take(key_bytes: bytes, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         nonlocal containing
         if not (follows_one_another and containing[0] <= timestamp < containing[0] + size):
             containing = starts(timestamp)
         if not containing:
             context.drop(node, "before the first window")
             return
-        last_closed_start = time.ms - retention
         for start in containing:
-            if start <= last_closed_start:
+            if start <= time.ms - retention:
                 context.drop(node, "late")
                 continue
-            # Mostly it is at hand: the store is called neither for what is there nor for what is put
-            # (`window_entries.put_at_hand`).
+            # Mostly it is at hand: the store is not called; what is put, see `window_entries.put_at_hand`.
             found = at_hand.get(start)
             entry = get(key_bytes, start) if found is None else found[0].get(key_bytes)
             so_far: Any = None if entry is None else entry.value
@@ -57,24 +50,22 @@ def take_into_time_windows(  # noqa: C901 - what it returns counts
                 function = aggregator
                 aggregate = aggregator(key, value, so_far)
             except Exception as error:
-                fail(failed(node, function, error))
+                context.fail(failed(node, function, error))
                 break
-            latest = timestamp
-            # Compared first: hardly any record is older than its window's last one.
-            if not is_new and entry.timestamp > timestamp:
-                latest = timestamp if aggregate is None and at_record_time else entry.timestamp
+            older = not is_new and entry.timestamp > timestamp and not (at_record_time and aggregate is None)
+            latest = entry.timestamp if older else timestamp
             if closing is not None and is_new:
                 closing.opened(key_bytes, start, start + size, timestamp)
             if found is None:
                 if not put(key_bytes, start, aggregate, latest, headers):
                     context.drop(node, FORGOTTEN)
-            elif entry is None:
+                continue
+            if entry is None:
                 entry = found[0][key_bytes] = WindowEntry(aggregate, latest, headers, key_bytes)
-                found[1].append(entry)
             else:
                 entry.value, entry.timestamp, entry.headers = aggregate, latest, headers
-                if entry.flushed:
-                    entry.flushed = False
-                    found[1].append(entry)
+            if not entry.dirty:
+                entry.dirty = True
+                found[1].append(entry)
 
     return take

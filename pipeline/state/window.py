@@ -123,7 +123,7 @@ class WindowStore(SegmentedStore[K, V]):
         if stored is None:
             return None
         found = decode_entry(stored, self)
-        entry = WindowEntry(found.value, found.timestamp, found.headers, key, flushed=True)
+        entry = WindowEntry(found.value, found.timestamp, found.headers, key)
         self._aggregates.remember(start, entry)
         self._size.add((stored,))
         return entry

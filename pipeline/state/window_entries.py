@@ -18,11 +18,11 @@ class WindowEntry(Entry, gc=False):
 
     Attributes:
         key: its key.
-        flushed: whether nothing was put since the last flush.
+        dirty: whether it was put since the last flush, and is among what the next one takes.
     """
 
     key: bytes
-    flushed: bool = False
+    dirty: bool = False
 
 
 #: A window's entries by key, and those of them that were put since the last flush.
@@ -40,11 +40,10 @@ def put_at_hand(window: AtHand, key: bytes, value: Any, timestamp: int, headers:
     entry = entries.get(key)
     if entry is None:
         entry = entries[key] = WindowEntry(value, timestamp, headers, key)
-        dirty.append(entry)
-        return
-    entry.value, entry.timestamp, entry.headers = value, timestamp, headers
-    if entry.flushed:
-        entry.flushed = False
+    else:
+        entry.value, entry.timestamp, entry.headers = value, timestamp, headers
+    if not entry.dirty:
+        entry.dirty = True
         dirty.append(entry)
 
 
@@ -89,7 +88,7 @@ def encoded_in_python(
         for entry in ordered
     ]
     for entry in ordered:
-        entry.flushed = True
+        entry.dirty = False
     keys, end = list(map(_by_key, ordered)), KEY_END + slot
     places = (segment + (escape_zeros(key) if 0 in key else key) + end for key in keys)
     changes.update(zip(places, stored, strict=True))

@@ -43,7 +43,7 @@ ENTRIES = st.dictionaries(KEYS, st.tuples(VALUES, st.integers(0, 2**63 - 1)), ma
 
 
 def made(rows: dict[bytes, tuple[Any, int]]) -> list[WindowEntry]:
-    return [WindowEntry(value, time, NO_HEADERS, key) for key, (value, time) in rows.items()]
+    return [WindowEntry(value, time, NO_HEADERS, key, dirty=True) for key, (value, time) in rows.items()]
 
 
 @compiled
@@ -55,7 +55,7 @@ def test_both_make_the_same_rows(rows: dict[bytes, tuple[Any, int]], before: dic
         changes: dict[bytes, bytes | None] = {**before}
         columns = encode(entries, serialize, SEGMENT, SLOT, changes)
         found.append((columns, list(changes.items())))
-        assert all(entry.flushed for entry in entries)
+        assert not any(entry.dirty for entry in entries)
     assert found[0] == found[1]
     keys, values = found[0][0]
     assert keys == [key + SLOT for key in sorted(rows)]
