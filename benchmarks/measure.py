@@ -15,7 +15,7 @@ from benchmarks.handwritten.restore import restore
 from benchmarks.handwritten.route import route
 from benchmarks.measurement import Job, Measurement, WorkName
 from benchmarks.program import answer, job_of_command_line
-from pipeline.runtime import allocator, collector
+from pipeline.runtime import allocator, collector, switching
 
 _BY_HAND: Final[dict[WorkName, Callable[[Job], Measurement]]] = {
     "read": read,
@@ -32,6 +32,7 @@ def main() -> None:
     # As the engine does before its thread starts.
     allocator.settle()
     collector.settle()
+    switching.settle()
     answer(_run_of(job)(job))
 
 

@@ -20,7 +20,7 @@ from pipeline.declaration import describe_frame
 from pipeline.errors import StreamsError
 from pipeline.plan.planner import Plan
 from pipeline.restore_bar import RestoreBar
-from pipeline.runtime import allocator, collector
+from pipeline.runtime import allocator, collector, switching
 from pipeline.runtime.metrics.snapshot import Snapshot
 from pipeline.runtime.queries import StoreRegistry
 from pipeline.runtime.worker import Worker, WorkerStatus
@@ -87,6 +87,7 @@ class Engine(Service):
         """Start the thread."""
         allocator.settle()
         collector.settle()
+        switching.settle()
         # A daemon: an event loop that died must not leave a process that nothing can end.
         tell = asyncio.get_running_loop().call_soon_threadsafe
         self._thread = threading.Thread(target=self._run, args=(tell,), name="engine", daemon=True)
