@@ -154,7 +154,7 @@ class WriteBehind:
         with self._lock:
             self._writes += 1
             self._store.wipe()
-            self._waiting, self._position = None, 0
+            self._waiting, self._ordered, self._position = None, ({}, []), 0
 
     def close(self) -> None:
         """Write what waits, and release the store."""
@@ -165,7 +165,7 @@ class WriteBehind:
                 # Whoever opens a damaged one again hears of it, and restores it from its changelog.
                 self.catch_up()
         finally:
-            self._closed, self._waiting = True, None
+            self._closed, self._waiting, self._ordered = True, None, ({}, [])
             self._store.close()
 
     # As a cache, among those of all stores of a worker.
