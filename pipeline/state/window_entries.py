@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pipeline.compiled import native
 from pipeline.record import Headers
@@ -47,7 +47,7 @@ def put_at_hand(window: AtHand, key: bytes, value: Any, timestamp: int, headers:
         dirty.append(entry)
 
 
-def encoded(
+def encoded_in_python(
     entries: Iterable[WindowEntry],
     serialize: Callable[[Any], bytes],
     segment: bytes,
@@ -68,20 +68,6 @@ def encoded(
     Raises:
         Exception: what `serialize` raises. Some entries may be taken as flushed then.
     """
-    if native is None:
-        return encoded_in_python(entries, serialize, segment, slot, changes)
-    columns: Columns = native.encode_entries(WindowEntry, tuple(entries), serialize, segment, slot, changes)
-    return columns
-
-
-def encoded_in_python(
-    entries: Iterable[WindowEntry],
-    serialize: Callable[[Any], bytes],
-    segment: bytes,
-    slot: bytes,
-    changes: dict[bytes, bytes | None],
-) -> Columns:
-    """Do what `encoded` does."""
     ordered = sorted(entries, key=_by_key)
     stored = [
         None if (value := entry.value) is None else pack_time(entry.timestamp) + serialize(value)
@@ -93,3 +79,13 @@ def encoded_in_python(
     places = (segment + (escape_zeros(key) if 0 in key else key) + end for key in keys)
     changes.update(zip(places, stored, strict=True))
     return [key + slot for key in keys], stored
+
+
+def encoded_in_c(entries: Iterable[WindowEntry], *arguments: Any) -> Columns:
+    """Do what `encoded_in_python` does, compiled: it is to be there."""
+    columns: Columns = native.encode_entries(WindowEntry, tuple(entries), *arguments)
+    return columns
+
+
+#: Either of both.
+encoded: Final = encoded_in_python if native is None else encoded_in_c

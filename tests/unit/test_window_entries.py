@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,16 +14,11 @@ from hypothesis import strategies as st
 from pipeline.compiled import native
 from pipeline.record import NO_HEADERS
 from pipeline.serde import serde_for
-from pipeline.state.window_entries import Columns, WindowEntry, encoded_in_python
+from pipeline.state.window_entries import Columns, WindowEntry, encoded_in_c, encoded_in_python
 
 SEGMENT, SLOT = b"segment:", b":slot"
 
 Encode = Callable[..., Columns]
-
-
-def encoded_in_c(entries: Sequence[WindowEntry], *arguments: Any) -> Columns:
-    columns: Columns = native.encode_entries(WindowEntry, tuple(entries), *arguments)
-    return columns
 
 
 compiled = pytest.mark.skipif(native is None, reason="no C compiler: nothing was built")
