@@ -101,9 +101,8 @@ class TaskContext:
 
     def holding(self, store: str, key: bytes, entry: Entry, serialize: Callable[[Any], bytes]) -> Holding:
         """Say that what is done within is done for a record that waited."""
-        # As it is now: a window's entry may be put again.
-        held = Entry(entry.value, entry.timestamp, entry.headers)
-        return Holding(self._task, Update(self._task.changelog(store), key, held, serialize))
+        # A window's entry may be put again.
+        return Holding(self._task, Update(self._task.changelog(store), key, entry.as_it_is(), serialize))
 
     @property
     def agent_loop(self) -> AgentLoop:

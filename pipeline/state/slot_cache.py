@@ -157,21 +157,21 @@ class AggregateCache:
                     for entry in entries:
                         self._starts.setdefault(entry.key, set()).add(start)
         starts = (start for start in self._starts.get(key, ()) if first <= start <= last)
-        return {start: _as_it_is(self.windows[start][key]) for start in starts}
+        return {start: self.windows[start][key].as_it_is() for start in starts}
 
     def entries(self) -> Iterator[tuple[bytes, Slot, Entry]]:
         """Iterate all uncommitted entries as they are now, in any order."""
         for start in {*self._flushed, *self._dirty}:
             slot = (start, 0)
             for key, entry in self._uncommitted_of(start).items():
-                yield key, slot, _as_it_is(entry)
+                yield key, slot, entry.as_it_is()
 
     def changed(self) -> Iterator[tuple[bytes, Slot, Entry]]:
         """Iterate what was put since the last flush, as it is now."""
         for start, entries in self._dirty.items():
             slot = (start, 0)
             for entry in entries:
-                yield entry.key, slot, _as_it_is(entry)
+                yield entry.key, slot, entry.as_it_is()
 
     def flush(self, serialize: Callable[[Any], bytes], segment_ms: int) -> Encoded:
         """Take what was put since the last flush as flushed, and return it encoded."""
@@ -265,7 +265,3 @@ class AggregateCache:
         self._dirty, self._flushed, self._starts = {}, {}, None
         self.forget()
         self.opened(-1)
-
-
-def _as_it_is(entry: Entry) -> Entry:
-    return Entry(entry.value, entry.timestamp, entry.headers)

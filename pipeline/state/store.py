@@ -95,7 +95,7 @@ class Entry(msgspec.Struct, gc=False):
     """A value in a store's cache, with what is needed to forward it later.
 
     It stays as it is, but for a window's (`window_entries.WindowEntry`), which its next put changes: whoever
-    keeps one beyond that makes an `Entry` of it.
+    keeps one beyond that keeps it `as_it_is`.
 
     Caches hold many: `gc=False` keeps the collector from walking them. A cycle through an entry is
     not possible, because values are made by serdes and users, before it.
@@ -104,6 +104,10 @@ class Entry(msgspec.Struct, gc=False):
     value: Any
     timestamp: int
     headers: Headers
+
+    def as_it_is(self) -> Entry:
+        """Return one that no put changes."""
+        return Entry(self.value, self.timestamp, self.headers)
 
 
 class StateStore(Protocol):
