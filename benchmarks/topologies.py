@@ -10,8 +10,8 @@ from benchmarks.avro import SCHEMA_FILE
 from benchmarks.digest import Digest
 from benchmarks.events import DROPPED_SEVERITY, HOP_MS, SESSION_GAP_MS, WINDOW_MS
 from benchmarks.log import Log
-from benchmarks.masking import masked_event, masked_log
 from benchmarks.measurement import Job, WorkName
+from benchmarks.redaction import redacted_event, redacted_log
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.observability import dedup
 from pipeline.serde.avro.declaration import avro
@@ -58,12 +58,12 @@ def route_topology(job: Job, _result: Digest | None = None) -> Topology:
     if job.format == "typed":
         typed = builder.stream(job.source, value=Log)
         kept = typed.filter(lambda _key, log: log.severity != DROPPED_SEVERITY)
-        kept.map_values(lambda _key, log: masked_log(log), value=Log).to(job.target)
+        kept.map_values(lambda _key, log: redacted_log(log), value=Log).to(job.target)
     else:
         value = _events(job)
         logs = builder.stream(job.source, value=value)
         some = logs.filter(lambda _key, event: event["severity"] != DROPPED_SEVERITY)
-        some.map_values(lambda _key, event: masked_event(event), value=value).to(job.target)
+        some.map_values(lambda _key, event: redacted_event(event), value=value).to(job.target)
     return builder.build()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.events import DROPPED_SEVERITY, Event, make_events
-from benchmarks.masking import masked_event
+from benchmarks.redaction import redacted_event
 from pipeline.clock import ManualClock
 from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
@@ -44,7 +44,7 @@ def forward(builder: StreamsBuilder) -> None:
 def route(builder: StreamsBuilder) -> None:
     """Decode, filter, mask, encode, produce."""
     kept = builder.stream("source").filter(lambda _key, event: event["severity"] != DROPPED_SEVERITY)
-    kept.map_values(lambda _key, event: masked_event(event), value=dict).to("target")
+    kept.map_values(lambda _key, event: redacted_event(event), value=dict).to("target")
 
 
 def count(builder: StreamsBuilder) -> None:

@@ -20,7 +20,9 @@ LAYERS: Final[Mapping[str, re.Pattern[str] | None]] = {
     "decoding JSON": re.compile(r"JSONDecoder_decode"),
     _RUNTIME: None,
     _BY_HAND: None,
-    "the user's functions": re.compile(r"benchmarks/(masking|topologies)\.py"),
+    "the user's functions": re.compile(
+        r"(benchmarks/(masking|redaction|topologies)|observability/(redact|patterns))\.py"
+    ),
     _STATE: None,
     "RocksDB": re.compile(r"\(rocksdict/"),
     "encoding JSON": re.compile(r"JSONEncoder_encode"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from benchmarks.masking import masked_event
+from benchmarks.redaction import redacted_event
 from pipeline import App, tumbling
 
 SOURCE: Final = "soak-in"
@@ -15,7 +15,7 @@ STORE: Final = "soak-counts"
 app = App("soak")
 
 _events = app.stream(SOURCE, key=str)
-_events.map_values(lambda _key, event: masked_event(event), value=dict).to(SINK)
+_events.map_values(lambda _key, event: redacted_event(event), value=dict).to(SINK)
 (
     _events.group_by_key()
     .windowed_by(tumbling(timedelta(minutes=1), grace=timedelta(minutes=1)))

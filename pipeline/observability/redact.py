@@ -16,6 +16,7 @@ import msgspec
 from pipeline.errors import ConfigError
 from pipeline.observability import cards, emails
 from pipeline.observability.errors import InvalidEventError
+from pipeline.observability.patterns import Mask, mask_of
 from pipeline.record import Headers
 
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -34,7 +35,7 @@ class Rule:
     """
 
     name: str
-    mask: Callable[[str, str], str]
+    mask: Mask
     shortest: int = 1
     number: Callable[[str], bool] | None = None
 
@@ -46,15 +47,9 @@ class Rule:
             ConfigError: the expression can't be compiled.
         """
         try:
-            compiled = re.compile(pattern)
+            return cls(name, mask_of(pattern))
         except re.error as error:
             raise ConfigError(f"redaction rule {name!r}: {error}") from error
-
-        def mask(text: str, replacement: str) -> str:
-            masked, found = compiled.subn(lambda _: replacement, text)
-            return masked if found else text
-
-        return cls(name, mask)
 
 
 CARD: Final = Rule("card", cards.mask_cards, cards.SHORTEST, cards.is_card)
