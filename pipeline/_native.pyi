@@ -3,6 +3,7 @@ from typing import Any, final
 
 import confluent_kafka
 
+from pipeline.observability.patterns import Mask, Step
 from pipeline.record import Headers
 from pipeline.runtime.decoding import Decoded, Decoding
 from pipeline.runtime.producer import Produce
@@ -19,6 +20,11 @@ def encode_entries(
     changes: dict[bytes, bytes | None],
     /,
 ) -> Columns: ...
+
+@final
+class Expression:
+    def __init__(self, steps: tuple[Step, ...], otherwise: Mask, /) -> None: ...
+    def mask(self, text: str, replacement: str, /) -> str: ...
 
 @final
 class Message:

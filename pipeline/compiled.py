@@ -1,7 +1,7 @@
 """The compiled part, in folder `native`: it is built when the package is installed, if there is a C compiler.
 
-What it does is done in Python, too, beside where it is used: `state.window_entries`, `runtime.taking`, and
-in `runtime.kafka` `fetching` and `sending`.
+What it does is done in Python, too, beside where it is used: `observability.patterns`, `runtime.taking`,
+`state.window_entries`, and in `runtime.kafka` `fetching` and `sending`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-/* Records off a task's queue (taking.c), a window's entries as bytes (window_entries.c); and records from and to
-   librdkafka without a Python object of the client's, or a callback into Python, for each (fetcher.c, producer.c).
+/* Records off a task's queue (taking.c), a window's entries as bytes (window_entries.c), what simple regular
+   expressions match (expression.c); and records from and to librdkafka without a Python object of the client's, or a callback into Python, for each (fetcher.c, producer.c).
 
    The Python client makes an object of a consumed record that answers by methods: making it, and asking it
    for key, value, time and headers, costs as much as decoding a small value. Of a record that was delivered
@@ -81,7 +81,7 @@ static PyMethodDef functions[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native",
-    .m_doc = "Records from and to librdkafka, and off queues; a window's entries as bytes.",
+    .m_doc = "Records from and to librdkafka, and off queues; a window's entries as bytes; simple regular expressions.",
     .m_size = -1,
     .m_methods = functions,
 };
@@ -98,7 +98,7 @@ PyMODINIT_FUNC PyInit__native(void) {
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL || !make_names())
         return NULL;
-    PyTypeObject *types[] = {&Message_type, &Fetcher_type, &Producer_type, &Taking_type};
+    PyTypeObject *types[] = {&Expression_type, &Message_type, &Fetcher_type, &Producer_type, &Taking_type};
     for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
         if (PyModule_AddType(module, types[i]) < 0)
             return NULL;

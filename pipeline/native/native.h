@@ -122,7 +122,7 @@ typedef struct {
     PyObject *topic, *partition, *offset, *key, *value, *timestamp, *headers;
 } Message;
 
-extern PyTypeObject Message_type, Fetcher_type, Producer_type, Taking_type;
+extern PyTypeObject Expression_type, Message_type, Fetcher_type, Producer_type, Taking_type;
 
 /* What attributes of Python objects are known by; made with the module. */
 #define NAMES(X)                                                                                             \

@@ -1,40 +1,42 @@
 r"""Masks for what a regular expression matches.
 
-`re` tries an expression at every character of a text, unless it begins with a literal. Most expressions
-for secrets begin with a class of characters, and have their literal behind it: `[\w.+-]+@\w+\.\w+`.
-There a match can begin nowhere but in the run of such characters in front of that literal. So the
-literal is looked for, and the expression is only tried from the beginning of that run: it finds
-the same matches, in a third of the time, and a text without the literal costs nothing.
+`re` is the measure, and is slow at what secrets look like: it tries an expression such as `[\w.+-]+@\w+\.\w+`
+at every character of a text, and asks for each whether it is in a class. Simple expressions, which are
+classes of characters and how often they are repeated, are matched by the compiled part in texts of ASCII
+instead, with the same matches. What has groups, alternatives, lookarounds or flags is left to `re`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+from pipeline.compiled import native
 
 #: Replaces what it finds in the first argument by the second; the same object where it finds nothing.
 Mask: TypeAlias = Callable[[str, str], str]
 
-_CLASS: Final = r"(?:\[(?:[^\]\\]|\\.)(?:[^\]\\]|\\.)*\]|\\[wds])"
-_QUANTIFIER: Final = r"(?:[+*?]|\{\d+(?:,\d*)?\})[+?]?"
-_HEAD: Final = re.compile(
-    rf"(?:\\b)?(?P<classes>(?:{_CLASS}(?:{_QUANTIFIER})?)+)\\?(?P<literal>[@:=/#&~!%,;])(?![?*+{{])"
+#: Of a simple expression: its kind, whether it takes each ASCII character (one byte each, 0 or 1), and the
+#: least and the most of them.
+Step: TypeAlias = tuple[int, bytes, int, int]
+
+_BOUNDARY, _GREEDY, _LAZY, _POSSESSIVE = range(4)
+_KINDS: Final = {"": _GREEDY, "?": _LAZY, "+": _POSSESSIVE}
+
+_STEP: Final = re.compile(
+    r"""
+    (?: (?P<boundary> \\b)
+      | (?P<one> \[ \^? (?:[^\]\\^]|\\.) (?:[^\]\\]|\\.)* \] | \\[wWdDsS] | \\[^\w] | [^\\\[\](){}|^$*+?] )
+        (?: (?P<repeated> [*+?] | \{ (?P<least>\d+) (?P<range>,(?P<most>\d*))? \} ) (?P<kind> [?+]?) )?
+    )
+    """,
+    re.VERBOSE | re.DOTALL,
 )
+_REPEATED: Final = {None: (1, 1), "*": (0, None), "+": (1, None), "?": (0, 1)}
 _ASCII: Final = tuple(map(chr, range(128)))
-
-
-class _Anchor(NamedTuple):
-    """What each match has in it, and what may stand in front of that.
-
-    Attributes:
-        literal: a character.
-        before: the ASCII characters that a match can have in front of its first `literal`, which is
-            none of them.
-    """
-
-    literal: str
-    before: str
+_MOST_STEPS: Final = 64
+_ANY_NUMBER: Final = 2**62
 
 
 def mask_of(pattern: str) -> Mask:
@@ -43,12 +45,16 @@ def mask_of(pattern: str) -> Mask:
     Raises:
         re.error: it can't be compiled.
     """
-    compiled = re.compile(pattern)
-    anchor = _anchor_of(pattern)
-    return _search_everywhere(compiled) if anchor is None else _search_at(anchor, compiled)
+    everywhere = _mask_by_re(re.compile(pattern))
+    steps = tuple(_steps_of(pattern))
+    simple = steps and len(steps) <= _MOST_STEPS and any(least for _, _, least, _ in steps)
+    if native is None or not simple:
+        return everywhere
+    mask: Mask = native.Expression(steps, everywhere).mask
+    return mask
 
 
-def _search_everywhere(pattern: re.Pattern[str]) -> Mask:
+def _mask_by_re(pattern: re.Pattern[str]) -> Mask:
     def mask(text: str, replacement: str) -> str:
         masked, found = pattern.subn(lambda _: replacement, text)
         return masked if found else text
@@ -56,35 +62,29 @@ def _search_everywhere(pattern: re.Pattern[str]) -> Mask:
     return mask
 
 
-def _search_at(anchor: _Anchor, pattern: re.Pattern[str]) -> Mask:
-    literal, before = anchor
-    search, search_everywhere = pattern.search, _search_everywhere(pattern)
-
-    def mask(text: str, replacement: str) -> str:
-        at = text.find(literal)
-        if at < 0:
-            return text
-        if not text.isascii():  # classes have more characters than `before` says
-            return search_everywhere(text, replacement)
-        pieces: list[str] = []
-        end = 0
-        while at >= 0:
-            found = search(text, end + len(text[end:at].rstrip(before)))
-            if found is None:
-                break
-            pieces += (text[end : found.start()], replacement)
-            end = found.end()
-            at = text.find(literal, end)
-        return "".join(pieces) + text[end:] if pieces else text
-
-    return mask
+def _steps_of(pattern: str) -> Iterator[Step]:
+    """Return the steps of an expression; none of one that is not simple."""
+    found = list(_STEP.finditer(pattern))
+    if "".join(each[0] for each in found) != pattern:
+        return
+    for each in found:
+        if each["boundary"]:
+            yield _BOUNDARY, bytes(len(_ASCII)), 0, 0
+        else:
+            least, most = _repetitions(each)
+            yield _KINDS[each["kind"] or ""], _set_of(each["one"]), least, most
 
 
-def _anchor_of(pattern: str) -> _Anchor | None:
-    """Return the anchor of an expression; None if it isn't known to have one."""
-    head = _HEAD.match(pattern)
-    if head is None or "|" in pattern[head.end() :]:  # an alternative may do without the literal
-        return None
-    classes = [re.compile(each) for each in re.findall(_CLASS, head["classes"])]
-    before = "".join(each for each in _ASCII if any(one.match(each) for one in classes))
-    return None if head["literal"] in before else _Anchor(head["literal"], before)
+def _set_of(one: str) -> bytes:
+    """Ask `re` itself which characters it takes."""
+    takes = re.compile(one).match
+    return bytes(takes(each) is not None for each in _ASCII)
+
+
+def _repetitions(step: re.Match[str]) -> tuple[int, int]:
+    if step["least"] is None:
+        least, most = _REPEATED[step["repeated"]]
+    else:
+        least = int(step["least"])
+        most = least if step["range"] is None else int(step["most"]) if step["most"] else None
+    return least, _ANY_NUMBER if most is None else most
