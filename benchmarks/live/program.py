@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmarks.events import DROPPED_SEVERITY, WINDOW_MS
 from benchmarks.live.job import LiveJob
-from benchmarks.masking import masked_event
+from benchmarks.redaction import redacted_event
 from pipeline import App, tumbling
 
 #: The store of the counts, whichever they are.
@@ -19,7 +19,7 @@ logs = app.stream(job.source, key=str)
 
 if job.work in {"route", "both"}:
     kept = logs.filter(lambda _key, event: event["severity"] != DROPPED_SEVERITY)
-    kept.map_values(lambda _key, event: masked_event(event), value=dict).to(job.target)
+    kept.map_values(lambda _key, event: redacted_event(event), value=dict).to(job.target)
 
 if job.work in {"count", "both"}:
     windows = tumbling(timedelta(milliseconds=WINDOW_MS), grace=timedelta(milliseconds=job.grace_ms))
