@@ -1,4 +1,4 @@
-/* Masks what a simple regular expression matches in a text of ASCII: what `_search_everywhere` in
+/* Masks what a simple regular expression matches in a text of ASCII: what `_mask_by_re` in
    observability/patterns.py does.
 
    Simple is a sequence of steps, each a set of characters that is repeated, or a word's boundary. Matches are
@@ -10,13 +10,18 @@
 
 #include <string.h>
 
-enum { CHARACTERS = 128, NONE = -1 };
+enum {
+    CHARACTERS = 128,
+    NONE = -1,
+    STOPPED = -2,          /* by a signal, as the error that its handler raised says */
+    SIGNALS_EVERY = 1 << 16 /* characters that were looked at, or so */
+};
 
 typedef enum { BOUNDARY, GREEDY, LAZY, POSSESSIVE } Kind;
 
 typedef struct {
     Kind kind;
-    Py_ssize_t least, most;
+    Py_ssize_t least, most, needs; /* characters: of it; of it and those after it at least */
     char set[CHARACTERS];
 } Step;
 
@@ -33,46 +38,80 @@ typedef struct {
 
 typedef struct {
     const unsigned char *data;
-    Py_ssize_t size;
+    Py_ssize_t size, looked_at; /* since signals were asked for */
 } Text;
+
+/* Whether a signal stops it: what takes a step many ways may take long. */
+static int is_stopped(Text *text, Py_ssize_t looked_at) {
+    text->looked_at += looked_at;
+    if (text->looked_at < SIGNALS_EVERY)
+        return 0;
+    text->looked_at = 0;
+    return PyErr_CheckSignals() < 0;
+}
 
 static int is_word(const Text *text, Py_ssize_t at) {
     return at >= 0 && at < text->size && (Py_ISALNUM(text->data[at]) || text->data[at] == '_');
 }
 
-/* Whether the step that is next may begin at a place: asked before it is tried, for it mostly says no. */
-static int may_begin(const Step *next, const Text *text, Py_ssize_t at) {
-    return next->kind == BOUNDARY || next->least == 0 || (at < text->size && next->set[text->data[at]]);
+static int takes(const Step *step, const Text *text, Py_ssize_t at) {
+    return at < text->size && step->set[text->data[at]];
 }
 
-static Py_ssize_t match(const Step *step, const Step *end, const Text *text, Py_ssize_t at);
+/* Whether what comes after a step may begin at a place: asked before it is tried, for it mostly says no. */
+static int may_follow(const Step *step, const Step *end, const Text *text, Py_ssize_t at) {
+    const Step *next = step + 1;
+    return next == end || next->kind == BOUNDARY || next->least == 0 || takes(next, text, at);
+}
 
-/* Match a step that may take from `least` to `most` characters, and those after it. */
-static Py_ssize_t match_choice(const Step *step, const Step *end, const Text *text, Py_ssize_t at,
-                               Py_ssize_t most) {
-    Py_ssize_t least = at + step->least, taken = step->kind == LAZY ? least : at + most, matched = NONE;
-    Py_ssize_t towards = step->kind == LAZY ? 1 : -1;
-    for (; matched == NONE && taken >= least && taken <= at + most; taken += towards)
-        if (step + 1 == end || may_begin(step + 1, text, taken))
-            matched = match(step + 1, end, text, taken);
+static Py_ssize_t match(const Step *step, const Step *end, Text *text, Py_ssize_t at);
+
+/* Match a step that takes up to `taken` characters, as many as it can, and those after it. */
+static Py_ssize_t match_greedy(const Step *step, const Step *end, Text *text, Py_ssize_t at, Py_ssize_t taken) {
+    Py_ssize_t matched = NONE;
+    for (; matched == NONE && taken >= step->least; taken--)
+        if (may_follow(step, end, text, at + taken))
+            matched = match(step + 1, end, text, at + taken);
     return matched;
 }
 
+/* Match a step that takes as few characters as it can, `least` of which it took, and those after it. */
+static Py_ssize_t match_lazy(const Step *step, const Step *end, Text *text, Py_ssize_t at) {
+    for (Py_ssize_t taken = step->least;; taken++) {
+        Py_ssize_t matched = NONE;
+        if (may_follow(step, end, text, at + taken))
+            matched = match(step + 1, end, text, at + taken);
+        else if (is_stopped(text, 1))
+            matched = STOPPED;
+        if (matched != NONE || taken == step->most || !takes(step, text, at + taken))
+            return matched;
+    }
+}
+
 /* Return where the match of steps at a place ends; NONE if there is none. */
-static Py_ssize_t match(const Step *step, const Step *end, const Text *text, Py_ssize_t at) {
+static Py_ssize_t match(const Step *step, const Step *end, Text *text, Py_ssize_t at) {
     for (; step < end; step++) {
+        Py_ssize_t room = text->size - at, taken = 0;
+        if (room < step->needs)
+            return NONE;
         if (step->kind == BOUNDARY) {
             if (is_word(text, at - 1) == is_word(text, at))
                 return NONE;
             continue;
         }
-        Py_ssize_t most = step->most < text->size - at ? step->most : text->size - at, taken = 0;
+        if (step->kind == GREEDY)
+            room -= step->needs - step->least; /* for those after it */
+        Py_ssize_t most = step->kind == LAZY ? step->least : step->most < room ? step->most : room;
         while (taken < most && step->set[text->data[at + taken]])
             taken++;
+        if (is_stopped(text, taken + 1))
+            return STOPPED;
         if (taken < step->least)
             return NONE;
-        if (taken > step->least && step->kind != POSSESSIVE)
-            return match_choice(step, end, text, at, taken);
+        if (step->kind == LAZY)
+            return match_lazy(step, end, text, at);
+        if (taken > step->least && step->kind == GREEDY)
+            return match_greedy(step, end, text, at, taken);
         at += taken;
     }
     return at;
@@ -82,36 +121,35 @@ typedef struct {
     Py_ssize_t start, end;
 } Span;
 
-/* Try the places from `from` to before `until`, in turn. */
-static int try_places(const Expression *self, const Text *text, Py_ssize_t from, Py_ssize_t until, Span *found) {
-    for (Py_ssize_t at = from; at < until; at++) {
-        Py_ssize_t end = match(self->steps, self->steps + self->count, text, at);
-        if (end != NONE) {
-            *found = (Span){at, end};
-            return 1;
-        }
+/* Try the places from `from` to before `until`, in turn; return whether there is one, and STOPPED. */
+static int try_places(const Expression *self, Text *text, Py_ssize_t from, Py_ssize_t until, Span *found) {
+    Py_ssize_t end = NONE;
+    for (Py_ssize_t at = from; end == NONE && at < until; at++) {
+        end = match(self->steps, self->steps + self->count, text, at);
+        *found = (Span){at, end};
     }
-    return 0;
+    return end == STOPPED ? STOPPED : end != NONE;
 }
 
-/* Find the leftmost match that begins at `from` or later. */
-static int find(const Expression *self, const Text *text, Py_ssize_t from, Span *found) {
+/* Find the leftmost match that begins at `from` or later; return whether there is one, and STOPPED. */
+static int find(const Expression *self, Text *text, Py_ssize_t from, Span *found) {
+    int there = 0;
     if (self->anchor == NONE) {
-        for (Py_ssize_t at = from; at < text->size; at++)
-            if (self->before[text->data[at]] && try_places(self, text, at, at + 1, found))
-                return 1;
-        return 0;
+        for (Py_ssize_t at = from; !there && at < text->size; at++)
+            if (self->before[text->data[at]])
+                there = try_places(self, text, at, at + 1, found);
+        return there;
     }
     const unsigned char *literal;
-    while (from < text->size && (literal = memchr(text->data + from, self->literal, text->size - from))) {
+    while (!there && from < text->size &&
+           (literal = memchr(text->data + from, self->literal, text->size - from))) {
         Py_ssize_t at = literal - text->data, start = at;
         while (start > from && self->before[text->data[start - 1]])
             start--;
-        if (try_places(self, text, start, at + 1, found))
-            return 1;
+        there = try_places(self, text, start, at + 1, found);
         from = at + 1;
     }
-    return 0;
+    return there;
 }
 
 /* ------------------------------------------------------------------ masking */
@@ -124,8 +162,10 @@ typedef struct {
 static int add_span(Spans *spans, Span span) {
     if (spans->count == spans->room) {
         Span *more = PyMem_New(Span, 2 * spans->room);
-        if (more == NULL)
+        if (more == NULL) {
+            PyErr_NoMemory();
             return 0;
+        }
         memcpy(more, spans->spans, spans->count * sizeof(Span));
         if (spans->spans != spans->first)
             PyMem_Free(spans->spans);
@@ -164,16 +204,14 @@ static PyObject *Expression_mask(Expression *self, PyObject *const *args, Py_ssi
     PyObject *string = args[0];
     if (!PyUnicode_IS_ASCII(string))
         return PyObject_Vectorcall(self->otherwise, args, count, NULL);
-    Text text = {PyUnicode_1BYTE_DATA(string), PyUnicode_GET_LENGTH(string)};
+    Text text = {PyUnicode_1BYTE_DATA(string), PyUnicode_GET_LENGTH(string), 0};
     Spans spans = {.spans = spans.first, .room = sizeof(spans.first) / sizeof(Span)};
     Span found = {0, 0};
-    int there = 1;
-    while (there && find(self, &text, found.end, &found))
-        there = add_span(&spans, found);
+    int there;
+    while ((there = find(self, &text, found.end, &found)) == 1 && add_span(&spans, found))
+        ;
     PyObject *made = NULL;
-    if (!there)
-        PyErr_NoMemory();
-    else
+    if (there == 0)
         made = spans.count ? replaced(string, args[1], &spans) : Py_NewRef(string);
     if (spans.spans != spans.first)
         PyMem_Free(spans.spans);
@@ -196,6 +234,10 @@ static int read_step(PyObject *item, Step *step) {
         PyErr_SetString(PyExc_ValueError, "a step is a kind, whether it takes each of 128 characters, and how many");
         return 0;
     }
+    if (step->least < 0 || step->most < step->least) {
+        PyErr_SetString(PyExc_ValueError, "a step takes at least no character, and at most not fewer");
+        return 0;
+    }
     step->kind = kind;
     memcpy(step->set, set, CHARACTERS);
     return 1;
@@ -204,6 +246,18 @@ static int read_step(PyObject *item, Step *step) {
 static void add_set(char *to, const Step *step) {
     for (int each = 0; each < CHARACTERS; each++)
         to[each] |= step->set[each];
+}
+
+/* Add up what steps need; return whether it is anything, without which a match would not go on. */
+static int add_needs(Expression *self) {
+    Py_ssize_t needs = 0;
+    for (Step *step = self->steps + self->count; step-- > self->steps;) {
+        needs = step->least < PY_SSIZE_T_MAX - needs ? needs + step->least : PY_SSIZE_T_MAX;
+        step->needs = needs;
+    }
+    if (needs == 0)
+        PyErr_SetString(PyExc_ValueError, "an expression matches one character at least");
+    return needs > 0;
 }
 
 /* Find the first step that takes one character, at least once, that no step before it takes. */
@@ -243,7 +297,7 @@ static PyObject *Expression_new(PyTypeObject *type, PyObject *args, PyObject *kw
         PyErr_NoMemory();
     while (!PyErr_Occurred() && self->count < PyTuple_GET_SIZE(steps))
         self->count += read_step(PyTuple_GET_ITEM(steps, self->count), self->steps + self->count);
-    if (!PyErr_Occurred()) {
+    if (!PyErr_Occurred() && add_needs(self)) {
         find_anchor(self);
         return (PyObject *)self;
     }

@@ -9,6 +9,7 @@ instead, with the same matches. What has groups, alternatives, lookarounds or fl
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
@@ -28,7 +29,7 @@ _STEP: Final = re.compile(
     r"""
     (?: (?P<boundary> \\b)
       | (?P<one> \[ \^? (?:[^\]\\^]|\\.) (?:[^\]\\]|\\.)* \] | \\[wWdDsS] | \\[^\w] | [^\\\[\](){}|^$*+?] )
-        (?: (?P<repeated> [*+?] | \{ (?P<least>\d+) (?P<range>,(?P<most>\d*))? \} ) (?P<kind> [?+]?) )?
+        (?: (?P<repeated> [*+?] | \{ (?P<least>[0-9]+) (?P<range>,(?P<most>[0-9]*))? \} ) (?P<kind> [?+]?) )?
     )
     """,
     re.VERBOSE | re.DOTALL,
@@ -36,22 +37,28 @@ _STEP: Final = re.compile(
 _REPEATED: Final = {None: (1, 1), "*": (0, None), "+": (1, None), "?": (0, 1)}
 _ASCII: Final = tuple(map(chr, range(128)))
 _MOST_STEPS: Final = 64
-_ANY_NUMBER: Final = 2**62
 
 
 def mask_of(pattern: str) -> Mask:
     """Make a mask for what a regular expression matches.
 
     Raises:
-        re.error: it can't be compiled.
+        ValueError: it can't be compiled: it is not well-formed, counts too far, or is nested too deeply.
     """
-    everywhere = _mask_by_re(re.compile(pattern))
+    everywhere = _mask_by_re(_compiled(pattern))
     steps = tuple(_steps_of(pattern))
     simple = steps and len(steps) <= _MOST_STEPS and any(least for _, _, least, _ in steps)
     if native is None or not simple:
         return everywhere
     mask: Mask = native.Expression(steps, everywhere).mask
     return mask
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from error
 
 
 def _mask_by_re(pattern: re.Pattern[str]) -> Mask:
@@ -87,4 +94,4 @@ def _repetitions(step: re.Match[str]) -> tuple[int, int]:
     else:
         least = int(step["least"])
         most = least if step["range"] is None else int(step["most"]) if step["most"] else None
-    return least, _ANY_NUMBER if most is None else most
+    return least, sys.maxsize if most is None else most

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import re
+import signal
 import weakref
+from types import FrameType
 
 import pytest
 from hypothesis import example, given
@@ -34,6 +36,9 @@ PATTERNS = (
     r"\b",
     r"\n",
     "\u00e9+@",
+    "a{\u0662}",
+    "a{1,\u0663}b",
+    r"\w+?b{3,}",
     "a" * 70,
 )
 TEXTS = st.one_of(st.text("ab@.1 A", max_size=30), st.text("ab@.:=1 A]\n^\u00e9", max_size=30))
@@ -89,6 +94,10 @@ def test_what_stands_in_place_is_any_text(mask: str) -> None:
         (((1, bytes(128), 1),), TypeError),
         (((1, bytes(127), 1, 1),), ValueError),
         (((9, bytes(128), 1, 1),), ValueError),
+        (((1, bytes(128), -1, 1),), ValueError),
+        (((1, bytes(128), 2, 1),), ValueError),
+        (((1, bytes(128), 0, 1), (0, bytes(128), 0, 0)), ValueError),
+        ((), ValueError),
         ("steps", TypeError),
         ((None,), TypeError),
     ],
@@ -112,3 +121,26 @@ def test_a_mask_takes_texts_and_is_let_go() -> None:
     del expression, otherwise
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "masked"), [("a.*?b", ""), (r"[ab]+\w{1000000}", "ab" * 500_000)], ids=["lazy", "long"]
+)
+def test_what_can_be_seen_to_match_or_not_is_not_searched(pattern: str, masked: str) -> None:
+    """To look at all the rest for each place of such a text, or of each run in it, would take hours."""
+    assert mask_of(pattern)("ab" * 500_000, "") == masked
+
+
+def test_a_signal_stops_a_mask_that_takes_long() -> None:
+    """There are some 10 ** 18 ways to match it: `re` can be stopped, too."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.01)
+        with pytest.raises(InterruptedError):
+            mask_of("[a-z]*[a-z]*[a-z]*[a-z]*[0-9x]")("a" * 50_000, "")
+    finally:
+        signal.signal(signal.SIGVTALRM, before)
