@@ -117,7 +117,8 @@ class Worker:
         self._connection: Connection | None = None
         self._next_commit_ms = 0
         self._stopped = False
-        self._moved = 0
+        #: Whether there is more to do than what is polled next; and how many records were polled already.
+        self._busy, self._left = False, 0
         self._status = self._report()
 
     def stores(self) -> Mapping[TaskId, Mapping[str, Any]]:
@@ -165,9 +166,8 @@ class Worker:
         except get_args(Passing) as error:
             if isinstance(error, TopicGoneError) and not self._patterns.any:
                 raise
-            moved = 0
+            moved, self._busy = 0, False
             self._retry(error, now)
-        self._moved = moved
         self._status = self._report()
         if self._snapshots.is_due(now):
             self.measure()
@@ -218,24 +218,28 @@ class Worker:
                 connection.join()
             return moved
         agents = connection.environment
-        timeout_s = 0.0 if self._moved else AGENT_POLL_S if agents.agents_wait else IDLE_POLL_S
-        moved = connection.globals.follow(0)
+        timeout_s = 0.0 if self._busy else AGENT_POLL_S if agents.agents_wait else IDLE_POLL_S
+        other = connection.globals.follow(0)
         with self._recorder.polling:
             polled = connection.consumer.poll(self._config.poll_records, timeout_s)
         count = tasks.dispatch(polled)
         self._recorder.polled.record(count)
-        moved += count
-        moved += tasks.restore()
-        if connection.globals.behind():
-            return moved + connection.keep_house(now_ms)
-        idle = tasks.idle(now_ms)
-        try:
-            moved += tasks.process(now_ms) + agents.run_agents() + tasks.punctuate(now_ms) + len(idle)
-            for task in idle:
-                task.advance(now_ms)
-        except BrokerUnreachableError as error:
-            raise in_the_middle(error) from error
-        return moved + connection.keep_house(now_ms)
+        other += tasks.restore()
+        processed = 0
+        if not connection.globals.behind():
+            idle = tasks.idle(now_ms)
+            try:
+                processed = tasks.process(now_ms)
+                other += agents.run_agents() + tasks.punctuate(now_ms) + len(idle)
+                for task in idle:
+                    task.advance(now_ms)
+            except BrokerUnreachableError as error:
+                raise in_the_middle(error) from error
+        other += connection.keep_house(now_ms)
+        # What tasks have and do not process, they wait with for something else.
+        self._left = max(0, self._left + count - processed) if processed else count
+        self._busy = other > 0 or self._left > 0
+        return count + processed + other
 
     def _commit(self, connection: Connection) -> bool:
         """Begin a commit or go on with it, and return whether all was committed; stay a member if it fails.

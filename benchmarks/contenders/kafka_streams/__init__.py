@@ -29,7 +29,7 @@ _SETTINGS: Final = (
     Setting(
         "statestore.cache.max.bytes",
         "134217728",
-        "more than Headrace's 96 MiB; its default of 10 MiB is slower",
+        "more than Headrace's 80 MiB; its default of 10 MiB is slower",
     ),
     Setting("producer.linger.ms", "5", "as the others"),
     Setting("producer.batch.size", "262144", "as the others"),
