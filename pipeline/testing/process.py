@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import threading
@@ -13,6 +14,11 @@ from pipeline.errors import BrokerError
 
 _PAUSE_S: Final = 0.01
 _STOP_TIMEOUT_S: Final = 10.0
+
+#: Below those that systems give to outgoing connections, which one of these would take before a server does:
+#: on Linux they begin at 32768, elsewhere at 49152.
+_PORTS: Final = range(20_000, 32_768)
+_PORTS_TRIED: Final = 20
 
 #: Reads the pipe that only the parent holds open: its end is the parent's end.
 _WATCH: Final = 'read -r _; kill -9 "$1" 2>/dev/null'
@@ -118,7 +124,8 @@ class ServerProcess:
 
 def free_port(wanted: int | None = None) -> int:
     """Return a TCP port of 127.0.0.1 that nothing listens on: `wanted` if it is free."""
-    for candidate in (wanted or 0, 0):
+    some = random.SystemRandom().sample(_PORTS, _PORTS_TRIED)
+    for candidate in (wanted or some[0], *some, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
