@@ -54,14 +54,11 @@ static int is_word(const Text *text, Py_ssize_t at) {
     return at >= 0 && at < text->size && (Py_ISALNUM(text->data[at]) || text->data[at] == '_');
 }
 
-static int takes(const Step *step, const Text *text, Py_ssize_t at) {
-    return at < text->size && step->set[text->data[at]];
-}
-
 /* Whether what comes after a step may begin at a place: asked before it is tried, for it mostly says no. */
 static int may_follow(const Step *step, const Step *end, const Text *text, Py_ssize_t at) {
     const Step *next = step + 1;
-    return next == end || next->kind == BOUNDARY || next->least == 0 || takes(next, text, at);
+    return next == end || next->kind == BOUNDARY || next->least == 0 ||
+           (at < text->size && next->set[text->data[at]]);
 }
 
 static Py_ssize_t match(const Step *step, const Step *end, Text *text, Py_ssize_t at);
@@ -75,15 +72,15 @@ static Py_ssize_t match_greedy(const Step *step, const Step *end, Text *text, Py
     return matched;
 }
 
-/* Match a step that takes as few characters as it can, `least` of which it took, and those after it. */
-static Py_ssize_t match_lazy(const Step *step, const Step *end, Text *text, Py_ssize_t at) {
+/* Match a step that takes up to `most` characters, as few as it can, and those after it; `least` it took. */
+static Py_ssize_t match_lazy(const Step *step, const Step *end, Text *text, Py_ssize_t at, Py_ssize_t most) {
     for (Py_ssize_t taken = step->least;; taken++) {
         Py_ssize_t matched = NONE;
         if (may_follow(step, end, text, at + taken))
             matched = match(step + 1, end, text, at + taken);
         else if (is_stopped(text, 1))
             matched = STOPPED;
-        if (matched != NONE || taken == step->most || !takes(step, text, at + taken))
+        if (matched != NONE || taken == most || !step->set[text->data[at + taken]])
             return matched;
     }
 }
@@ -99,17 +96,17 @@ static Py_ssize_t match(const Step *step, const Step *end, Text *text, Py_ssize_
                 return NONE;
             continue;
         }
-        if (step->kind == GREEDY)
+        if (step->kind != POSSESSIVE)
             room -= step->needs - step->least; /* for those after it */
-        Py_ssize_t most = step->kind == LAZY ? step->least : step->most < room ? step->most : room;
-        while (taken < most && step->set[text->data[at + taken]])
+        Py_ssize_t most = step->most < room ? step->most : room, first = step->kind == LAZY ? step->least : most;
+        while (taken < first && step->set[text->data[at + taken]])
             taken++;
         if (is_stopped(text, taken + 1))
             return STOPPED;
         if (taken < step->least)
             return NONE;
         if (step->kind == LAZY)
-            return match_lazy(step, end, text, at);
+            return match_lazy(step, end, text, at, most);
         if (taken > step->least && step->kind == GREEDY)
             return match_greedy(step, end, text, at, taken);
         at += taken;
