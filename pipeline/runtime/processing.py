@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 from pipeline.runtime.partition_group import HasLag
@@ -10,9 +11,14 @@ from pipeline.topology import Agent
 
 
 class Processing:
-    """Has tasks process."""
+    """Has tasks process.
+
+    Attributes:
+        has_more: whether a task that processed records has more of them.
+    """
 
     def __init__(self) -> None:
+        self.has_more = False
         self._stopped = False
         self._task: Task | None = None
 
@@ -23,8 +29,17 @@ class Processing:
         if task is not None:
             task.in_flight.blocked.add(self)
 
-    def process(self, task: Task, limit: int, has_lag: HasLag, now_ms: int) -> int:
-        """Process up to `limit` records of a task; return how many were."""
+    def process(self, tasks: Iterable[Task], limit: int, has_lag: HasLag, now_ms: int) -> int:
+        """Process up to `limit` records of each task that is started; return how many were."""
+        count, self.has_more = 0, False
+        for task in tasks:
+            if task.started and (processed := self._process(task, limit, has_lag, now_ms)):
+                task.time.heard(now_ms)
+                count += processed
+                self.has_more |= any(map(len, task.queues.values()))
+        return count
+
+    def _process(self, task: Task, limit: int, has_lag: HasLag, now_ms: int) -> int:
         # In this order: another thread that calls `stop` sees the task, or is seen here.
         self._task = task
         if self._stopped:

@@ -318,14 +318,9 @@ class TaskManager:
 
     def process(self, now_ms: int) -> int:
         """Process a bounded number of records of each task."""
-        limit, count, recorder = self._environment.config.poll_records, 0, self._environment.recorder
+        limit, recorder = self._environment.config.poll_records, self._environment.recorder
         with recorder.processing:
-            for task in self._tasks.values():
-                if task.started and (
-                    processed := self.processing.process(task, limit, self._has_lag, now_ms)
-                ):
-                    task.time.heard(now_ms)
-                    count += processed
+            count = self.processing.process(self._tasks.values(), limit, self._has_lag, now_ms)
         recorder.processed.record(count)
         self._backpressure.release(self._queues())
         return count

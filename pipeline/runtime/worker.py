@@ -117,8 +117,8 @@ class Worker:
         self._connection: Connection | None = None
         self._next_commit_ms = 0
         self._stopped = False
-        #: Whether there is more to do than what is polled next; and how many records were polled already.
-        self._busy, self._left = False, 0
+        #: Whether there is more to do than what is polled next.
+        self._busy = False
         self._status = self._report()
 
     def stores(self) -> Mapping[TaskId, Mapping[str, Any]]:
@@ -236,9 +236,8 @@ class Worker:
             except BrokerUnreachableError as error:
                 raise in_the_middle(error) from error
         other += connection.keep_house(now_ms)
-        # What tasks have and do not process, they wait with for something else.
-        self._left = max(0, self._left + count - processed) if processed else count
-        self._busy = other > 0 or self._left > 0
+        # What tasks have, if they process none of it, waits for something else.
+        self._busy = other > 0 or (tasks.processing.has_more if processed else count > 0)
         return count + processed + other
 
     def _commit(self, connection: Connection) -> bool:

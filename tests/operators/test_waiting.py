@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -40,32 +40,53 @@ class TimedBroker(MemoryBroker):
 @pytest.fixture
 def broker() -> TimedBroker:
     made = TimedBroker(ManualClock(0))
-    made.create_topic("source", 1)
-    made.create_topic("target", 1)
+    for topic in ("left", "right", "target"):
+        made.create_topic(topic, 1)
     return made
 
 
-@pytest.fixture
-def worker(broker: TimedBroker) -> Iterator[Worker]:
+def running(broker: TimedBroker, *sources: str) -> Worker:
+    """A worker that copies the sources, which are one task's, and has nothing to do yet."""
     builder = StreamsBuilder("waiting")
-    builder.stream("source", key=str, value=str).to("target")
-    config = StreamsConfig("waiting", Path("unused"), poll_records=BATCH)
-    made = Worker(builder.build(), config, broker, ManualClock(0), MemoryProvider())
-    while made.status().state != "running" or made.step():
-        made.step()
-    yield made
-    made.close()
+    first, *others = (builder.stream(topic, key=str, value=str) for topic in sources)
+    for other in others:
+        first = first.merge(other)
+    first.to("target")
+    config = StreamsConfig("waiting", Path("unused"), poll_records=BATCH, max_task_idle_ms=1_000)
+    worker = Worker(builder.build(), config, broker, ManualClock(0), MemoryProvider())
+    while worker.status().state != "running" or worker.step():
+        worker.step()
+    return worker
+
+
+def feed(broker: TimedBroker, topic: str, timestamps: Iterable[int]) -> None:
+    producer = broker.producer("feeder")
+    for timestamp in timestamps:
+        producer.produce(topic, b'"v"', b'"k"', 0, timestamp, ())
+
+
+def waits(broker: TimedBroker, worker: Worker, steps: int) -> list[bool]:
+    """Whether each step may have waited for more; a poll that may returns at once if there is something."""
+    return [broker.member.timeout_s == IDLE_POLL_S for _ in range(steps) if worker.step() >= 0]
 
 
 @pytest.mark.parametrize("records", [1, BATCH, BATCH + 1, 3 * BATCH])
 def test_it_waits_for_more_as_soon_as_it_has_processed_what_there_was(
-    broker: TimedBroker, worker: Worker, records: int
+    broker: TimedBroker, records: int
 ) -> None:
-    producer = broker.producer("feeder")
-    for _ in range(records):
-        producer.produce("source", b'"v"', b'"k"', 0, 0, ())
+    worker = running(broker, "left")
+    feed(broker, "left", range(records))
     steps = -(-records // BATCH)
-    for _ in range(steps + 1):
-        worker.step()
-        assert broker.member.timeout_s == IDLE_POLL_S, "a poll returns at once if there is something"
+    assert waits(broker, worker, steps + 1) == [True] * (steps + 1)
     assert worker.status().metrics["records_processed"] == records
+
+
+def test_it_waits_while_its_records_wait_and_not_while_it_processes_them(broker: TimedBroker) -> None:
+    worker = running(broker, "left", "right")
+    feed(broker, "left", range(3 * BATCH))
+    # What it has just polled may be all that it waited for.
+    assert waits(broker, worker, 6) == [True, False, False, False, True, True]
+    assert worker.status().metrics.get("records_processed", 0) == 0
+    feed(broker, "right", [9 * BATCH])
+    assert waits(broker, worker, 5) == [True, False, False, False, True]
+    assert worker.status().metrics["records_processed"] == 3 * BATCH
