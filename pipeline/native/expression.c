@@ -75,11 +75,9 @@ static Py_ssize_t match_greedy(const Step *step, const Step *end, Text *text, Py
 /* Match a step that takes up to `most` characters, as few as it can, and those after it; `least` it took. */
 static Py_ssize_t match_lazy(const Step *step, const Step *end, Text *text, Py_ssize_t at, Py_ssize_t most) {
     for (Py_ssize_t taken = step->least;; taken++) {
-        Py_ssize_t matched = NONE;
-        if (may_follow(step, end, text, at + taken))
+        Py_ssize_t matched = is_stopped(text, 1) ? STOPPED : NONE;
+        if (matched == NONE && may_follow(step, end, text, at + taken))
             matched = match(step + 1, end, text, at + taken);
-        else if (is_stopped(text, 1))
-            matched = STOPPED;
         if (matched != NONE || taken == most || !step->set[text->data[at + taken]])
             return matched;
     }

@@ -131,8 +131,13 @@ def test_what_can_be_seen_to_match_or_not_is_not_searched(pattern: str, masked: 
     assert mask_of(pattern)("ab" * 500_000, "") == masked
 
 
-def test_a_signal_stops_a_mask_that_takes_long() -> None:
-    """There are some 10 ** 18 ways to match it: `re` can be stopped, too."""
+@pytest.mark.parametrize(
+    ("pattern", "characters"),
+    [("[a-z]*[a-z]*[a-z]*[a-z]*[0-9x]", 50_000), (r"\w*?\w*?\w*?\b\W\W", 20_000)],
+    ids=["greedy", "lazy"],
+)
+def test_a_signal_stops_a_mask_that_takes_long(pattern: str, characters: int) -> None:
+    """There are some 10 ** 13 ways to match it, or more: `re` can be stopped, too."""
 
     def stop(_: int, __: FrameType | None) -> None:
         raise InterruptedError
@@ -141,6 +146,6 @@ def test_a_signal_stops_a_mask_that_takes_long() -> None:
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0.01)
         with pytest.raises(InterruptedError):
-            mask_of("[a-z]*[a-z]*[a-z]*[a-z]*[0-9x]")("a" * 50_000, "")
+            mask_of(pattern)("a" * characters, "")
     finally:
         signal.signal(signal.SIGVTALRM, before)
