@@ -13,7 +13,7 @@
 enum {
     CHARACTERS = 128,
     NONE = -1,
-    STOPPED = -2,          /* by a signal, as the error that its handler raised says */
+    STOPPED = -2,           /* by a signal, as the error that its handler raised says */
     SIGNALS_EVERY = 1 << 16 /* characters that were looked at, or so */
 };
 

@@ -43,22 +43,15 @@ def mask_of(pattern: str) -> Mask:
     """Make a mask for what a regular expression matches.
 
     Raises:
-        ValueError: it can't be compiled: it is not well-formed, counts too far, or is nested too deeply.
+        re.error, OverflowError, RecursionError: it is not well-formed, counts too far, is nested too deeply.
     """
-    everywhere = _mask_by_re(_compiled(pattern))
+    everywhere = _mask_by_re(re.compile(pattern))
     steps = tuple(_steps_of(pattern))
     simple = steps and len(steps) <= _MOST_STEPS and any(least for _, _, least, _ in steps)
     if native is None or not simple:
         return everywhere
     mask: Mask = native.Expression(steps, everywhere).mask
     return mask
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(str(error)) from error
 
 
 def _mask_by_re(pattern: re.Pattern[str]) -> Mask:

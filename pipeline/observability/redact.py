@@ -6,6 +6,7 @@ copied unless something is found: an event without secrets comes back as the sam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -49,7 +50,7 @@ class Rule:
         """
         try:
             return cls(name, mask_of(pattern))
-        except ValueError as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ConfigError(f"redaction rule {name!r}: {error}") from error
 
 

@@ -125,7 +125,7 @@ class ServerProcess:
 def free_port(wanted: int | None = None) -> int:
     """Return a TCP port of 127.0.0.1 that nothing listens on: `wanted` if it is free."""
     some = random.SystemRandom().sample(_PORTS, _PORTS_TRIED)
-    for candidate in (wanted or some[0], *some, 0):
+    for candidate in (wanted or some[0], *some[1:], 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
