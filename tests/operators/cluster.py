@@ -29,9 +29,18 @@ class Cluster:
         stores = disk or MemoryProvider()
         return Worker(self.topology, config, self.broker, self.clock, stores, client_id)
 
-    def send(self, topic: str, key: str | None, partition: int = 0, value: bytes | None = b"1") -> None:
+    def send(
+        self,
+        topic: str,
+        key: str | None,
+        partition: int = 0,
+        value: bytes | None = b"1",
+        timestamp: int = 0,
+    ) -> None:
         producer = self.broker.producer("test")
-        producer.produce(topic, value, None if key is None else key.encode(), partition, 0, NO_HEADERS)
+        producer.produce(
+            topic, value, None if key is None else key.encode(), partition, timestamp, NO_HEADERS
+        )
         producer.flush(0)
 
     def run(self, *workers: Worker, turns: int = 10, advance_ms: int = 2_000) -> None:

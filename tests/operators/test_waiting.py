@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-
 import pytest
 
-from pipeline.clock import ManualClock
-from pipeline.config import StreamsConfig
 from pipeline.dsl.builder import StreamsBuilder
 from pipeline.runtime.broker import Records
 from pipeline.runtime.memory import MemoryBroker
 from pipeline.runtime.memory_group import MemoryConsumer
 from pipeline.runtime.worker import IDLE_POLL_S, Worker
-from pipeline.state.provider import MemoryProvider
+from tests.operators.cluster import Cluster
 
 BATCH = 3
 
@@ -37,56 +32,47 @@ class TimedBroker(MemoryBroker):
         return self.member
 
 
-@pytest.fixture
-def broker() -> TimedBroker:
-    made = TimedBroker(ManualClock(0))
-    for topic in ("left", "right", "target"):
-        made.create_topic(topic, 1)
-    return made
-
-
-def running(broker: TimedBroker, *sources: str) -> Worker:
+def started(*sources: str) -> tuple[Cluster, Worker]:
     """A worker that copies the sources, which are one task's, and has nothing to do yet."""
-    builder = StreamsBuilder("waiting")
+    builder = StreamsBuilder("app")
     first, *others = (builder.stream(topic, key=str, value=str) for topic in sources)
     for other in others:
         first = first.merge(other)
     first.to("target")
-    config = StreamsConfig("waiting", Path("unused"), poll_records=BATCH, max_task_idle_ms=1_000)
-    worker = Worker(builder.build(), config, broker, ManualClock(0), MemoryProvider())
+    cluster = Cluster(builder.build(), {}, poll_records=BATCH, max_task_idle_ms=1_000)
+    cluster.broker = TimedBroker(cluster.clock)
+    for topic in (*sources, "target"):
+        cluster.broker.create_topic(topic)
+    worker = cluster.worker("a")
     while worker.status().state != "running" or worker.step():
         worker.step()
-    return worker
+    return cluster, worker
 
 
-def feed(broker: TimedBroker, topic: str, timestamps: Iterable[int]) -> None:
-    producer = broker.producer("feeder")
-    for timestamp in timestamps:
-        producer.produce(topic, b'"v"', b'"k"', 0, timestamp, ())
-
-
-def waits(broker: TimedBroker, worker: Worker, steps: int) -> list[bool]:
+def waits(cluster: Cluster, worker: Worker, steps: int) -> list[bool]:
     """Whether each step may have waited for more; a poll that may returns at once if there is something."""
-    return [broker.member.timeout_s == IDLE_POLL_S for _ in range(steps) if worker.step() >= 0]
+    assert isinstance(cluster.broker, TimedBroker)
+    member = cluster.broker.member
+    return [member.timeout_s == IDLE_POLL_S for _ in range(steps) if worker.step() >= 0]
 
 
 @pytest.mark.parametrize("records", [1, BATCH, BATCH + 1, 3 * BATCH])
-def test_it_waits_for_more_as_soon_as_it_has_processed_what_there_was(
-    broker: TimedBroker, records: int
-) -> None:
-    worker = running(broker, "left")
-    feed(broker, "left", range(records))
+def test_it_waits_for_more_as_soon_as_it_has_processed_what_there_was(records: int) -> None:
+    cluster, worker = started("left")
+    for timestamp in range(records):
+        cluster.send("left", "k", timestamp=timestamp)
     steps = -(-records // BATCH)
-    assert waits(broker, worker, steps + 1) == [True] * (steps + 1)
+    assert waits(cluster, worker, steps + 1) == [True] * (steps + 1)
     assert worker.status().metrics["records_processed"] == records
 
 
-def test_it_waits_while_its_records_wait_and_not_while_it_processes_them(broker: TimedBroker) -> None:
-    worker = running(broker, "left", "right")
-    feed(broker, "left", range(3 * BATCH))
+def test_it_waits_while_its_records_wait_and_not_while_it_processes_them() -> None:
+    cluster, worker = started("left", "right")
+    for timestamp in range(3 * BATCH):
+        cluster.send("left", "k", timestamp=timestamp)
     # What it has just polled may be all that it waited for.
-    assert waits(broker, worker, 6) == [True, False, False, False, True, True]
+    assert waits(cluster, worker, 6) == [True, False, False, False, True, True]
     assert worker.status().metrics.get("records_processed", 0) == 0
-    feed(broker, "right", [9 * BATCH])
-    assert waits(broker, worker, 5) == [True, False, False, False, True]
+    cluster.send("right", "k", timestamp=9 * BATCH)
+    assert waits(cluster, worker, 5) == [True, False, False, False, True]
     assert worker.status().metrics["records_processed"] == 3 * BATCH
